@@ -1,0 +1,37 @@
+# make run: a first benchmark from nothing. make test: linter and tests. Each does its own set-up.
+PYTHON ?= python3
+BIN := .venv/bin
+# Idle OpenMP threads that spin make two torch processes slow each other down many times over.
+export OMP_WAIT_POLICY ?= PASSIVE
+export MLFLOW_DISABLE_TELEMETRY ?= true
+
+.PHONY: run test speed reproduce lock clean
+
+run: .venv/installed
+	@$(BIN)/python run.py experiment=quick
+	@$(BIN)/python -m results.figures outputs/quick
+	@echo "MLflow: $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db, then open http://127.0.0.1:5000"
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $${TEST_WORKERS:-2}
+
+speed: .venv/installed
+	$(BIN)/python -m benchmarks.speed
+
+reproduce: .venv/installed
+	$(BIN)/python -m benchmarks.reproduce
+
+lock: .venv/installed
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --quiet --output-file requirements.lock > /dev/null
+
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"glassbench needs Python >= 3.11; $(PYTHON) is {sys.version.split()[0]}")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@touch $@
+
+clean:
+	rm -rf .venv
