@@ -1,0 +1,61 @@
+"""The manners of the command line: an error is one sentence and exit code 1, unless `debug=true`."""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra.errors import MissingConfigException
+from omegaconf.errors import ConfigKeyError, InterpolationToMissingValueError, MissingMandatoryValue
+
+# Idle OpenMP threads that spin slow a second process down many times over; torch reads this when it loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A tracking server that is down must cost seconds, not the minutes of MLflow's own retries.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+
+def sentence(error: BaseException) -> str:
+    """Say in one line what is wrong and what is needed."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, entry = str(error.missing_cfg_file).rpartition("/")
+        options = list(error.options or ())
+        near = difflib.get_close_matches(entry, options, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(options) or 'none'}"
+        return f"{group or 'config'}={entry} is not an entry; {hint}"
+    cause = error
+    # Hydra and OmegaConf wrap the sentence of an entry in their own; the innermost one names the offender.
+    while cause.__cause__ is not None and type(cause).__module__.startswith(("hydra", "omegaconf")):
+        cause = cause.__cause__
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
+    key = next((m[1] for line in lines if (m := re.match(r"full_key: (.+)", line))), None)
+    if isinstance(cause, MissingMandatoryValue | InterpolationToMissingValueError):
+        return f"{key or lines[0]} needs a value; give {key or 'it'}=..."
+    if isinstance(cause, ConfigKeyError) and key:
+        return f"{key} is not a setting: {lines[0]}"
+    if isinstance(cause, OSError) and cause.filename is not None:
+        return f"{cause.filename}: {cause.strerror}"
+    known = isinstance(cause, ValueError | OSError | ImportError) or cause is not error
+    return lines[0] if known or type(cause).__module__.startswith(("hydra", "omegaconf")) else (
+        f"{type(cause).__name__}: {lines[0]} (debug=true shows where)"
+    )  # fmt: skip
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turn an exception into one sentence on stderr and exit code 1."""
+    debug = any(re.fullmatch(r"\+*debug=(true|True|1|yes|on)", argument) for argument in sys.argv[1:])
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print its own, longer account and exit
+    try:
+        if any(re.match(r"\+?experiment=.+,", argument) for argument in sys.argv[1:]):
+            raise ValueError("experiment needs one name per command, since each brings its own sweep")
+        yield
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on where it was")
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {sentence(error)}", file=sys.stderr)
+        sys.exit(1)

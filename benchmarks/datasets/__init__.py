@@ -1,0 +1,1 @@
+"""Data sets: frozen dataclasses that give test images in pixel space with labels and masks."""

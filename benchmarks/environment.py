@@ -1,0 +1,48 @@
+"""The device a cell runs on, and the versions that its scores depend on."""
+
+import platform
+import subprocess
+import tomllib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).parents[1]
+LIBRARIES = ("torch", "torchvision", "timm", "captum", "zennit", "numpy")
+
+
+def chosen_device(name: str, threads: int | None) -> torch.device:
+    """Return the device, with arithmetic set to be the same in every run on it."""
+    if threads is not None:
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise ValueError(f"threads needs a whole number >= 1 or null; {threads!r} was given")
+        torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
+    try:
+        device = torch.device((gpu or "cpu") if name == "auto" else name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={name} is not available; this machine has cpu{f' and {gpu}' if gpu else ''}") from error
+    return device
+
+
+@cache
+def environment() -> dict[str, str]:
+    """Return the columns `code` and `libraries`."""
+    libraries = " ".join([f"python={platform.python_version()}", *(f"{name}={version(name)}" for name in LIBRARIES)])
+    return {"code": code(), "libraries": libraries}
+
+
+def code() -> str:
+    """Return the project's version, with the commit where the checkout has one: `0.1.0+3f2c1ab`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    ask = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return project
+    return f"{project}+{answer.stdout.strip()}"

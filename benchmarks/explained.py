@@ -1,0 +1,60 @@
+"""What a metric sees: one batch of images with its explanation."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Method = Callable[..., Tensor]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """One batch with its maps; `once` keeps what several metrics share, such as curves and passes."""
+
+    model: nn.Module
+    method: Method
+    x: Tensor  # (n, c, h, w) float32, normalised for the model
+    target: Tensor  # (n,) int64, the explained class
+    maps: Tensor  # (n, h, w) float32, larger means more evidence for the target
+    mask: Tensor  # (n, h, w) bool, the object of the explained class; all False where there is none or it is unknown
+    mean: Tensor  # (c,) float32: x = (pixels - mean) / std, pixels in [0, 1]
+    std: Tensor  # (c,) float32
+    shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return `compute()`, computed at most once per batch and key."""
+        if key not in self.shared:
+            self.shared[key] = compute()
+        return self.shared[key]
+
+    def explain(self, x: Tensor | None = None, target: Tensor | None = None, model: nn.Module | None = None) -> Tensor:
+        """Return maps (n, h, w) for another image, class or model, everything else unchanged."""
+        mask = (self.mask,) if getattr(self.method, "needs_mask", False) else ()
+        x, target, model = (ours if other is None else other for other, ours in
+                            ((x, self.x), (target, self.target), (model, self.model)))  # fmt: skip
+        return self.method(model, x, target, *mask)
+
+    def pixels(self) -> Tensor:
+        """Return the images (n, c, h, w) in pixel space [0, 1]."""
+        return self.x * self.std[:, None, None] + self.mean[:, None, None]
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Map pixels (..., c, h, w) in [0, 1] to the model's input space."""
+        return (pixels - self.mean[:, None, None]) / self.std[:, None, None]
+
+    @torch.no_grad()
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the model's logits (n, k) without a graph."""
+        return self.model(x)
+
+    def score(self, x: Tensor) -> Tensor:
+        """Return the probability (n,) of the explained class."""
+        return self.logits(x).softmax(1).gather(1, self.target[:, None])[:, 0]
+
+    def clean_logits(self) -> Tensor:
+        """Return the logits (n, k) of the unperturbed images, passed once per batch."""
+        return self.once("clean logits", lambda: self.logits(self.x))

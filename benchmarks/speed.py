@@ -1,0 +1,113 @@
+"""Wall time of every entry over the time of its bare passes: `python -m benchmarks.speed [IMAGES]`.
+
+An entry runs once to note its passes, each with its number of images and whether a gradient followed. Then entry and the
+bare replay of these passes alternate, so that both see the same machine, and the median of the paired ratios is printed.
+"""
+
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import timm
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from torch import Tensor, nn
+
+from benchmarks.explained import Explained
+
+ROOT = Path(__file__).parents[1]
+SIZE, CLASSES, REPEATS, LIMIT, FEW = 64, 8, 5, 1.3, 10
+
+
+class Pass:
+    """One call of the model: how many images, and whether a gradient was taken through it."""
+
+    def __init__(self, images: int) -> None:
+        self.images, self.gradient = images, False
+
+
+def passes(model: nn.Module, run: Callable[[], object]) -> list[Pass]:
+    """Run an entry once and return the passes that it made through `model` or copies of it."""
+    made: list[Pass] = []
+
+    def note(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        made.append(one := Pass(len(output)))
+        if output.requires_grad:
+            output.register_hook(lambda _gradient: setattr(one, "gradient", True))
+
+    handle = model.register_forward_hook(note)
+    try:
+        run()
+    finally:
+        handle.remove()
+    return made
+
+
+def replay(model: nn.Module, made: list[Pass]) -> None:
+    """Make the same passes with nothing around them."""
+    for one in made:
+        x = torch.zeros(one.images, 3, SIZE, SIZE)
+        with torch.set_grad_enabled(one.gradient):
+            output = model(x.requires_grad_(one.gradient))
+            if one.gradient:
+                torch.autograd.grad(output.sum(), x)
+
+
+def seconds(run: Callable[[], object]) -> float:
+    start = perf_counter()
+    run()
+    return perf_counter() - start
+
+
+def ratio(model: nn.Module, run: Callable[[], object]) -> tuple[int, float, float]:
+    """Return the number of passes per call, the seconds of the entry, and the median paired ratio to its bare passes."""
+    made = passes(model, run)
+    pairs = [(seconds(run), seconds(lambda: replay(model, made))) for _ in range(REPEATS)]
+    images = sum(one.images * (1 + one.gradient) for one in made)
+    if not made:
+        return 0, pairs[0][0], float("nan")
+    return images, min(a for a, _ in pairs), statistics.median(a / b for a, b in pairs)
+
+
+def main(images: int) -> int:
+    """Print the table; return the number of entries over the limit."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        cfg = compose("config", [f"batch_size={images}", "model.last_conv=layer4"])
+        methods = {path.stem: compose("config", [f"method={path.stem}", f"batch_size={images}", "model.last_conv=layer4"]).method
+                   for path in sorted((ROOT / "conf" / "method").glob("*.yaml"))}  # fmt: skip
+    torch.manual_seed(0)
+    model = timm.create_model("resnet18", num_classes=CLASSES).eval().requires_grad_(False)
+    x, target = torch.randn(images, 3, SIZE, SIZE), torch.arange(images) % CLASSES
+    mask = torch.zeros(images, SIZE, SIZE, dtype=torch.bool)
+    mask[:, SIZE // 4 : SIZE // 2, SIZE // 4 : SIZE // 2] = True
+    mean = std = torch.full((3,), 0.5)
+
+    runs: dict[str, Callable[[], object]] = {}
+    for name, node in methods.items():
+        method = instantiate(node, _convert_="all")
+        runs[name] = Explained(model, method, x, target, x[:, 0], mask, mean, std).explain
+    gradient = instantiate(methods["gradient"], _convert_="all")
+    maps = gradient(model, x, target)
+    for name, node in cfg.metric.items():
+        metric = instantiate(node, _convert_="all")
+        # A fresh `Explained` for every call: here a metric pays for all of its own passes.
+        runs[name] = lambda metric=metric: metric(Explained(model, gradient, x, target, maps, mask, mean, std))
+
+    print(f"resnet18, {SIZE} px, {images} images a batch, {torch.get_num_threads()} threads; metrics with the map of `gradient`")
+    print(f"{'entry':28} {'passes/image':>12} {'seconds':>8} {'ratio':>6}")
+    over = 0
+    for name, run in runs.items():
+        number, spent, factor = ratio(model, run)
+        judged = number / images > FEW
+        over += judged and factor > LIMIT
+        mark = "" if not judged else "over" if factor > LIMIT else "ok"
+        print(f"{name:28} {number / images:12.1f} {spent:8.3f} {factor:6.2f} {mark}", flush=True)
+    print(f"{over} of the entries with more than {FEW} passes an image are over {LIMIT}")
+    return over
+
+
+if __name__ == "__main__":
+    sys.exit(min(1, main(int(sys.argv[1]) if len(sys.argv) > 1 else 16)))

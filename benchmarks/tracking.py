@@ -1,0 +1,153 @@
+"""MLflow as an index of stored cells: one parent run per sweep, one child per cell. It may fail; scores never depend on it."""
+
+import json
+import logging
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from benchmarks.cell import SCORES, flattened, write
+
+log = logging.getLogger(__name__)
+TRACKED = "mlflow.json"  # in a cell's or a sweep's folder: which server has it, under which run
+OFF = "GLASSBENCH_TRACKING_OFF"  # set for this process and its workers once the server has failed
+
+
+class Sweep(Callback):
+    """Give the cells of a multirun one parent run, and print the leaderboard at its end.
+
+    The parent is created and closed before the first cell starts: this also migrates a fresh tracking database once
+    instead of in every worker, and a failed cell cannot leave the parent running.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        """Create the parent run, or find that of the interrupted sweep."""
+        start_sweep(Path(config.hydra.sweep.dir), config.tracking_uri, config.name)
+
+    def on_multirun_end(self, config: DictConfig, **_: object) -> None:
+        """Say how the entries rank; a sweep with a failed cell does not get here."""
+        from results.collect import collect
+        from results.leaderboard import summary
+
+        folder = config.hydra.sweep.dir
+        print(summary(collect(folder)))
+        print(f"\nMore: python -m results.leaderboard {folder}\nFigures: python -m results.figures {folder}")
+
+
+def start_sweep(folder: Path, uri: str | None, name: str) -> None:
+    """Make sure that the sweep in `folder` has a parent run on the server."""
+    if uri is None or OFF in os.environ or run_on(folder, uri):
+        return
+    try:
+        client, experiment = connected(uri, name)
+        run = client.create_run(experiment, tags={"kind": "sweep", "mlflow.runName": name})
+        client.set_terminated(run.info.run_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        remember(folder, uri, run.info.run_id)
+    except Exception as error:
+        give_up(uri, error)
+
+
+def log_cell(folder: Path, uri: str | None, name: str) -> bool:
+    """Log a stored cell as a child of its sweep's run; return whether this call did it."""
+    if uri is None or OFF in os.environ or run_on(folder, uri):
+        return False
+    try:
+        scores = pd.read_parquet(folder / SCORES)
+        first = scores.iloc[0]
+        client, experiment = connected(uri, name)
+        parent = next((run for above in folder.parents if (run := run_on(above, uri))), None)
+        names = {part: str(first[part]) for part in ("benchmark", "dataset", "model", "method", "seed", "variant")}
+        tags = {"kind": "cell", "mlflow.runName": "/".join(names[part] for part in ("model", "method", "seed"))}
+        run = client.create_run(experiment, tags=tags | ({"mlflow.parentRunId": parent} if parent else {}))
+        run_id = run.info.run_id
+        log_values(client, run_id, names, folder, scores)
+        with tempfile.TemporaryDirectory() as pictures:
+            draw(folder, Path(pictures))
+            client.log_artifacts(run_id, pictures)
+        for file in (SCORES, "curves.parquet", "config.yaml"):
+            client.log_artifact(run_id, str(folder / file))
+        client.set_terminated(run_id)
+        remember(folder, uri, run_id)
+        return True
+    except Exception as error:
+        give_up(uri, error)
+        return False
+
+
+def log_values(client: object, run_id: str, names: dict[str, str], folder: Path, scores: pd.DataFrame) -> None:
+    """Log settings as parameters, means with their intervals and costs as metrics, mean curves as stepped metrics."""
+    from mlflow.entities import Metric, Param
+
+    from results.statistics import mean_interval
+
+    now = int(time.time() * 1000)
+    values = {}
+    for metric, rows in scores.groupby("metric", sort=False):
+        defined = rows.score.dropna().to_numpy()
+        values[f"{metric}.undefined"] = len(rows) - len(defined)
+        if len(defined):
+            values[metric] = defined.mean()
+            values[f"{metric}.low"], values[f"{metric}.high"] = mean_interval(defined)
+    values |= scores[[c for c in scores if c.startswith("explain_")]].mean().to_dict()
+    stepped = [Metric(k, float(v), now, 0) for k, v in values.items()]
+    curves = pd.read_parquet(folder / "curves.parquet")
+    for (metric, fraction), value in curves.groupby(["metric", "fraction"])["value"].mean().items():
+        stepped.append(Metric(f"{metric}_curve", float(value), now, round(100 * fraction)))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    chosen = {k: v for k, v in flattened(config).items() if k.partition(".")[0] in ("model", "method", "metric", "dataset")}
+    params = [Param(k, str(v)[:6000]) for k, v in (chosen | names).items()]
+    for start in range(0, len(params), 100):  # the server's limit for one request
+        client.log_batch(run_id, params=params[start : start + 100])
+    for start in range(0, len(stepped), 1000):
+        client.log_batch(run_id, metrics=stepped[start : start + 1000])
+
+
+def draw(folder: Path, pictures: Path) -> None:
+    """Draw the first maps of a cell."""
+    from results.figures import first_maps
+
+    with np.load(folder / "gallery.npz") as gallery:
+        if "maps" in gallery:
+            first_maps(gallery["pixels"], gallery["maps"], bool(gallery["signed"].any()), pictures / "first_maps.png")
+
+
+def connected(uri: str, name: str) -> tuple[object, str]:
+    """Return a client and the id of the experiment `name`, without MLflow's global state."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(uri)
+    if experiment := client.get_experiment_by_name(name):
+        return client, experiment.experiment_id
+    try:
+        return client, client.create_experiment(name)
+    except MlflowException:  # another process was faster
+        return client, client.get_experiment_by_name(name).experiment_id
+
+
+def run_on(folder: Path, uri: str) -> str | None:
+    """Return the run that holds `folder` on the server at `uri`, if any."""
+    path = folder / TRACKED
+    return json.loads(path.read_text()).get(uri) if path.exists() else None
+
+
+def remember(folder: Path, uri: str, run_id: str) -> None:
+    """Keep the run beside what it mirrors."""
+    path = folder / TRACKED
+    runs = json.loads(path.read_text()) if path.exists() else {}
+    write(path, lambda temporary: temporary.write_text(json.dumps(runs | {uri: run_id})))
+
+
+def give_up(uri: str, error: Exception) -> None:
+    """Warn once and leave tracking off for this process and the workers that it starts."""
+    os.environ[OFF] = "1"
+    reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+    log.warning("MLflow at %s failed (%s); scores are kept, log them later with python -m benchmarks.record OUTPUTS", uri, reason)

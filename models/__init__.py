@@ -1,0 +1,1 @@
+"""Image classifiers, their weights, and the form in which rule-based methods read them."""

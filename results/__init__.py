@@ -1,0 +1,1 @@
+"""Tables, statistics and figures from recorded scores; needs neither torch nor a server."""
