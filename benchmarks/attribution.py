@@ -42,7 +42,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Attribution:
-    """Explain the predicted class (`target: predicted`) or the label (`target: label`); keep the first `gallery` maps."""
+    """Explain the `target` class, predicted or label, of every image; keep the first `gallery` maps for figures."""
 
     target: str
     gallery: int
@@ -78,10 +78,15 @@ class Attribution:
             check(maps, mask, method)
             explained = Explained(model, method, x, target, maps, mask, mean, std)
             explained.once("clean logits", lambda logits=logits: logits)
-            images_of_rows = {"image": batch.image, "label": batch.label, "predicted": logits.argmax(1).cpu(), "target": target.cpu(),
-                              **per_image(cost, len(x), "explain_")}  # fmt: skip
+            identity = {
+                "image": batch.image,
+                "label": batch.label.numpy(),
+                "predicted": logits.argmax(1).cpu().numpy(),
+                "target": target.cpu().numpy(),
+            }
+            asked = identity | per_image(cost, len(x), "explain_")
             for name, metric in metrics.items():
-                scores.append(scored(metric, explained).assign(metric=name, **images_of_rows))
+                scores.append(scored(metric, explained).assign(metric=name, **asked))
                 if hasattr(metric, "curve") and scores[-1].status[0] != "failed":
                     curves.append(curve(metric, explained, batch.image).assign(metric=name))
             shown = self.gallery - sum(len(g["image"]) for g in gallery)
@@ -94,7 +99,9 @@ class Attribution:
         table = pd.concat(scores, ignore_index=True).assign(**facts).join(declared(metrics, cfg.metric), on="metric")
         return Evaluated(
             table,
-            pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["image", "metric", "fraction", "value"]),
+            pd.concat(curves, ignore_index=True)
+            if curves
+            else pd.DataFrame(columns=["image", "fraction", "value", "metric"]),
             {key: np.concatenate([g[key] for g in gallery]) for key in (gallery[0] if gallery else ())},
         )
 
@@ -124,7 +131,8 @@ def check(maps: Tensor, mask: Tensor, method: Callable) -> None:
     """Refuse maps that break the contract, whoever wrote the method."""
     if maps.shape != mask.shape or not maps.isfinite().all():
         given = "values that are not finite" if maps.shape == mask.shape else f"shape {tuple(maps.shape)}"
-        raise ValueError(f"{type(method).__name__} needs to give finite maps of shape {tuple(mask.shape)}; it gave {given}")
+        name, need = type(method).__name__, tuple(mask.shape)
+        raise ValueError(f"{name} needs to give finite maps of shape {need}; it gave {given}")
 
 
 def scored(metric: Callable, explained: Explained) -> pd.DataFrame:
@@ -165,12 +173,11 @@ def per_image(cost: Cost, n: int, prefix: str = "") -> dict[str, float]:
 def declared(metrics: dict[str, Callable], nodes: DictConfig) -> pd.DataFrame:
     """Return what each metric states of itself; its settings, such as `steps=16 baseline=mean`, are its protocol."""
     settings = {name: OmegaConf.to_container(node, resolve=True) for name, node in nodes.items()}
-    rows = {
-        name: (m.category, " ".join(f"{k}={v}" for k, v in settings[name].items() if k not in ("_target_", "seed")), m.version,
-               m.higher_is_better) for name, m in metrics.items()
-    }  # fmt: skip
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["category", "protocol", "version", "higher_is_better"])
-    return table.astype({"version": int, "higher_is_better": bool})
+    protocol = {
+        n: " ".join(f"{k}={v}" for k, v in s.items() if k not in ("_target_", "seed")) for n, s in settings.items()
+    }
+    facts = [(m.category, protocol[name], m.version, m.higher_is_better) for name, m in metrics.items()]
+    return pd.DataFrame(facts, index=list(metrics), columns=["category", "protocol", "version", "higher_is_better"])
 
 
 def first_images(batch: Batch, e: Explained, classes: tuple[str, ...], signed: bool, n: int) -> dict[str, np.ndarray]:

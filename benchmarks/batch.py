@@ -11,8 +11,8 @@ LARGEST = 64
 def fitting_batch(model: nn.Module, size: int, device: torch.device) -> int:
     """Return the largest power of two up to 64 whose pass and gradient take at most a quarter of the memory.
 
-    The estimate is twice the bytes of all layer outputs of one image, at `size` pixels a side. On a GPU it is then tried
-    out, and halved while memory runs out.
+    The estimate is twice the bytes of all layer outputs of one image, at `size` pixels a side. On a GPU it is then
+    tried out, and halved while memory runs out.
     """
     image = torch.zeros(1, 3, size, size, device=device)
     budget = memory(device) / 4

@@ -16,7 +16,15 @@ from omegaconf import DictConfig, OmegaConf
 
 SCORES = "scores.parquet"
 # Settings that cannot change a score, with the value that stands for all of theirs in the key.
-NEUTRAL = {"batch_size": 1, "cache": "", "debug": False, "device": "", "name": "", "threads": None, "tracking_uri": None}
+NEUTRAL = {
+    "batch_size": 1,
+    "cache": "",
+    "debug": False,
+    "device": "",
+    "name": "",
+    "threads": None,
+    "tracking_uri": None,
+}
 NAMED = {*NEUTRAL, "benchmark", "dataset", "experiment", "method", "model", "seed"}
 
 
@@ -44,8 +52,8 @@ class Cell:
         hydra = HydraConfig.get()
         chosen = {group: hydra.runtime.choices[group] for group in ("benchmark", "dataset", "model", "method")}
         names = {**chosen, "variant": variant(hydra.overrides.task), "seed": cfg.seed}
-        same = OmegaConf.merge(cfg, NEUTRAL)
-        return cls(Path(hydra.runtime.output_dir), names, OmegaConf.to_container(same, resolve=True, throw_on_missing=True))
+        values = OmegaConf.to_container(OmegaConf.merge(cfg, NEUTRAL), resolve=True, throw_on_missing=True)
+        return cls(Path(hydra.runtime.output_dir), names, values)
 
     @property
     def key(self) -> str:
@@ -63,8 +71,8 @@ class Cell:
             before, now = (flattened(v) for v in (json.loads(stored[b"values"]), self.values))
             changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
             raise ValueError(
-                f"{self.folder} holds cell {key} and this one is {self.key} (other {', '.join(changed[:5]) or 'names'}); "
-                "give another name=..., or remove the folder"
+                f"{self.folder} holds cell {key} and this one is {self.key}: other "
+                f"{', '.join(changed[:5]) or 'names'}; give another name=..., or remove the folder"
             )
         return True
 
@@ -78,7 +86,8 @@ def flattened(values: object, prefix: str = "") -> dict[str, object]:
     items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
     if not items:
         return {prefix: values}
-    return {k: v for name, value in items for k, v in flattened(value, f"{prefix}.{name}" if prefix else str(name)).items()}
+    below = (flattened(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in items)
+    return {key: value for part in below for key, value in part.items()}
 
 
 def write(path: Path, save: Callable[[Path], object]) -> None:

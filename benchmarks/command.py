@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hydra.errors import MissingConfigException
 from omegaconf.errors import ConfigKeyError, InterpolationToMissingValueError, MissingMandatoryValue
@@ -17,11 +18,15 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 
+CONF = Path(__file__).parents[1] / "conf"
+
+
 def sentence(error: BaseException) -> str:
     """Say in one line what is wrong and what is needed."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, entry = str(error.missing_cfg_file).rpartition("/")
-        options = list(error.options or ())
+        # Hydra leaves out the options of a list such as metric=[a,b].
+        options = list(error.options or sorted(path.stem for path in (CONF / group).glob("*.yaml")))
         near = difflib.get_close_matches(entry, options, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(options) or 'none'}"
         return f"{group or 'config'}={entry} is not an entry; {hint}"

@@ -26,7 +26,7 @@ def chosen_device(name: str, threads: int | None) -> torch.device:
         device = torch.device((gpu or "cpu") if name == "auto" else name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name} is not available; this machine has cpu{f' and {gpu}' if gpu else ''}") from error
+        raise ValueError(f"device={name} is not available; there is cpu{f' and {gpu}' if gpu else ''}") from error
     return device
 
 

@@ -1,7 +1,7 @@
 """Wall time of every entry over the time of its bare passes: `python -m benchmarks.speed [IMAGES]`.
 
-An entry runs once to note its passes, each with its number of images and whether a gradient followed. Then entry and the
-bare replay of these passes alternate, so that both see the same machine, and the median of the paired ratios is printed.
+An entry runs once to note its passes, each with its number of images and whether a gradient followed. Then the entry
+and the bare replay of these passes alternate, so that both see the same machine; the median paired ratio is printed.
 """
 
 import statistics
@@ -20,6 +20,7 @@ from benchmarks.explained import Explained
 
 ROOT = Path(__file__).parents[1]
 SIZE, CLASSES, REPEATS, LIMIT, FEW = 64, 8, 5, 1.3, 10
+BUDGET = ("budget.steps=16", "budget.samples=16", "budget.masks=64")
 
 
 class Pass:
@@ -63,7 +64,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def ratio(model: nn.Module, run: Callable[[], object]) -> tuple[int, float, float]:
-    """Return the number of passes per call, the seconds of the entry, and the median paired ratio to its bare passes."""
+    """Return the passes of a call, the seconds it takes, and the median paired ratio to its bare passes."""
     made = passes(model, run)
     pairs = [(seconds(run), seconds(lambda: replay(model, made))) for _ in range(REPEATS)]
     images = sum(one.images * (1 + one.gradient) for one in made)
@@ -72,34 +73,34 @@ def ratio(model: nn.Module, run: Callable[[], object]) -> tuple[int, float, floa
     return images, min(a for a, _ in pairs), statistics.median(a / b for a, b in pairs)
 
 
-def main(images: int) -> int:
-    """Print the table; return the number of entries over the limit."""
+def entries(model: nn.Module, images: int) -> dict[str, Callable[[], object]]:
+    """Return a call of every method and metric; metrics score `gradient` and pay for all of their passes."""
+    given = [f"batch_size={images}", *BUDGET]
+    names = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        cfg = compose("config", [f"batch_size={images}", "model.last_conv=layer4"])
-        methods = {path.stem: compose("config", [f"method={path.stem}", f"batch_size={images}", "model.last_conv=layer4"]).method
-                   for path in sorted((ROOT / "conf" / "method").glob("*.yaml"))}  # fmt: skip
-    torch.manual_seed(0)
-    model = timm.create_model("resnet18", num_classes=CLASSES).eval().requires_grad_(False)
+        methods = {n: instantiate(compose("config", [*given, f"method={n}"]).method, _convert_="all") for n in names}
+        metrics = {n: instantiate(node, _convert_="all") for n, node in compose("config", given).metric.items()}
     x, target = torch.randn(images, 3, SIZE, SIZE), torch.arange(images) % CLASSES
     mask = torch.zeros(images, SIZE, SIZE, dtype=torch.bool)
     mask[:, SIZE // 4 : SIZE // 2, SIZE // 4 : SIZE // 2] = True
-    mean = std = torch.full((3,), 0.5)
+    colour = torch.full((3,), 0.5)
 
-    runs: dict[str, Callable[[], object]] = {}
-    for name, node in methods.items():
-        method = instantiate(node, _convert_="all")
-        runs[name] = Explained(model, method, x, target, x[:, 0], mask, mean, std).explain
-    gradient = instantiate(methods["gradient"], _convert_="all")
-    maps = gradient(model, x, target)
-    for name, node in cfg.metric.items():
-        metric = instantiate(node, _convert_="all")
-        # A fresh `Explained` for every call: here a metric pays for all of its own passes.
-        runs[name] = lambda metric=metric: metric(Explained(model, gradient, x, target, maps, mask, mean, std))
+    def explained(method: Callable, maps: Tensor) -> Explained:
+        return Explained(model, method, x, target, maps, mask, colour, colour)
 
-    print(f"resnet18, {SIZE} px, {images} images a batch, {torch.get_num_threads()} threads; metrics with the map of `gradient`")
+    maps = methods["gradient"](model, x, target)
+    runs = {name: explained(method, maps).explain for name, method in methods.items()}
+    return runs | {n: lambda m=m: m(explained(methods["gradient"], maps)) for n, m in metrics.items()}
+
+
+def main(images: int) -> int:
+    """Print the table; return the number of entries over the limit."""
+    torch.manual_seed(0)
+    model = timm.create_model("resnet18", num_classes=CLASSES).eval().requires_grad_(False)
+    print(f"resnet18, {SIZE} px, {images} images, {torch.get_num_threads()} threads; metrics score maps of `gradient`")
     print(f"{'entry':28} {'passes/image':>12} {'seconds':>8} {'ratio':>6}")
     over = 0
-    for name, run in runs.items():
+    for name, run in entries(model, images).items():
         number, spent, factor = ratio(model, run)
         judged = number / images > FEW
         over += judged and factor > LIMIT

@@ -1,4 +1,4 @@
-"""MLflow as an index of stored cells: one parent run per sweep, one child per cell. It may fail; scores never depend on it."""
+"""MLflow as an index of stored cells: one parent run per sweep, one child per cell. No score depends on it."""
 
 import json
 import logging
@@ -86,24 +86,22 @@ def log_values(client: object, run_id: str, names: dict[str, str], folder: Path,
     """Log settings as parameters, means with their intervals and costs as metrics, mean curves as stepped metrics."""
     from mlflow.entities import Metric, Param
 
-    from results.statistics import mean_interval
+    from results.leaderboard import leaderboard
 
     now = int(time.time() * 1000)
     values = {}
-    for metric, rows in scores.groupby("metric", sort=False):
-        defined = rows.score.dropna().to_numpy()
-        values[f"{metric}.undefined"] = len(rows) - len(defined)
-        if len(defined):
-            values[metric] = defined.mean()
-            values[f"{metric}.low"], values[f"{metric}.high"] = mean_interval(defined)
+    for metric in scores.metric.unique():
+        for row in leaderboard(scores, metric).itertuples():
+            values |= {metric: row.mean, f"{metric}.low": row.low, f"{metric}.high": row.high}
+            values[f"{metric}.undefined"] = row.undefined
     values |= scores[[c for c in scores if c.startswith("explain_")]].mean().to_dict()
-    stepped = [Metric(k, float(v), now, 0) for k, v in values.items()]
+    stepped = [Metric(k, float(v), now, 0) for k, v in values.items() if pd.notna(v)]
     curves = pd.read_parquet(folder / "curves.parquet")
     for (metric, fraction), value in curves.groupby(["metric", "fraction"])["value"].mean().items():
         stepped.append(Metric(f"{metric}_curve", float(value), now, round(100 * fraction)))
     config = yaml.safe_load((folder / "config.yaml").read_text())
-    chosen = {k: v for k, v in flattened(config).items() if k.partition(".")[0] in ("model", "method", "metric", "dataset")}
-    params = [Param(k, str(v)[:6000]) for k, v in (chosen | names).items()]
+    settings = {k: v for k, v in flattened(config).items() if k.partition(".")[0] in (*names, "metric")}
+    params = [Param(k, str(v)[:6000]) for k, v in (settings | names).items()]
     for start in range(0, len(params), 100):  # the server's limit for one request
         client.log_batch(run_id, params=params[start : start + 100])
     for start in range(0, len(stepped), 1000):
@@ -112,7 +110,7 @@ def log_values(client: object, run_id: str, names: dict[str, str], folder: Path,
 
 def draw(folder: Path, pictures: Path) -> None:
     """Draw the first maps of a cell."""
-    from results.figures import first_maps
+    from results.gallery import first_maps
 
     with np.load(folder / "gallery.npz") as gallery:
         if "maps" in gallery:
@@ -150,4 +148,5 @@ def give_up(uri: str, error: Exception) -> None:
     """Warn once and leave tracking off for this process and the workers that it starts."""
     os.environ[OFF] = "1"
     reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-    log.warning("MLflow at %s failed (%s); scores are kept, log them later with python -m benchmarks.record OUTPUTS", uri, reason)
+    later = "scores are kept, log them later with python -m benchmarks.record OUTPUTS"
+    log.warning("MLflow at %s failed (%s); %s", uri, reason, later)

@@ -1,0 +1,211 @@
+"""Whole sweeps of the oracle, as a user starts them: records, resume, faults, sameness."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from results.collect import collect
+from results.leaderboard import leaderboard
+from tests.conftest import CONF, options
+
+ROOT = CONF.parent
+COST = ["seconds", "peak_memory", "explain_seconds", "explain_peak_memory"]
+ORACLE = ["model=planted", "dataset=planted", "batch_size=8"]
+QUICK = ["dataset.images=4", "budget.masks=20", "budget.samples=4", "budget.steps=4"]
+SEVEN = "method=gradient,grad_cam,fem,uniform,truth,constant,edges"
+
+
+def start(folder: Path, *arguments: str, module: str = "run.py", **more: object) -> subprocess.Popen:
+    command = [sys.executable, *(["-m", module] if module != "run.py" else [str(ROOT / module)]), *arguments]
+    return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more,
+                            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})  # fmt: skip
+
+
+def finish(process: subprocess.Popen) -> str:
+    said = process.communicate(timeout=280)[0]
+    assert process.returncode == 0, said
+    return said
+
+
+def table(folder: Path) -> pd.DataFrame:
+    """All stored rows, without what clocks and allocators say, in one order."""
+    rows = pd.concat(map(pd.read_parquet, sorted(folder.rglob("scores.parquet"))), ignore_index=True)
+    return rows.drop(columns=COST)
+
+
+@pytest.fixture(scope="module")
+def oracle(tmp_path_factory) -> Path:
+    """The oracle with every method and metric, over two worker processes, logged to a fresh database."""
+    folder = tmp_path_factory.mktemp("oracle")
+    said = finish(start(folder, *ORACLE, "budget.masks=200", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"))
+    assert "warning" not in said.lower(), said
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> pd.DataFrame:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    finish(start(folder, *ORACLE, *QUICK, SEVEN, "tracking_uri=null"))
+    return table(folder)
+
+
+def test_every_cell_has_every_metric(oracle):
+    scores = collect(oracle / "outputs" / "dev")
+    assert set(scores.method) == set(options("method"))
+    assert not scores.status.isin(["failed", "inapplicable"]).any(), scores[scores.status == "failed"][
+        ["metric", "reason"]
+    ]
+    assert scores.groupby("method").metric.nunique().nunique() == 1
+    assert (scores.groupby(["method", "metric"]).image.nunique() == 32).all()
+    assert (scores.reason == "").equals(scores.status == "ok") and scores.score.notna().equals(scores.status == "ok")
+
+
+def test_truth_is_first_and_noise_last(oracle):
+    scores = collect(oracle / "outputs" / "dev")
+    findable = scores[scores.category.isin(["faithfulness", "localisation"])]
+    for metric, rows in findable.groupby("metric"):
+        means = rows.groupby("method").score.mean() * (1 if rows.higher_is_better.iloc[0] else -1)
+        assert means["truth"] >= means.max() - 1e-9, f"{metric}: {means.idxmax()} beats the truth"
+        ranks = leaderboard(rows, metric=metric).set_index("method")["rank"]
+        assert ranks["truth"] == 1
+        assert means[["uniform", "constant"]].max() < means["truth"], metric
+        # Nothing is worse than noise by more than noise is worse than noise.
+        gap = rows.pivot(index="image", columns="method", values="score").mul(
+            1 if rows.higher_is_better.iloc[0] else -1
+        )
+        noise = gap[["uniform", "constant"]].min(axis=1)
+        for other in gap.columns.difference(["uniform", "constant", "truth"]):
+            difference = gap[other] - noise
+            assert difference.mean() > -2 * difference.std() / np.sqrt(len(difference)) - 1e-9, f"{metric}: {other}"
+
+
+def test_mlflow_has_the_sweep(oracle):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{oracle}/mlflow.db")
+    (experiment,) = [e for e in client.search_experiments() if e.name == "dev"]
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    (parent,) = [run for run in runs if run.data.tags["kind"] == "sweep"]
+    cells = [run for run in runs if run.data.tags["kind"] == "cell"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in cells} == {parent.info.run_id}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len(cells) == len(options("method"))
+    scores = collect(oracle / "outputs" / "dev")
+    means = scores[scores.metric == "deletion"].groupby("method").score.mean()
+    logged = {run.data.params["method"]: run.data.metrics for run in cells}
+    for method, mean in means.items():
+        np.testing.assert_allclose(logged[method]["deletion"], mean, rtol=1e-6)
+        assert logged[method]["deletion.low"] <= mean <= logged[method]["deletion.high"]
+    one = next(run for run in cells if run.data.params["method"] == "grad_cam")
+    assert one.data.params["method.layer"] == "features"
+    steps = [m.step for m in client.get_metric_history(one.info.run_id, "deletion_curve")]
+    assert sorted(steps)[0] == 0 and sorted(steps)[-1] == 100 and len(steps) > 10
+    assert {f.path for f in client.list_artifacts(one.info.run_id)} >= {
+        "scores.parquet",
+        "config.yaml",
+        "first_maps.png",
+    }
+
+
+def test_second_run_skips_everything(oracle):
+    before = {path: path.stat().st_mtime_ns for path in oracle.rglob("scores.parquet")}
+    said = finish(start(oracle, *ORACLE, "budget.masks=200"))
+    assert said.count("done before, skipped") == len(before) == len(options("method"))
+    assert before == {path: path.stat().st_mtime_ns for path in oracle.rglob("scores.parquet")}
+
+
+def test_killed_sweep_goes_on(tmp_path, undisturbed):
+    arguments = [*ORACLE, *QUICK, SEVEN, "tracking_uri=null"]
+    first = start(tmp_path, *arguments, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(list(tmp_path.rglob("scores.parquet"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("scores.parquet")}
+    assert 3 <= len(kept) < 7
+    said = finish(start(tmp_path, *arguments))
+    assert said.count("done before, skipped") == len(kept)
+    assert kept.items() <= {path: path.stat().st_mtime_ns for path in tmp_path.rglob("scores.parquet")}.items()
+    pd.testing.assert_frame_equal(table(tmp_path), undisturbed, check_exact=True)
+
+
+def test_two_sweeps_at_once(tmp_path, undisturbed):
+    arguments = [*ORACLE, *QUICK, SEVEN, "tracking_uri=null"]
+    for process in [start(tmp_path, *arguments) for _ in range(2)]:
+        finish(process)
+    pd.testing.assert_frame_equal(table(tmp_path), undisturbed, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "other", [["batch_size=1"], ["batch_size=3"], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=4"]]
+)
+def test_same_numbers_however_they_are_computed(tmp_path, undisturbed, other):
+    finish(start(tmp_path, *ORACLE, *QUICK, SEVEN, "tracking_uri=null", *other))
+    scores = table(tmp_path)
+    identity = ["method", "metric", "image", "status"]
+    pd.testing.assert_frame_equal(scores[identity], undisturbed[identity])
+    np.testing.assert_allclose(scores.score, undisturbed.score, rtol=0, atol=1e-5)
+
+
+def test_other_seed_other_draws(tmp_path, undisturbed):
+    finish(start(tmp_path, *ORACLE, *QUICK, SEVEN, "tracking_uri=null", "seed=1"))
+    merged = undisturbed.merge(table(tmp_path), on=["method", "metric", "image"])
+    moved = (merged.score_x != merged.score_y).groupby(merged.method).any()
+    assert moved["uniform"]
+
+
+def test_tracking_server_down(tmp_path):
+    arguments = [*ORACLE, *QUICK, "method=gradient,uniform", "tracking_uri=http://127.0.0.1:9"]
+    said = finish(start(tmp_path, *arguments))
+    assert said.count("scores are kept") == 1 and len(list(tmp_path.rglob("scores.parquet"))) == 2
+    said = finish(start(tmp_path, "outputs", f"sqlite:///{tmp_path}/later.db", module="benchmarks.record"))
+    assert "2 of 2 cells logged" in said
+    said = finish(start(tmp_path, "outputs", f"sqlite:///{tmp_path}/later.db", module="benchmarks.record"))
+    assert "0 of 2 cells logged" in said
+
+
+def test_database_locked(tmp_path):
+    arguments = [*ORACLE, *QUICK, "method=gradient,uniform"]
+    finish(start(tmp_path, *arguments, "name=first"))  # migrates the database
+    lock = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    try:
+        said = finish(start(tmp_path, *arguments))
+    finally:
+        lock.execute("ROLLBACK")
+    assert said.count("scores are kept") == 1
+    assert len(list((tmp_path / "outputs" / "dev").rglob("scores.parquet"))) == 2
+    said = finish(start(tmp_path, "outputs/dev", module="benchmarks.record"))
+    assert "2 of 2 cells logged" in said
+
+
+def test_failed_cell_does_not_stop_the_others(tmp_path):
+    process = start(
+        tmp_path, *ORACLE, *QUICK, "method=gradient,grad_cam,uniform", "+method.layer=nowhere", "tracking_uri=null"
+    )
+    said = process.communicate(timeout=280)[0]
+    assert process.returncode == 1 and "Traceback" not in said
+    stored = {path.parts[-4] for path in tmp_path.rglob("scores.parquet")}
+    assert stored == {"grad_cam"} or stored == set()
+    assert len(list(tmp_path.rglob("failure.txt"))) + len(stored) == 3
+
+
+def test_own_method_in_a_folder_of_the_users(tmp_path):
+    (tmp_path / "conf" / "method").mkdir(parents=True)
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import dataclass\nfrom typing import ClassVar\n\n\n@dataclass(frozen=True)\nclass Brightness:\n"
+        "    group: ClassVar[str] = 'black box'\n    signed: ClassVar[bool] = False\n    power: float\n\n"
+        "    def __call__(self, model, x, target):\n        return (x.mean(1) - x.amin((1, 2, 3))[:, None, None]) ** self.power\n"
+    )
+    (tmp_path / "conf" / "method" / "brightness.yaml").write_text("_target_: mine.Brightness\npower: 2.0\n")
+    finish(start(tmp_path, "--config-dir=conf", *ORACLE, *QUICK, "method=brightness,uniform", "tracking_uri=null"))
+    assert set(table(tmp_path).method) == {"brightness", "uniform"}
