@@ -1,0 +1,112 @@
+"""Photographs as timm's ImageNet networks expect them, whatever the file holds."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # of the EXIF orientation; those from 5 on exchange width and height
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One image, not decoded yet."""
+
+    image_id: str
+    path: Path
+    mask: Path | None
+    label: int
+
+
+@dataclass(frozen=True)
+class Photographs(Sequence):
+    """Decodes an image and its mask when asked for them."""
+
+    photos: tuple[Photo, ...]
+    size: int
+    crop_pct: float
+    resample: Image.Resampling
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def __getitem__(self, i: int) -> tuple[str, Tensor, int, Tensor]:
+        photo = self.photos[i]
+        mask = np.zeros((self.size, self.size), bool)
+        with Image.open(photo.path) as image:
+            stored, turn = image.size, orientation(image)
+            pixels = np.asarray(self.framed(coloured(image), turn, self.resample), np.float32) / 255
+        if photo.mask:
+            with Image.open(photo.mask) as image:
+                turn = orientation_of_mask(photo, stored, turn, image.size)
+                mask = np.asarray(self.framed(marked(image), turn, Image.Resampling.NEAREST)) > 0
+        return photo.image_id, torch.from_numpy(pixels.transpose(2, 0, 1).copy()), photo.label, torch.from_numpy(mask)
+
+    def framed(self, image: Image.Image, turn: int, resample: Image.Resampling) -> Image.Image:
+        """Resize the shorter side to size / crop_pct and crop the centre, computing only what the crop keeps."""
+        image = image.transpose(TURNS[turn]) if turn in TURNS else image
+        w, h = image.size
+        short = math.floor(self.size / self.crop_pct)
+        to_w, to_h = (short, int(short * h / w)) if w <= h else (int(short * w / h), short)
+        left, top = round((to_w - self.size) / 2), round((to_h - self.size) / 2)
+        right, bottom = min(w, (left + self.size) * w / to_w), min(h, (top + self.size) * h / to_h)
+        return image.resize((self.size, self.size), resample, (left * w / to_w, top * h / to_h, right, bottom))
+
+
+def probed(path: Path) -> tuple[tuple[int, int], int]:
+    """Read the whole file, a JPEG at an eighth of its size; return the stored width and height and the orientation."""
+    with Image.open(path) as image:
+        # A phone's JPEG may hold a second picture; Pillow calls that MPO, and its first picture is the photograph.
+        if getattr(image, "is_animated", False) and image.format != "MPO":
+            raise ValueError("animated")
+        found = image.size, orientation(image)
+        image.draft(None, (1, 1))
+        image.load()
+        return found
+
+
+def orientation(image: Image.Image) -> int:
+    return image.getexif().get(0x0112, 1)
+
+
+def orientation_of_mask(photo: Photo, stored: tuple[int, int], turn: int, size: tuple[int, int]) -> int:
+    """Return how the mask must be turned to lie on the turned image."""
+    if size == stored:
+        return turn
+    turned = stored[::-1] if turn in (5, 6, 7, 8) else stored
+    if size == turned:
+        return 1
+    sizes = "{} x {} and its image is {} x {}".format(*size, *turned)
+    raise ValueError(f"Folder needs masks of their images' sizes; the mask of {photo.image_id} is {sizes} pixels")
+
+
+def coloured(image: Image.Image) -> Image.Image:
+    """Return 8-bit RGB on white; Pillow itself would clip 16-bit grey."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def marked(image: Image.Image) -> Image.Image:
+    """Return an image of 255 where a mask is neither black (index 0 of a palette) nor transparent, else 0."""
+    values = np.asarray(image)
+    seen = True
+    if image.mode in ("LA", "RGBA"):
+        values, seen = values[..., :-1], values[..., -1] > 0
+    return Image.fromarray(((values if values.ndim == 2 else values.any(-1)) != 0) & seen).convert("L")

@@ -1,0 +1,100 @@
+"""The contract of data sets, over every file in conf/dataset."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from PIL import Image
+from sklearn.datasets import load_sample_image
+from torch.utils.data import DataLoader
+
+from tests.conftest import composed, options
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A folder of class folders, one image with a mask."""
+    root = tmp_path_factory.mktemp("data") / "PHOTOS"
+    for i, name in enumerate(("china.jpg", "flower.jpg")):
+        for k in range(3):
+            (root / str(i)).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(load_sample_image(name)[100 * k :, :300]).save(root / str(i) / f"{k}.png")
+    masks = root.with_name("PHOTOS_masks") / "0"
+    masks.mkdir(parents=True)
+    Image.fromarray(np.full((427, 300), 255, np.uint8)).save(masks / "0.png")
+    return root
+
+
+@pytest.fixture(params=options("dataset"))
+def dataset(request, photographs):
+    extra = {"folder": [f"dataset.root='{photographs}'"]}.get(request.param, [])
+    return instantiate(composed(f"dataset={request.param}", "dataset.images=6", *extra).dataset)
+
+
+def test_images(dataset):
+    images = dataset.test(SIZE)
+    assert len(images) == 6
+    for i in range(len(images)):
+        image_id, pixels, label, mask = images[i]
+        assert type(image_id) is str and type(label) is int and label >= -1
+        assert label < len(dataset.classes) or not dataset.classes
+        assert pixels.dtype == torch.float32 and pixels.shape == (3, SIZE, SIZE)
+        assert pixels.min() >= 0 and pixels.max() <= 1
+        assert mask.dtype == torch.bool and mask.shape == (SIZE, SIZE)
+    assert len({image_id for image_id, *_ in images}) == 6
+    assert any(mask.any() for *_, mask in images)
+
+
+def test_classes_are_a_tuple_of_names_that_differ(dataset):
+    assert isinstance(dataset.classes, tuple) and all(isinstance(name, str) for name in dataset.classes)
+    assert len(set(dataset.classes)) == len(dataset.classes)
+
+
+def test_same_call_same_images_and_no_random_state_moves(dataset):
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    first, second = list(dataset.test(SIZE)), list(dataset.test(SIZE))
+    assert torch.equal(before[0], torch.get_rng_state()) and random.getstate() == before[2]
+    assert (before[1] == np.random.get_state()[1]).all()
+    for a, b in zip(first, second, strict=True):
+        assert a[0] == b[0] and a[2] == b[2] and torch.equal(a[1], b[1]) and torch.equal(a[3], b[3])
+
+
+def test_ids_labels_and_order_do_not_depend_on_the_size(dataset):
+    small, large = dataset.test(SIZE), dataset.test(SIZE + 13)
+    assert [(a[0], a[2]) for a in small] == [(a[0], a[2]) for a in large]
+    assert large[0][1].shape == (3, SIZE + 13, SIZE + 13)
+
+
+def test_masks_follow_their_images_through_the_loader(dataset):
+    images = dataset.test(SIZE)
+    for start, (ids, pixels, labels, masks) in zip((0, 4), DataLoader(images, 4), strict=True):
+        for k in range(len(ids)):
+            image_id, x, label, mask = images[start + k]
+            assert (ids[k], labels[k]) == (image_id, label)
+            assert torch.equal(pixels[k], x) and torch.equal(masks[k], mask)
+
+
+def test_train_split_holds_no_test_image(dataset):
+    if not hasattr(dataset, "train"):
+        assert type(dataset).__name__ in ("Folder", "Planted")
+        return
+    pixels, labels = dataset.train(SIZE)
+    assert pixels.dtype == torch.uint8 and pixels.shape == (len(labels), 3, SIZE, SIZE)
+    assert labels.dtype == torch.int64 and set(labels.tolist()) == set(range(len(dataset.classes)))
+    seen = {image.numpy().tobytes() for image in pixels}
+    assert not any((x * 255).round().byte().numpy().tobytes() in seen for _, x, _, _ in dataset.test(SIZE))
+
+
+@pytest.mark.parametrize("images", [0, -3, "abc", 2.5])
+@pytest.mark.parametrize("name", options("dataset"))
+def test_a_wrong_number_of_images_is_one_sentence(name, images, photographs):
+    extra = {"folder": [f"dataset.root='{photographs}'"]}.get(name, [])
+    with pytest.raises(Exception) as error:
+        instantiate(composed(f"dataset={name}", f"dataset.images={images}", *extra).dataset)
+    cause = error.value.__cause__
+    assert isinstance(cause, ValueError) and "images" in str(cause) and str(images) in str(cause)
+    assert "\n" not in str(cause)
