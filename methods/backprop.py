@@ -1,0 +1,107 @@
+"""Gradients whose backward pass through a ReLU is another one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Interpreter
+
+from methods import Inapplicable
+
+
+class Deconvolved(torch.autograd.Function):
+    """A ReLU that passes positive gradients back wherever they come from."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Tensor:
+        return a.relu()
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        return g.relu()
+
+
+class Guided(torch.autograd.Function):
+    """A ReLU that passes positive gradients back where its input is positive."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Tensor:
+        ctx.save_for_backward(a)
+        return a.relu()
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        return g.relu() * (ctx.saved_tensors[0] > 0)
+
+
+class Replaced(Interpreter):
+    """Runs a canonical graph with one function in place of every ReLU; the graph stays as it is."""
+
+    def __init__(self, graph: nn.Module, rectifier: type[torch.autograd.Function]):
+        super().__init__(graph)
+        self.rectifier, self.extra_traceback = rectifier, False
+
+    def call_module(self, target: str, args: tuple, kwargs: dict) -> Any:
+        if isinstance(self.submodules[target], nn.ReLU):
+            return self.rectifier.apply(*args)
+        return super().call_module(target, args, kwargs)
+
+
+def modified_gradient(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """Return the target logit's input gradient (n, c, h, w) with the method's ReLUs."""
+    name = type(method).__name__
+    try:
+        graph = method.canonical(model, x)
+    except ValueError as error:
+        raise Inapplicable(f"{name} needs a canonical form: {error}") from error
+    if not any(node.meta["role"] == "relu" for node in graph.graph.nodes):
+        raise Inapplicable(f"{name} needs a ReLU; {type(model).__name__} has none")
+    with torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        logit = Replaced(graph, method.rectifier).run(x).gather(1, target[:, None]).sum()
+        return torch.autograd.grad(logit, x)[0].detach()
+
+
+@dataclass(frozen=True)
+class Deconvnet:
+    """Largest absolute value over channels of the gradient with g * 1[g > 0] at ReLUs [Zeiler & Fergus 2014].
+
+    Max pools pass the gradient to the winner (the paper's switches). The signal starts as the target logit, not as a
+    single feature map as in the paper. Activations other than ReLU keep their own gradient.
+    """
+
+    group: ClassVar[str] = "linearisation"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Zeiler & Fergus 2014"
+    rectifier: ClassVar[type] = Deconvolved
+
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        return modified_gradient(self, model, x, target).abs().amax(1)
+
+
+@dataclass(frozen=True)
+class GuidedBackprop:
+    """Largest absolute value over channels of the gradient with g * 1[g > 0] * 1[a > 0] [Springenberg et al. 2015].
+
+    a is the ReLU's input. Activations other than ReLU keep their own gradient.
+    """
+
+    group: ClassVar[str] = "linearisation"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Springenberg et al. 2015"
+    rectifier: ClassVar[type] = Guided
+
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        return modified_gradient(self, model, x, target).abs().amax(1)

@@ -1,0 +1,157 @@
+"""The form in which rule-based methods read a network: one module for each operation that has a rule."""
+
+import weakref
+from collections.abc import Hashable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Graph, GraphModule, Interpreter, Node
+from torch.fx.node import map_arg
+
+from models.folding import densify, fold
+from models.modules import Report, Scale, role, twin
+from models.operations import FUNCTIONS, MODULES
+from models.tracing import ConcreteTracer, Root, operation
+
+KNOWN: weakref.WeakKeyDictionary[nn.Module, tuple[Hashable, GraphModule]] = weakref.WeakKeyDictionary()
+
+
+def canonical(model: nn.Module, x: Tensor) -> GraphModule:
+    """Return `model` as a graph whose ReLUs, sums, concatenations and pools are modules used once.
+
+    Batch norms are folded into the layer before them, or are a `Scale` where there is none; nothing works in place;
+    adaptive pools with equal windows are plain pools; a convolution of the head over the whole map is a `Dense`. Each
+    node says in `meta["role"]` which rule it needs (a key of `models.modules.ROLES`; "" where none is known) and in
+    `meta["size"]` the size of one image's activation. Weights that are not folded share the model's memory and are
+    frozen; the model is untouched, and its own forward hooks are called with the logits. The graph holds for any batch
+    of images of x's size.
+
+    It is kept until parameters, buffers, modules or the image size change; a write through `.data` is not noticed.
+    A network that has no such form raises ValueError with the name of the operation.
+    """
+    state = fingerprint(model, x)
+    if model not in KNOWN or KNOWN[model][0] != state:
+        KNOWN[model] = state, build(model, x)
+    return KNOWN[model][1]
+
+
+def fingerprint(model: nn.Module, x: Tensor) -> Hashable:
+    parts: list[Any] = [x.shape[1:], x.dtype, x.device]
+    for module in model.modules():
+        parts += id(module), module.training
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                parts += tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version
+    return tuple(parts)
+
+
+@torch.no_grad()
+def build(model: nn.Module, x: Tensor) -> GraphModule:
+    name, image = type(model).__name__, x[:1].detach()
+    tracer = ConcreteTracer(image.clone())
+    try:
+        traced = tracer.trace(Root(model))
+        logits = tracer.values[next(reversed(traced.nodes))]
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            raise ValueError(f"{type(logits).__name__!r} takes the place of logits (n, k)")
+        graph, modules = rewrite(traced, tracer)
+    except Exception as error:
+        model.forward(image.clone())  # raises what the network itself raises
+        reason = error if isinstance(error, ValueError) else f"{last(tracer)!r} precedes a {type(error).__name__}"
+        raise ValueError(f"A canonical form needs one fixed graph of operations; in {name} {reason}") from error
+    fold(graph, modules)
+    densify(graph, modules)
+    report = announce(graph, modules)
+    for node in graph.nodes:
+        node.meta["role"] = role(node, modules)
+    result = GraphModule({key: placed(module, x) for key, module in modules.items()}, graph, f"Canonical{name}").eval()
+    verify(result, name, image, logits)
+    report.original = weakref.ref(model)  # the cache must not keep the network alive
+    return result
+
+
+def verify(graph: GraphModule, name: str, image: Tensor, logits: Tensor) -> None:
+    """Check that a batch of two gives twice the logits that the network gave while it was traced."""
+    run = Interpreter(graph, garbage_collect_values=False)
+    try:
+        pair = run.run(image.expand(2, *image.shape[1:]))
+    except Exception as error:
+        stuck = next(node for node in graph.graph.nodes if node not in run.env)
+        stuck = operation(graph, stuck)
+        raise ValueError(f"A canonical form needs to take every batch size; {stuck!r} of {name} does not") from error
+    if pair.shape != (2, logits.shape[1]) or not (pair - logits).abs().max() <= 1e-4 * logits.abs().max() + 1e-7:
+        raise ValueError(f"A canonical form needs the same logits in every batch; that of {name} has other ones")
+
+
+def rewrite(traced: Graph, tracer: ConcreteTracer) -> tuple[Graph, dict[str, nn.Module | Tensor]]:
+    """Copy the graph, with a module of its own for each operation that has one."""
+    graph, modules, made = Graph(), {}, {}
+
+    def value(argument: Any) -> Any:
+        return tracer.values[argument] if isinstance(argument, Node) else argument
+
+    def key(node: Node) -> Hashable:  # what is changed in place is one tensor: later readers want its last node
+        return id(value(node)) if isinstance(value(node), Tensor) else node
+
+    def emit(node: Node, module: nn.Module, *inputs: Node) -> Node:
+        target = node.name.removeprefix("model_")
+        while target in modules:
+            target += "_"
+        modules[target] = module
+        return graph.call_module(target, inputs)
+
+    for node in traced.nodes:
+        name, args, found = operation(tracer.root, node), (*node.args, *node.kwargs.values()), None
+        if name == "_assert":
+            continue
+        if node.op == "call_module":
+            module = tracer.root.get_submodule(node.target)
+            rule = next((rule for kind, rule in MODULES.items() if isinstance(module, kind)), None)
+            found = rule(value, *args, module) if rule else ((twin(module),), args)
+        elif node.op in ("call_function", "call_method") and name.rstrip("_") in FUNCTIONS:
+            found = FUNCTIONS[name.rstrip("_")](value, *node.args, **node.kwargs)
+        if found is not None:
+            chain, new = found[0], map_arg(found[1], lambda n: made[key(n)])
+            for module in chain:
+                new = (emit(node, module, *new),)
+                if module is not chain[-1]:
+                    new[0].meta["size"] = tuple(module(*map(value, found[1])).shape[1:])
+            (new,) = new
+        elif node.op == "get_attr":
+            new = graph.get_attr(node.name)
+            modules[node.name] = value(node).detach()
+        else:
+            new = graph.node_copy(node, lambda n: made[key(n)])
+            new.target = out_of_place(new.target)
+        if isinstance(value(node), Tensor):
+            new.meta["size"] = tuple(value(node).shape[1:])
+        made[key(node)] = new
+    for node in reversed(graph.nodes):
+        if not node.users and node.op not in ("placeholder", "output"):
+            graph.erase_node(node)
+    used = {node.target for node in graph.nodes}
+    return graph, {name: module for name, module in modules.items() if name in used}
+
+
+def announce(graph: Graph, modules: dict[str, nn.Module]) -> Report:
+    """Let the last node tell the original network's forward hooks."""
+    (end,) = (node for node in graph.nodes if node.op == "output")
+    (start,) = (node for node in graph.nodes if node.op == "placeholder")
+    modules["original_forward_hooks"] = report = Report()
+    with graph.inserting_before(end):
+        end.args = (graph.call_module("original_forward_hooks", (start, end.args[0])),)
+    return report
+
+
+def placed(module: nn.Module | Tensor, x: Tensor) -> nn.Module | Tensor:
+    return module.to(x.device, x.dtype) if isinstance(module, Scale) else module
+
+
+def out_of_place(target: Any) -> Any:
+    plain = target.rstrip("_") if isinstance(target, str) and not target.startswith("__") else target
+    return plain if plain is target or hasattr(Tensor, plain) else target
+
+
+def last(tracer: ConcreteTracer) -> str:
+    return operation(tracer.root, next(reversed(tracer.graph.nodes)))

@@ -1,0 +1,56 @@
+"""What a canonical graph merges: batch norms into layers, convolutions of the head into linear layers."""
+
+import torch
+from torch import nn
+from torch.fx import Graph, Node
+
+from models.modules import ROLES, Dense, Scale, constant
+
+
+def fold(graph: Graph, modules: dict[str, nn.Module]) -> None:
+    """Multiply every `Scale` into the convolution or linear layer before it, in float64."""
+    for node in list(graph.nodes):
+        scale, source = modules.get(node.target), node.args[0] if node.args else None
+        if not isinstance(scale, Scale) or not isinstance(source, Node) or len(source.users) > 1:
+            continue
+        layer, ndim = modules.get(source.target), len(node.meta["size"])
+        if type(layer) not in (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear) or layer.weight.ndim not in (ndim + 1, 2):
+            continue
+        channels = len(layer.weight)
+        one_each = (channels,) + (1,) * (layer.weight.ndim - 2)
+        if any(t.numel() > 1 and (t.numel() != channels or t.shape[-len(one_each) :] != one_each)
+               for t in (scale.weight, scale.bias)):  # fmt: skip
+            continue
+        factor, shift = (t.reshape(-1).expand(channels) for t in (scale.weight, scale.bias))
+        exact = layer.weight.detach().to("cpu", torch.float64)
+        bias = shift if layer.bias is None else layer.bias.detach().to("cpu", torch.float64) * factor + shift
+        weight = exact * factor.reshape(-1, *(1,) * (exact.ndim - 1))
+        layer.weight, layer.bias = constant(weight.to(layer.weight)), constant(bias.to(layer.weight))
+        node.replace_all_uses_with(source)
+        graph.erase_node(node)
+        del modules[node.target]
+
+
+def densify(graph: Graph, modules: dict[str, nn.Module]) -> None:
+    """Make linear layers of the convolutions in the head: they see their whole input, only layers of a head follow.
+
+    A 1x1 kernel counts only behind such a layer or a global average, so that small images do not change the layers.
+    """
+    pointwise, head = ROLES["relu"] + ROLES["activation"] + ROLES["shape"] + ROLES["linear"], set()
+    for node in reversed(graph.nodes):
+        module = modules.get(node.target)
+        plain = type(module) is nn.Conv2d and module.groups == 1 and module.padding in ((0, 0), "valid")
+        whole = plain and module.dilation == (1, 1) and module.kernel_size == node.args[0].meta["size"][1:]
+        flatten = getattr(node.target, "__name__", node.target) == "flatten"
+        of_head = whole or flatten or node.op == "output" or isinstance(module, pointwise)
+        if of_head and all(user in head for user in node.users):
+            head.add(node)
+    flat = set()
+    for node in graph.nodes:
+        module, source = modules.get(node.target), node.args[0] if node.args else None
+        if isinstance(module, nn.Conv2d) and node in head and (module.kernel_size != (1, 1) or source in flat):
+            modules[node.target] = module = Dense(module)
+        pooled = isinstance(module, nn.AvgPool2d) and node.meta["size"][1:] == (1, 1)
+        onward = source in flat and isinstance(module, ROLES["relu"] + ROLES["activation"])
+        if pooled or onward or isinstance(module, Dense):
+            flat.add(node)

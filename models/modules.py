@@ -1,0 +1,106 @@
+"""The modules of a canonical network, and the roles by which rules are given to its nodes."""
+
+import copy
+from collections.abc import Callable
+from functools import reduce
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Node
+
+
+class Sum(nn.Module):
+    """Sum of several activations: a residual connection."""
+
+    def forward(self, *terms: Tensor) -> Tensor:
+        return reduce(torch.add, terms)
+
+
+class Concat(nn.Module):
+    """Concatenation of several activations."""
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        return torch.cat(parts, self.dim)
+
+
+class Scale(nn.Module):
+    """x * weight + bias with constants: what is left of a batch norm that has no layer to be folded into."""
+
+    def __init__(self, weight: Tensor, bias: Tensor):
+        super().__init__()
+        self.weight, self.bias = constant(weight), constant(bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight + self.bias
+
+
+class Dense(nn.Linear):
+    """A linear layer written as a convolution: its kernel covers the whole map (timm's VGG head)."""
+
+    def __init__(self, conv: nn.Conv2d):
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = conv.weight[0].numel(), conv.out_channels
+        self.weight, self.bias = constant(conv.weight.flatten(1)), conv.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(1))[:, :, None, None]
+
+
+class Report(nn.Module):
+    """Calls the forward hooks that the original network has now, with its input and output."""
+
+    original: Callable[[], nn.Module | None] = staticmethod(lambda: None)
+
+    def forward(self, x: Tensor, logits: Tensor) -> Tensor:
+        model = self.original()
+        for key, hook in () if model is None else list(model._forward_hooks.items()):
+            kwargs = ({},) if key in model._forward_hooks_with_kwargs else ()
+            changed = hook(model, (x,), *kwargs, logits)
+            logits = logits if changed is None else changed
+        return logits
+
+
+def constant(tensor: Tensor) -> nn.Parameter:
+    """Return a frozen parameter on the same memory."""
+    return nn.Parameter(tensor.detach(), requires_grad=False)
+
+
+def twin(module: nn.Module) -> nn.Module:
+    """Return the module without its hooks, not in place, with frozen parameters on the same memory."""
+    new = copy.copy(module)
+    nn.Module.__init__(new)
+    new._parameters.update({name: None if p is None else constant(p) for name, p in module._parameters.items()})
+    new._buffers.update(module._buffers)
+    if hasattr(new, "inplace"):
+        new.inplace = False
+    return new
+
+
+ROLES: dict[str, tuple[type, ...]] = {
+    "convolution": (nn.modules.conv._ConvNd,),
+    "linear": (nn.Linear,),
+    "relu": (nn.ReLU,),
+    "activation": (nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid,
+                   nn.Tanh, nn.Softplus, nn.Softsign, nn.Hardswish, nn.Hardsigmoid),
+    "sum": (Sum,),
+    "concat": (Concat,),
+    "scale": (Scale,),
+    "average": (nn.modules.pooling._AvgPoolNd, nn.modules.pooling._AdaptiveAvgPoolNd),
+    "max": (nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd),
+    "shape": (nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle, nn.ZeroPad2d),
+    "report": (Report,),
+}  # fmt: skip
+SHAPE = {"flatten", "view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "chunk", "split", "getitem",
+         "narrow", "size", "getattr", "channel_shuffle", "pixel_shuffle"}  # fmt: skip
+
+
+def role(node: Node, modules: dict[str, nn.Module]) -> str:
+    if node.op == "call_module":
+        return next((name for name, kinds in ROLES.items() if isinstance(modules[node.target], kinds)), "")
+    if node.op in ("call_function", "call_method"):
+        return "shape" if getattr(node.target, "__name__", node.target) in SHAPE else ""
+    return node.op

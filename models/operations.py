@@ -1,0 +1,161 @@
+"""Which operation of a traced network becomes which module of the canonical one."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Node
+
+from models.modules import Concat, Scale, Sum, constant
+
+CONVOLUTIONS = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}  # by the dimensions of the weight
+
+
+# A rewrite takes `value`, which gives the value of a node, and the operation's arguments with nodes in the places of
+# tensors. It returns the modules that take its place, one after the other, and the inputs of the first; None keeps it.
+Rewrite = Callable[..., tuple[tuple[nn.Module, ...], tuple] | None]
+
+
+def is_constant(argument: object) -> bool:
+    return isinstance(argument, int | float | Tensor) or (isinstance(argument, Node) and argument.op == "get_attr")
+
+
+def exact(value: Callable, argument: object) -> Tensor:
+    """Return a constant in float64, on the CPU since not every accelerator has float64."""
+    return torch.as_tensor(value(argument)).detach().to("cpu", torch.float64)
+
+
+def add(value, input, other, *, alpha=1):
+    if is_constant(input):
+        input, other = other, input
+    if is_constant(other) and isinstance(value(input), Tensor):
+        shift = alpha * exact(value, other)
+        return ((Scale(torch.ones_like(shift), shift),) if shift.any() else ()), (input,)
+    tensors = all(isinstance(value(term), Tensor) for term in (input, other))
+    return ((Sum(),), (input, other)) if tensors and alpha == 1 else None
+
+
+def sub(value, input, other, *, alpha=1):
+    if not is_constant(other) or not isinstance(value(input), Tensor):
+        return None
+    return add(value, input, other, alpha=-alpha)
+
+
+def mul(value, input, other):
+    if is_constant(input):
+        input, other = other, input
+    if not is_constant(other) or not isinstance(value(input), Tensor):
+        return None
+    factor = exact(value, other)
+    return (Scale(factor, torch.zeros_like(factor)),), (input,)
+
+
+def truediv(value, input, other, *, rounding_mode=None):
+    if not is_constant(other) or not isinstance(value(input), Tensor) or rounding_mode is not None:
+        return None
+    return mul(value, input, 1 / exact(value, other))
+
+
+def batch_norm(value, input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    if training or running_mean is None:
+        raise ValueError("'batch_norm' uses statistics of the batch")
+    scale = (exact(value, running_var) + eps).rsqrt() * (1 if weight is None else exact(value, weight))
+    shift = (0 if bias is None else exact(value, bias)) - exact(value, running_mean) * scale
+    shape = (-1,) + (1,) * (value(input).ndim - 2)
+    return (Scale(scale.reshape(shape), shift.reshape(shape)),), (input,)
+
+
+def convolution(value, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    if not (is_constant(weight) and is_constant(0 if bias is None else bias)):
+        return None
+    weight = value(weight)
+    size = (weight.shape[1] * groups, weight.shape[0], weight.shape[2:])
+    layer = CONVOLUTIONS[weight.ndim](*size, stride, padding, dilation, groups, device="meta")
+    layer.weight, layer.bias = constant(weight), None if bias is None else constant(value(bias))
+    return (layer,), (input,)
+
+
+def linear(value, input, weight, bias=None):
+    if not (is_constant(weight) and is_constant(0 if bias is None else bias)):
+        return None
+    layer = nn.Linear(*reversed(value(weight).shape), device="meta")
+    layer.weight, layer.bias = constant(value(weight)), None if bias is None else constant(value(bias))
+    return (layer,), (input,)
+
+
+def concat(value, tensors, dim=0, *, axis=None):
+    return (Concat(dim if axis is None else axis),), tuple(tensors)
+
+
+def mean(value, input, dim=None, keepdim=False, *, dtype=None):
+    """A mean over the whole map is an average pool."""
+    x, dims = value(input), (dim,) if isinstance(dim, int) else tuple(dim or ())
+    if dtype is not None or x.ndim != 4 or {d % 4 for d in dims} != {2, 3}:
+        return None
+    return (nn.AvgPool2d(tuple(x.shape[2:])), *(() if keepdim else (nn.Flatten(1),))), (input,)
+
+
+def adaptive(explicit: type, implicit: type) -> Rewrite:
+    """An adaptive pool whose windows are all alike is a plain pool."""
+
+    def rewrite(value, input, output_size, return_indices=False):
+        sizes = tuple(value(input).shape[-2:])
+        goal = (output_size,) * 2 if isinstance(output_size, int | None) else tuple(output_size)
+        goal = tuple(wanted or size for size, wanted in zip(sizes, goal, strict=True))
+        if return_indices or any(size % wanted for size, wanted in zip(sizes, goal, strict=True)):
+            return None if return_indices else ((implicit(goal),), (input,))
+        window = tuple(size // wanted for size, wanted in zip(sizes, goal, strict=True))
+        return ((explicit(window),) if goal != sizes else ()), (input,)
+
+    return rewrite
+
+
+def max_pool2d(value, input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    pool = nn.MaxPool2d(kernel_size, stride, padding, dilation, False, ceil_mode)
+    return None if return_indices else ((pool,), (input,))
+
+
+def becomes(kind: type) -> Rewrite:
+    """The function and the module take the same further arguments in the same order."""
+    return lambda value, input, *args, **options: ((kind(*args, **options),), (input,))
+
+
+def clamp(value, input, min=None, max=None):
+    return ((nn.ReLU(),), (input,)) if min == 0 and max is None else None
+
+
+def dropout(value, input, p=0.5, training=True, inplace=False):
+    if training and p:
+        raise ValueError("'dropout' is random")
+    return (), (input,)
+
+
+def identity(value, input, *args, **options):
+    return (), (input,)
+
+
+pool_average = adaptive(nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+pool_max = adaptive(nn.MaxPool2d, nn.AdaptiveMaxPool2d)
+
+FUNCTIONS: dict[str, Rewrite] = {
+    "add": add, "iadd": add, "sub": sub, "mul": mul, "multiply": mul, "truediv": truediv, "div": truediv,
+    "batch_norm": batch_norm, "conv1d": convolution, "conv2d": convolution, "linear": linear,
+    "cat": concat, "concat": concat, "concatenate": concat, "mean": mean, "dropout": dropout, "dropout2d": dropout,
+    "avg_pool2d": becomes(nn.AvgPool2d), "max_pool2d": max_pool2d,
+    "adaptive_avg_pool2d": pool_average, "adaptive_max_pool2d": pool_max,
+    "relu": becomes(nn.ReLU), "clamp": clamp, "clip": clamp, "clamp_min": clamp,
+    "relu6": becomes(nn.ReLU6), "leaky_relu": becomes(nn.LeakyReLU), "elu": becomes(nn.ELU), "gelu": becomes(nn.GELU),
+    "silu": becomes(nn.SiLU), "sigmoid": becomes(nn.Sigmoid), "tanh": becomes(nn.Tanh),
+    "softplus": becomes(nn.Softplus), "hardswish": becomes(nn.Hardswish), "hardsigmoid": becomes(nn.Hardsigmoid),
+    "contiguous": identity,
+}  # fmt: skip
+
+MODULES: dict[type, Rewrite] = {
+    nn.modules.batchnorm._BatchNorm: lambda value, input, m: batch_norm(
+        value, input, m.running_mean, m.running_var, m.weight, m.bias, m.training, m.momentum, m.eps
+    ),
+    nn.modules.dropout._DropoutNd: lambda value, input, m: dropout(value, input, m.p, m.training),
+    nn.AdaptiveAvgPool2d: lambda value, input, m: pool_average(value, input, m.output_size),
+    nn.AdaptiveMaxPool2d: lambda value, input, m: pool_max(value, input, m.output_size, m.return_indices),
+    nn.Identity: lambda value, input, m: identity(value, input),
+}
