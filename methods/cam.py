@@ -1,0 +1,108 @@
+"""Methods built on the activations of one convolutional layer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from methods import Inapplicable
+
+
+@contextmanager
+def recording(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the outputs of `layer`; the hook is gone on exit, also after an error."""
+    outputs: list[Tensor] = []
+
+    def record(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+        outputs.append(output)
+        # the network goes on with a copy: an in-place ReLU behind the layer would overwrite what is recorded
+        return output.clone() if isinstance(output, Tensor) else output
+
+    handle = layer.register_forward_hook(record)
+    try:
+        yield outputs
+    finally:
+        handle.remove()
+
+
+def activations(model: nn.Module, layer: str, x: Tensor, method: str) -> tuple[Tensor, Tensor]:
+    """Return what `layer` gives, (n, k, h, w), and the logits; `method` is named where it does not apply."""
+    network = type(model).__name__
+    try:
+        module = model.get_submodule(layer)
+    except AttributeError:
+        raise Inapplicable(f"{method} needs a layer called {layer!r}; {network} has none") from None
+    with recording(module) as outputs:
+        logits = model(x.clone())
+    if len(outputs) != 1:
+        raise Inapplicable(f"{method} needs a layer that runs once; {layer!r} of {network} ran {len(outputs)} times")
+    shape = getattr(outputs[0], "shape", ())
+    if len(shape) != 4 or shape[2] * shape[3] == 1:
+        given = f"{layer!r} of {network} gives {tuple(shape) or type(outputs[0]).__name__}"
+        raise Inapplicable(f"{method} needs an output (n, k, h, w) of more than 1 x 1 pixels; {given}")
+    return outputs[0], logits
+
+
+def weighed(model: nn.Module, layer: str, x: Tensor, target: Tensor, method: str) -> tuple[Tensor, Tensor]:
+    """Return what `layer` gives and the gradient of the target logit with respect to it, both (n, k, h, w)."""
+    with torch.enable_grad():
+        a, logits = activations(model, layer, x.detach().requires_grad_(), method)
+        logit = logits.gather(1, target[:, None]).sum()
+        (gradient,) = torch.autograd.grad(logit, a, allow_unused=True) if a.requires_grad else (None,)
+    if gradient is None:
+        place = f"{layer!r} of {type(model).__name__}"
+        raise Inapplicable(f"{method} needs a layer between the image and the logits; {place} is not")
+    return a.detach(), gradient
+
+
+def upsampled(cam: Tensor, x: Tensor) -> Tensor:
+    """Return maps (n, h', w') in the size of the images, bilinear between pixel centres."""
+    return interpolate(cam[:, None], x.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+
+
+@dataclass(frozen=True)
+class GradCam:
+    """ReLU of the channels' sum, each weighed by its mean gradient [Selvaraju et al. 2017]."""
+
+    layer: str
+
+    group: ClassVar[str] = "linearisation"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Selvaraju et al. 2017"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.layer, str) or not self.layer:
+            raise ValueError(f"GradCam needs the name of a layer; layer={self.layer!r} was given")
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        a, gradient = weighed(model, self.layer, x, target, "GradCam")
+        return upsampled((gradient.mean((2, 3), keepdim=True) * a).sum(1).relu(), x)
+
+
+@dataclass(frozen=True)
+class LayerCam:
+    """ReLU of the channels' sum, each pixel weighed by its own positive gradient [Jiang et al. 2021]."""
+
+    layer: str
+
+    group: ClassVar[str] = "linearisation"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Jiang et al. 2021"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.layer, str) or not self.layer:
+            raise ValueError(f"LayerCam needs the name of a layer; layer={self.layer!r} was given")
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        a, gradient = weighed(model, self.layer, x, target, "LayerCam")
+        return upsampled((gradient.relu() * a).sum(1).relu(), x)

@@ -1,0 +1,105 @@
+"""Maps that ignore the model: what every method must beat, and the truth that none can."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, pad
+
+from methods import Inapplicable
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Independent uniform noise in [0, 1), the same for every image."""
+
+    seed: int
+
+    group: ClassVar[str] = "control"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = True
+    class_specific: ClassVar[bool] = False
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if type(self.seed) is not int or self.seed < 0:
+            raise ValueError(f"Uniform needs a whole number seed >= 0; seed={self.seed!r} was given")
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        noise = torch.rand(x.shape[2:], generator=torch.Generator().manual_seed(self.seed))
+        return noise.to(x.device).repeat(len(x), 1, 1)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One everywhere."""
+
+    group: ClassVar[str] = "control"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = False
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = ""
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        return torch.ones_like(x[:, 0])
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Magnitude of the Sobel gradient of the mean over the channels, the image mirrored at its borders."""
+
+    group: ClassVar[str] = "control"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = False
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = ""
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        across = torch.tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]).to(x)
+        grey = pad(x.detach().mean(1, keepdim=True), (1, 1, 1, 1), mode="reflect")
+        return torch.linalg.vector_norm(conv2d(grey, torch.stack([across, across.T])[:, None]), dim=1)
+
+
+@dataclass(frozen=True)
+class Centre:
+    """A Gaussian at the centre of the image; `sigma` is a fraction of each side."""
+
+    sigma: float
+
+    group: ClassVar[str] = "control"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = False
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        if type(self.sigma) not in (int, float) or not 0 < self.sigma < float("inf"):
+            raise ValueError(f"Centre needs a number sigma > 0; sigma={self.sigma!r} was given")
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        offsets = ((torch.arange(side) + 0.5) / side - 0.5 for side in x.shape[2:])
+        row, column = (torch.exp(-0.5 * (offset / self.sigma) ** 2) for offset in offsets)
+        return torch.outer(row, column).to(x.device).repeat(len(x), 1, 1)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The mask of the object itself: what a perfect localiser would return."""
+
+    group: ClassVar[str] = "control"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = False
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = ""
+    needs_mask: ClassVar[bool] = True
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            raise Inapplicable("Truth needs a data set with masks; this one gives none")
+        return mask.detach().float().to(x.device)

@@ -1,0 +1,122 @@
+"""Methods that hide parts of the image and watch the probability of the target."""
+
+from dataclasses import dataclass
+from math import ceil, isfinite
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+
+@torch.no_grad()
+def probability(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """Return the softmax probability (n,) of the target."""
+    return model(x).softmax(1).gather(1, target[:, None])[:, 0]
+
+
+@dataclass(frozen=True)
+class Occlusion:
+    """Drop of the target's probability while a square is hidden, mean over squares [Zeiler & Fergus 2014].
+
+    `window` and `stride` are fractions of each side, rounded to whole pixels (half to even), at least one; the last
+    square is moved back to end at the border. Squares are painted with `value` in model units (0 is the data set's
+    mean colour). A pixel gets the mean drop of the squares that hide it.
+    """
+
+    window: float
+    stride: float
+    value: float
+    batch: int
+
+    group: ClassVar[str] = "black box"
+    signed: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Zeiler & Fergus 2014"
+
+    def __post_init__(self) -> None:
+        for name in ("window", "stride", "value"):
+            if type(value := getattr(self, name)) not in (int, float) or not isfinite(value):
+                raise ValueError(f"Occlusion needs a number as {name}; {name}={value!r} was given")
+        if not 0 < self.stride <= self.window <= 1:
+            given = f"stride={self.stride} and window={self.window}"
+            raise ValueError(f"Occlusion needs fractions 0 < stride <= window <= 1; {given} were given")
+        if type(self.batch) is not int or self.batch < 1:
+            raise ValueError(f"Occlusion needs a whole number batch >= 1; batch={self.batch!r} was given")
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        if len(x) > self.batch:
+            parts = zip(x.split(self.batch), target.split(self.batch), strict=True)
+            return torch.cat([self(model, *part) for part in parts])
+        x = x.detach()
+        rows, columns = self.windows(x.shape[2], x), self.windows(x.shape[3], x)
+        grid, scores = (len(rows), len(columns)), []
+        for part in torch.arange(grid[0] * grid[1], device=x.device).split(self.batch // len(x)):
+            hidden = (rows[part // grid[1], :, None] * columns[part % grid[1], None]).bool()
+            images = torch.where(hidden[:, None, None], self.value, x).flatten(0, 1)
+            scores.append(probability(model, images, target.repeat(len(part))).view(-1, len(x)))
+        drop = (probability(model, x.clone(), target) - torch.cat(scores)).T.unflatten(1, grid)
+        return rows.T @ drop @ columns / torch.outer(rows.sum(0), columns.sum(0))
+
+    def windows(self, side: int, x: Tensor) -> Tensor:
+        """Return which pixels of a side each window covers, (windows, side), 1 or 0."""
+        size, step = (max(1, round(fraction * side)) for fraction in (self.window, self.stride))
+        start = torch.arange(0, side - size + step, step, device=x.device).clamp(max=side - size)[:, None]
+        pixel = torch.arange(side, device=x.device)
+        return ((pixel >= start) & (pixel < start + size)).to(x)
+
+
+@dataclass(frozen=True)
+class Rise:
+    """Mean of random masks, weighed by the target's probability under them [Petsiuk et al. 2018].
+
+    A mask is a `grid` x `grid` of ones (with probability `p`) and zeros, upsampled bilinearly to one cell more than
+    the image and cropped at a random place; the map is the sum of probability times mask over (masks p). Cells have
+    ceil(side / grid) pixels, as in the authors' code, since rounding down may leave less than the image to crop.
+    Hidden is 0 in model units, the data set's mean colour. The same masks serve every image.
+    """
+
+    masks: int
+    grid: int
+    p: float
+    seed: int
+    batch: int
+
+    group: ClassVar[str] = "black box"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = True
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Petsiuk et al. 2018"
+
+    def __post_init__(self) -> None:
+        for name, least in (("masks", 1), ("grid", 1), ("seed", 0), ("batch", 1)):
+            if type(value := getattr(self, name)) is not int or value < least:
+                raise ValueError(f"Rise needs a whole number {name} >= {least}; {name}={value!r} was given")
+        if type(self.p) is not float or not 0 < self.p < 1:
+            raise ValueError(f"Rise needs a number 0 < p < 1; p={self.p!r} was given")
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        if len(x) > self.batch:
+            parts = zip(x.split(self.batch), target.split(self.batch), strict=True)
+            return torch.cat([self(model, *part) for part in parts])
+        x, total = x.detach(), torch.zeros_like(x[:, 0])
+        rng = torch.Generator().manual_seed(self.seed)
+        cells = (torch.rand(self.masks, self.grid, self.grid, generator=rng) < self.p).to(x)
+        indents = torch.rand(2, self.masks, generator=rng).to(x.device)
+        for part in torch.arange(self.masks, device=x.device).split(self.batch // len(x)):
+            rows, columns = (self.weights(side, u[part], x) for side, u in zip(x.shape[2:], indents, strict=True))
+            masks = rows @ cells[part] @ columns.mT
+            images = (masks[:, None, None] * x).flatten(0, 1)
+            score = probability(model, images, target.repeat(len(part))).view(-1, len(x))
+            total += (score.T @ masks.flatten(1)).view_as(total)
+        return total / (self.masks * self.p)
+
+    def weights(self, side: int, indent: Tensor, x: Tensor) -> Tensor:
+        """Return the share of each cell in each pixel of a side, (masks, side, grid), `indent` in [0, 1)."""
+        cell = ceil(side / self.grid)
+        ramp = interpolate(torch.eye(self.grid)[None], (self.grid + 1) * cell, mode="linear")[0].T.to(x)
+        start = (indent * cell).long()
+        return ramp[start[:, None] + torch.arange(side, device=x.device)]

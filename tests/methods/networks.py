@@ -1,0 +1,101 @@
+"""Small random networks of several families, for tests of methods."""
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+
+class Block(nn.Module):
+    """A residual block with batch norm and ReLUs that work in place, one of them on the sum."""
+
+    def __init__(self, k: int):
+        super().__init__()
+        self.conv1, self.bn1, self.relu1 = nn.Conv2d(k, k, 3, padding=1), nn.BatchNorm2d(k), nn.ReLU(inplace=True)
+        self.conv2, self.bn2, self.relu2 = nn.Conv2d(k, k, 3, padding=1), nn.BatchNorm2d(k), nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu2(self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x))))) + x)
+
+
+class Branches(nn.Module):
+    """Two branches side by side, as in an inception block."""
+
+    def __init__(self, k: int):
+        super().__init__()
+        self.narrow = nn.Sequential(nn.Conv2d(k, k, 1), nn.BatchNorm2d(k), nn.ReLU(inplace=True))
+        self.wide = nn.Sequential(nn.Conv2d(k, k, 3, padding=1), nn.BatchNorm2d(k), nn.ReLU(inplace=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.narrow(x), self.wide(x)], 1)
+
+
+def head(k: int, classes: int) -> list[nn.Module]:
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(k, classes)]
+
+
+class Network(nn.Sequential):
+    """`features` and then `head`."""
+
+    def __init__(self, features: list[nn.Module], head: list[nn.Module]):
+        super().__init__()
+        self.features, self.head = nn.Sequential(*features), nn.Sequential(*head)
+
+
+def residual(k: int = 6, classes: int = 4) -> nn.Module:
+    stem = [nn.Conv2d(3, k, 3, stride=2, padding=1), nn.BatchNorm2d(k), nn.ReLU(inplace=True)]
+    return Network([*stem, Block(k), nn.MaxPool2d(2), Block(k)], head(k, classes))
+
+
+def plain(k: int = 6, classes: int = 4) -> nn.Module:
+    features = [nn.Conv2d(3, k, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(k, k, 3, padding=1)]
+    features += [nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Conv2d(k, k, 3, padding=1), nn.ReLU(inplace=True)]
+    hidden = [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * k, 8), nn.ReLU(inplace=True), nn.Dropout()]
+    return Network(features, [*hidden, nn.Linear(8, classes)])
+
+
+def branches(k: int = 6, classes: int = 4) -> nn.Module:
+    stem = [nn.Conv2d(3, k, 3, stride=2, padding=1), nn.BatchNorm2d(k), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+    return Network([*stem, Branches(k), Branches(2 * k)], head(4 * k, classes))
+
+
+def resnet18(classes: int = 4) -> nn.Module:
+    return timm.create_model("resnet18", num_classes=classes)
+
+
+@torch.no_grad()
+def ready(model: nn.Module) -> nn.Module:
+    """Make a random network behave like a fitted one: live batch norms, logits that tell images apart; frozen."""
+    x, _ = images(16)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # the running statistics become those of the next pass
+            module.weight.uniform_(0.5, 1.5)
+            module.bias.normal_(0, 0.2)
+    model.train()(x)
+    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    last.weight.mul_(1 / model.eval()(x).std(0).mean())
+    last.bias.sub_(model(x).mean(0))
+    return model.requires_grad_(False)
+
+
+# name: (how to build it, a layer of more than 2 x 2 pixels on images of 32 x 32)
+FAMILIES = {
+    "residual": (residual, "features"),
+    "plain": (plain, "features"),
+    "branches": (branches, "features"),
+    "resnet18": (resnet18, "layer2"),
+}
+
+
+def network(family: str, seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return ready(FAMILIES[family][0]())
+
+
+def images(n: int = 3, side: int = 32, classes: int = 4) -> tuple[Tensor, Tensor]:
+    """Coloured clouds with grain, and targets."""
+    rng = torch.Generator().manual_seed(1)
+    clouds = interpolate(2 * torch.randn(n, 3, 4, 4, generator=rng), (side, side), mode="bicubic")
+    return clouds + 0.3 * torch.randn(n, 3, side, side, generator=rng), torch.arange(n) % classes

@@ -1,0 +1,257 @@
+"""Every method, whatever it computes, keeps the same contract on every family of networks."""
+
+import contextlib
+import gc
+import os
+import random
+import warnings
+from dataclasses import MISSING, fields, replace
+from functools import cache
+
+import numpy
+import pytest
+import torch
+from hydra.utils import instantiate
+from torch import nn
+from torch.nn.modules import module as hooks
+
+from tests.conftest import composed
+from tests.methods import networks
+
+BUDGET = {"steps": 3, "samples": 3, "masks": 5, "window": 0.5, "stride": 0.25, "batch": 8}
+GROUPS = {"linearisation", "structure", "adversarial", "black box", "control"}
+
+
+@cache
+def entry(name: str, seed: int = 0):
+    """The method as composed from conf/, at a small budget."""
+    method = instantiate(composed(f"method={name}", "model=planted", "batch_size=8", f"seed={seed}").method)
+    return replace(method, **{f.name: BUDGET[f.name] for f in fields(method) if f.name in BUDGET})
+
+
+@pytest.fixture
+def method(method_name):
+    return entry(method_name)
+
+
+@pytest.fixture(params=networks.FAMILIES)
+def family(request):
+    return request.param
+
+
+@cache
+def case(family: str):
+    return networks.network(family), *networks.images()
+
+
+def fitted(method, family: str):
+    """The method, pointed at the family's layer."""
+    return replace(method, layer=networks.FAMILIES[family][1]) if hasattr(method, "layer") else method
+
+
+def explain(method, model, x, target):
+    mask = [x[:, 0] > 0] if getattr(method, "needs_mask", False) else []
+    return method(model, x, target, *mask)
+
+
+@cache
+def maps_of(method, family: str):
+    """The maps that the tests below compare with, computed once."""
+    return explain(fitted(method, family), *case(family))
+
+
+def state(model: nn.Module, *tensors: torch.Tensor):
+    """All that a method could change and must not."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    shared = [value for name, value in vars(hooks).items() if name.startswith("_global_") and isinstance(value, dict)]
+    held = [*model.parameters(), *model.buffers(), *tensors]
+    return {
+        "modules": [(id(m), m.training, sorted(vars(m))) for m in model.modules()],
+        "hooks": [[list(getattr(m, kind)) for kind in kinds] for m in model.modules()],
+        "global hooks": [list(value) for value in shared],
+        "tensors": [(id(t), t._version, t.requires_grad, t.grad) for t in held],
+        "torch": (torch.get_rng_state().numpy().tobytes(), torch.is_grad_enabled(), torch.get_default_dtype()),
+        "numpy": [part.tobytes() if hasattr(part, "tobytes") else part for part in numpy.random.get_state()],
+        "python": (random.getstate(), list(warnings.filters), os.getcwd()),
+    }
+
+
+@cache
+def rounding(family: str) -> float:
+    """How much the logits themselves depend on the batch."""
+    model, x, _ = case(family)
+    return (model(x) - torch.cat([model(image) for image in x.split(1)])).abs().max().item()
+
+
+def close(maps: torch.Tensor, wanted: torch.Tensor, family: str) -> bool:
+    """Equal within 1e-5 of each map's largest value, or as far as the network's own rounding allows."""
+    error, scale = (values.abs().amax((1, 2)) for values in (maps - wanted, wanted))
+    return bool((error <= 1e-5 * scale + rounding(family)).all())
+
+
+def test_facts_are_declared(method):
+    assert method.group in GROUPS and method.complete in {"", "logit", "difference"} and isinstance(method.cites, str)
+    assert {type(fact) for fact in (method.signed, method.stochastic, method.class_specific)} == {bool}
+    assert method.stochastic == hasattr(method, "seed")
+    assert all(f.default is f.default_factory is MISSING for f in fields(method)), "values belong in conf/"
+    assert len(type(method).__doc__.splitlines()[0]) <= 100
+
+
+def test_a_wrong_type_gives_one_sentence(method):
+    for field in fields(method):
+        if field.type in (int, float, str):
+            wrong = None if field.type is str else "abc"
+            with pytest.raises(ValueError, match=rf"^{type(method).__name__} needs .*{field.name}={wrong!r}.*given$"):
+                replace(method, **{field.name: wrong})
+
+
+def test_map_is_one_finite_value_per_pixel(method, family):
+    maps = maps_of(method, family)
+    assert maps.shape == (3, 32, 32) and maps.dtype == torch.float32 and maps.is_contiguous()
+    assert maps.isfinite().all() and not maps.requires_grad and maps.grad_fn is None
+    assert maps.abs().max() > 0
+    assert method.signed or maps.min() >= 0
+
+
+def test_images_need_not_be_square(method):
+    model, x, target = case("residual")
+    assert explain(fitted(method, "residual"), model, x[..., :24], target).shape == (3, 32, 24)
+
+
+def test_signed_maps_have_both_signs(method):
+    if method.signed:
+        maps = [maps_of(method, family) for family in networks.FAMILIES]
+        assert min(m.min() for m in maps) < 0 < max(m.max() for m in maps)
+
+
+def test_same_call_same_map(method, family):
+    assert torch.equal(explain(fitted(method, family), *case(family)), maps_of(method, family))
+
+
+def test_map_does_not_depend_on_the_callers_grad_mode(method, family):
+    with torch.no_grad():
+        assert torch.equal(explain(fitted(method, family), *case(family)), maps_of(method, family))
+
+
+def test_map_does_not_depend_on_the_batch(method, family):
+    model, x, target = case(family)
+    maps, method = maps_of(method, family), fitted(method, family)
+    mask = x[:, 0] > 0
+    extra = (lambda i: [mask[i : i + 1]]) if getattr(method, "needs_mask", False) else (lambda i: [])
+    alone = torch.cat([method(model, x[i : i + 1], target[i : i + 1], *extra(i)) for i in range(3)])
+    assert close(maps, alone, family)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 100])
+def test_map_does_not_depend_on_the_size_of_a_pass(method, batch):
+    if hasattr(method, "batch"):
+        maps = explain(replace(fitted(method, "residual"), batch=batch), *case("residual"))
+        assert close(maps, maps_of(method, "residual"), "residual")
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 100])
+def test_no_pass_is_larger_than_batch(method, batch):
+    if hasattr(method, "batch"):
+        (model, x, target), sizes = case("residual"), []
+        handle = model.register_forward_hook(lambda _m, inputs, _out: sizes.append(len(inputs[0])))
+        with contextlib.closing(contextlib.ExitStack()) as stack:
+            stack.callback(handle.remove)
+            explain(replace(fitted(method, "residual"), batch=batch), model, x, target)
+        assert max(sizes) <= batch
+
+
+def test_only_the_seed_of_a_stochastic_method_matters(method_name):
+    model, x, target = case("residual")
+    maps = [explain(fitted(entry(method_name, seed), "residual"), model, x, target) for seed in (0, 1)]
+    assert torch.equal(*maps) != entry(method_name).stochastic
+
+
+def test_only_a_class_specific_map_depends_on_the_class(method):
+    model, x, target = case("residual")
+    maps = [explain(fitted(method, "residual"), model, x, t) for t in (target, (target + 1) % 4)]
+    assert torch.equal(*maps) != method.class_specific
+
+
+def test_leaves_no_trace(method, family):
+    model, x, target = case(family)
+    before = state(model, x, target)
+    explain(fitted(method, family), model, x, target)
+    assert state(model, x, target) == before
+
+
+class Fault(RuntimeError):
+    """What the tests below throw into a method."""
+
+
+@contextlib.contextmanager
+def faulty(model: nn.Module, place: str, at: int):
+    """Count the passes (forward or backward) and raise in number `at`; 0 never raises."""
+    passes = []
+
+    def count(*_):
+        passes.append(place)
+        if len(passes) == at:
+            raise Fault
+
+    def hook(_module, _inputs, output):
+        if place == "forward":
+            count()
+        elif output.requires_grad:
+            output.register_hook(count)
+
+    handle = model.register_forward_hook(hook)
+    try:
+        yield passes
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("place", ["forward", "backward"])
+def test_leaves_no_trace_after_an_error(method, family, place):
+    """The last pass fails, when most has been set up; a method that makes no such pass has nothing to lose."""
+    model, x, target = case(family)
+    method = fitted(method, family)
+    with faulty(model, place, 0) as passes:
+        explain(method, model, x, target)
+    assert passes or place == "backward" or method.group == "control"
+    with faulty(model, place, len(passes)):
+        before = state(model, x, target)
+        if passes:
+            with pytest.raises(Fault):
+                explain(method, model, x, target)
+        assert state(model, x, target) == before
+
+
+def test_leaves_no_trace_after_an_error_inside_the_network(method, family):
+    """The network fails behind the layers where hooks may sit."""
+    model, x, target = case(family)
+    last = [m for m in model.modules() if isinstance(m, nn.Linear)][-1]
+    whole = last.weight
+    last.weight = nn.Parameter(whole[:, 1:], requires_grad=False)
+    try:
+        before = state(model, x, target)
+        with contextlib.nullcontext() if method.group == "control" else pytest.raises((RuntimeError, ValueError)):
+            explain(fitted(method, family), model, x, target)
+        assert state(model, x, target) == before
+    finally:
+        last.weight = whole
+
+
+def test_100_calls_leave_no_tensor_behind(method):
+    model, (x, target) = networks.network("residual"), networks.images(2, side=16)
+    least = {name: 1 for name in ("steps", "samples", "masks") if hasattr(method, name)}
+    method = replace(fitted(method, "residual"), **least)
+
+    def alive() -> int:
+        gc.collect()
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    explain(method, model, x, target)
+    gc.freeze()  # what lives now is not looked at again
+    try:
+        before = alive()
+        for _ in range(100):
+            explain(method, model, x, target)
+        assert alive() <= before
+    finally:
+        gc.unfreeze()
