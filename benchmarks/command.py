@@ -5,10 +5,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from typing import TextIO
 
-from hydra.errors import MissingConfigException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigKeyError, InterpolationToMissingValueError, MissingMandatoryValue
 
 # Idle OpenMP threads that spin slow a second process down many times over; torch reads this when it loads.
@@ -30,6 +31,8 @@ def sentence(error: BaseException) -> str:
         near = difflib.get_close_matches(entry, options, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(options) or 'none'}"
         return f"{group or 'config'}={entry} is not an entry; {hint}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read; a value with such characters needs quotes, as in 'key=\"value\"'"
     cause = error
     # Hydra and OmegaConf wrap the sentence of an entry in their own; the innermost one names the offender.
     while cause.__cause__ is not None and type(cause).__module__.startswith(("hydra", "omegaconf")):
@@ -48,6 +51,19 @@ def sentence(error: BaseException) -> str:
     )  # fmt: skip
 
 
+class WithoutHydra:
+    """stderr without the line that Hydra writes before it hands on a job's exception."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        return len(text) if text.startswith("Error executing job with overrides") else self.stream.write(text)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.stream, name)
+
+
 @contextmanager
 def one_sentence() -> Iterator[None]:
     """Turn an exception into one sentence on stderr and exit code 1."""
@@ -56,7 +72,8 @@ def one_sentence() -> Iterator[None]:
     try:
         if any(re.match(r"\+?experiment=.+,", argument) for argument in sys.argv[1:]):
             raise ValueError("experiment needs one name per command, since each brings its own sweep")
-        yield
+        with redirect_stderr(WithoutHydra(sys.stderr)):
+            yield
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on where it was")
     except Exception as error:

@@ -38,7 +38,7 @@ class Sweep(Callback):
 
         folder = config.hydra.sweep.dir
         print(summary(collect(folder)))
-        print(f"\nMore: python -m results.leaderboard {folder}\nFigures: python -m results.figures {folder}")
+        print(f"Figures: python -m results.figures {folder}")
 
 
 def start_sweep(folder: Path, uri: str | None, name: str) -> None:
@@ -60,7 +60,7 @@ def log_cell(folder: Path, uri: str | None, name: str) -> bool:
     if uri is None or OFF in os.environ or run_on(folder, uri):
         return False
     try:
-        scores = pd.read_parquet(folder / SCORES)
+        scores = pd.read_parquet(folder / SCORES, partitioning=None)
         first = scores.iloc[0]
         client, experiment = connected(uri, name)
         parent = next((run for above in folder.parents if (run := run_on(above, uri))), None)
@@ -96,7 +96,7 @@ def log_values(client: object, run_id: str, names: dict[str, str], folder: Path,
             values[f"{metric}.undefined"] = row.undefined
     values |= scores[[c for c in scores if c.startswith("explain_")]].mean().to_dict()
     stepped = [Metric(k, float(v), now, 0) for k, v in values.items() if pd.notna(v)]
-    curves = pd.read_parquet(folder / "curves.parquet")
+    curves = pd.read_parquet(folder / "curves.parquet", partitioning=None)
     for (metric, fraction), value in curves.groupby(["metric", "fraction"])["value"].mean().items():
         stepped.append(Metric(f"{metric}_curve", float(value), now, round(100 * fraction)))
     config = yaml.safe_load((folder / "config.yaml").read_text())

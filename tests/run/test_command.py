@@ -46,6 +46,7 @@ CASES = {
     "benchmark.target=best": "benchmark.target needs predicted or label; 'best' was given",
     "dataset=folder dataset.root=nowhere": "nowhere",
     "dataset=folder": "dataset.root",
+    "dataset=folder dataset.root=~/photos": "dataset.root=~/photos cannot be read",
     "model=resnet18 weights=none.pth": "none.pth",
     "model=timm model.name=resnet1 model.last_conv=x weights=pretrained": "resnet1",
     "model=timm": "model.name",
@@ -60,7 +61,7 @@ def test_one_sentence_and_exit_code(monkeypatch, tmp_path, capsys, arguments):
     assert stop.value.code == 1
     (line,) = [line for line in said.err.splitlines() if line.startswith("error: ")]
     assert CASES[arguments] in line and len(line) < 400
-    assert "Traceback" not in said.out + said.err
+    assert "Traceback" not in said.out + said.err and "Error executing" not in said.err
 
 
 def test_debug_keeps_the_traceback(monkeypatch, tmp_path):

@@ -1,0 +1,59 @@
+"""Order of pixels, with ties, over a whole batch at once."""
+
+import torch
+from torch import Tensor
+
+from benchmarks.explained import Explained
+
+TIE = 2.0**-21  # of the map's largest magnitude, a few float32 roundings: smaller steps say nothing of the map
+
+
+def tie_groups(maps: Tensor) -> Tensor:
+    """Number the tie groups of each map upwards from 0, (n, d) int64.
+
+    Tied are neighbours in value at most `TIE` apart.
+    Maps carry rounding noise that depends on batch size and threads, so that a flat region would be ordered by noise.
+    Steps are compared rather than values rounded: a flat region can lie across an edge between two rounded values. Two
+    close values of a map without ties can still change places with the noise; no rule for ties prevents that.
+    """
+    value, pixel = maps.flatten(1).double().sort(1)
+    smallest_step = TIE * value[:, [0, -1]].abs().amax(1, keepdim=True)
+    group = (value.diff(dim=1, prepend=value[:, :1]) > smallest_step).cumsum(1)
+    return torch.empty_like(group).scatter_(1, pixel, group)
+
+
+def constant(maps: Tensor) -> Tensor:
+    """Return which maps have one value only, up to rounding, (n,) bool."""
+    return (tie_groups(maps) == 0).all(1)
+
+
+def pixel_order(explained: Explained, maps: Tensor, seed: int) -> Tensor:
+    """Rank the pixels of maps (n, h, w), 0 for the largest; one seeded permutation breaks all ties."""
+    pixels = maps[0].numel()
+
+    def permutation() -> Tensor:
+        return torch.randperm(pixels, generator=torch.Generator().manual_seed(seed)).to(maps.device)
+
+    key = tie_groups(maps) * pixels + explained.once(("tie permutation", pixels, seed), permutation)
+    largest_first = key.argsort(1, descending=True)
+    ranks = torch.arange(pixels, device=maps.device).expand_as(key)
+    return torch.empty_like(key).scatter_(1, largest_first, ranks).view_as(maps)
+
+
+def average_ranks(maps: Tensor) -> Tensor:
+    """Rank pixels upwards from 1, tied ones at the mean of their ranks, (n, d) float64."""
+    size, last = extent(tie_groups(maps))
+    return last - (size - 1) / 2
+
+
+def top(maps: Tensor, count: Tensor | int) -> Tensor:
+    """Return each pixel's chance (n, d) to be among the `count` largest when ties fall at random."""
+    size, last = extent(tie_groups(maps))
+    larger = maps[0].numel() - last
+    return ((count - larger) / size).clamp(0, 1)
+
+
+def extent(groups: Tensor) -> tuple[Tensor, Tensor]:
+    """Return for each pixel (n, d) the size of its tie group and how many are in it or lower."""
+    sizes = torch.zeros_like(groups).scatter_add_(1, groups, torch.ones_like(groups))
+    return sizes.gather(1, groups).double(), sizes.cumsum(1).gather(1, groups).double()

@@ -1,0 +1,106 @@
+"""Does the map keep still when the image hardly changes?"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from benchmarks.explained import Explained
+from benchmarks.metrics.ranking import constant, pixel_order
+from benchmarks.metrics.similarity import spearman, ssim
+
+
+@dataclass(frozen=True)
+class MaxSensitivity:
+    """Largest relative change of the map over `samples` images within `radius` [Yeh et al. 2019].
+
+    max ||map(x + d) - map(x)|| / ||map(x)||, Euclidean, for d uniform in the L-infinity ball of `radius` pixel units,
+    not clipped to [0, 1]; the same d for all images and methods, and a fixed target. It is a lower bound of the maximum
+    over the ball and grows with `samples`, which is part of the protocol. The paper does not divide by ||map(x)||.
+    """
+
+    category: ClassVar[str] = "robustness"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("explain",)
+    undefined: ClassVar[str] = "the map is zero"
+    cites: ClassVar[str] = "Yeh et al. 2019"
+
+    radius: float
+    samples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def __call__(self, explained: Explained) -> Tensor:
+        ours = explained.maps.flatten(1).double()
+        others = noisy_maps(explained, self.radius, self.samples, self.seed)
+        change = torch.stack([(other.flatten(1).double() - ours).norm(dim=1) for other in others]).amax(0)
+        size = ours.norm(dim=1)
+        return torch.where(size > 0, change / size, torch.nan).float()
+
+
+@dataclass(frozen=True)
+class NoiseStability:
+    """Mean similarity of the map with those of `samples` noisy images [Ghorbani et al. 2019].
+
+    spearman: rank correlation. ssim: structural similarity. top_10: share of the 10 % largest pixels, round(N / 10),
+    that both maps have in common, ties broken by the permutation that all maps share. The noise, uniform within
+    `radius` pixel units, is that of `MaxSensitivity`, and so are the images and maps where the settings agree.
+    """
+
+    category: ClassVar[str] = "robustness"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("explain",)
+    undefined: ClassVar[str] = "the map, or that of a noisy image, is constant"
+    cites: ClassVar[str] = "Ghorbani et al. 2019"
+
+    measure: str
+    radius: float
+    samples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.measure not in ("spearman", "ssim", "top_10"):
+            raise ValueError(f"NoiseStability needs spearman, ssim or top_10; measure={self.measure!r} was given")
+        check(self)
+
+    def __call__(self, explained: Explained) -> Tensor:
+        overlap = partial(self.top_10, explained)
+        similar = {"spearman": spearman, "ssim": ssim, "top_10": overlap}[self.measure]
+        ours, still = explained.maps, constant(explained.maps)
+        others = noisy_maps(explained, self.radius, self.samples, self.seed)
+        scores = [torch.where(still | constant(other), torch.nan, similar(ours, other)) for other in others]
+        return torch.stack(scores).mean(0).float()
+
+    def top_10(self, explained: Explained, a: Tensor, b: Tensor) -> Tensor:
+        count = max(1, round(a[0].numel() / 10))
+        a, b = (pixel_order(explained, maps, self.seed) < count for maps in (a, b))
+        return (a & b).flatten(1).sum(1).double() / count
+
+
+def noisy_maps(explained: Explained, radius: float, samples: int, seed: int) -> list[Tensor]:
+    """Return the maps (n, h, w) of each noisy image; made once per batch and settings."""
+
+    def compute() -> list[Tensor]:
+        rng = torch.Generator().manual_seed(seed)
+        draws = (radius * (2 * torch.rand(explained.x.shape[1:], generator=rng) - 1) for _ in range(samples))
+        return [explained.explain(explained.x + draw.to(explained.x) / explained.std[:, None, None]) for draw in draws]
+
+    return explained.once(("noisy maps", radius, samples, seed), compute)
+
+
+def check(metric: MaxSensitivity | NoiseStability) -> None:
+    name = type(metric).__name__
+    if type(metric.radius) not in (int, float) or not 0 < metric.radius <= 1:
+        raise ValueError(f"{name} needs a radius in (0, 1], in pixel units; radius={metric.radius!r} was given")
+    if type(metric.samples) is not int or metric.samples < 1:
+        raise ValueError(f"{name} needs a whole number of samples >= 1; samples={metric.samples!r} was given")
+    if type(metric.seed) is not int or metric.seed < 0:
+        raise ValueError(f"{name} needs a whole seed >= 0; seed={metric.seed!r} was given")

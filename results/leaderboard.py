@@ -1,0 +1,224 @@
+"""Rank a sweep's methods: `python -m results.leaderboard outputs/NAME [--metric M ...] [--latex] [--csv]`."""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from results import latex, statistics, tables
+from results.collect import collect
+from results.tables import ALL_CATEGORIES, ALL_MODELS, MEAN_RANK
+
+CATEGORIES = ["faithfulness", "robustness", "localisation", "complexity", "randomisation", "axiomatic"]
+CEILINGS = ["truth"]  # controls that know the answer are no measure of what a method must beat
+RESAMPLES = 2000
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Ranks, or means of ranks, in the sample (row 0) and in every resample."""
+
+    drawn: pd.DataFrame  # (1 + resamples, methods)
+    images: int
+    merged: pd.Series  # how many ranks each method's mean is over
+    of: int
+
+    def table(self) -> pd.DataFrame:
+        """Return the mean ranks with their intervals, and the ranks of these."""
+        drawn = self.drawn.to_numpy()
+        n = np.where(np.isnan(drawn[0]), 0, self.images)
+        columns = _ranked(drawn, statistics.ranks(drawn, False), n)
+        return pd.DataFrame(columns, index=self.drawn.columns).assign(merged=self.merged, merged_of=self.of)
+
+
+def leaderboard(
+    scores: pd.DataFrame, metric: str | None = None, resamples: int = RESAMPLES, seed: int = SEED
+) -> pd.DataFrame:
+    """Return one row per data set, model, metric and method: rank, mean, intervals, groups, distance to a control.
+
+    Seeds are averaged within an image; images are drawn with replacement, the same draws for all methods, metrics and
+    models. Merged rows have `metric == "mean rank"`: the mean of the ranks over a category's metrics, and for category
+    "all" the mean of these over the categories; every row of "all models" is a mean of ranks over the models. There,
+    `mean`, `low` and `high` are that mean rank and its interval, and `merged` says how many ranks it is over.
+    With `metric`, only that metric is ranked and nothing is merged.
+    """
+    if metric is not None:
+        _known([metric], scores.metric)
+        rows = leaderboard(scores[scores.metric == metric], None, resamples, seed)
+        return rows[(rows.metric == metric) & (rows.model != ALL_MODELS)].reset_index(drop=True)
+    parts = []
+    for dataset, cells in scores.groupby("dataset", sort=False):
+        models = {model: _one_model(ours, resamples, seed) for model, ours in cells.groupby("model", sort=False)}
+        rows = [table.assign(model=model) for model, (table, _) in models.items()]
+        if len(models) > 1:
+            ranks = [ours for _, ours in models.values()]
+            keys = dict.fromkeys(key for ours in ranks for key in ours)
+            merged = {key: _mean([ours[key] for ours in ranks if key in ours]) for key in keys}
+            rows.append(_merged_rows(merged, cells).assign(model=ALL_MODELS))
+        parts += [table.assign(dataset=dataset) for table in rows]
+    table = pd.concat(parts, ignore_index=True)
+    counts = dict.fromkeys(["version", "n", "undefined", "images", "left_out", "seeds", "merged", "merged_of"], "Int64")
+    return table.assign(control=table.group == "control").reindex(columns=tables.COLUMNS).astype(counts)
+
+
+def summary(scores: pd.DataFrame, width: int | None = None) -> str:
+    """Return the overview of a sweep as text, at most `width` columns wide (by default the terminal's, at most 120)."""
+    width = width or min(shutil.get_terminal_size((110, 24)).columns, 120)
+    return tables.overview(leaderboard(scores), width)
+
+
+def _one_model(cells: pd.DataFrame, resamples: int, seed: int) -> tuple[pd.DataFrame, dict[tuple[str, str], Ranks]]:
+    """Rank the methods on one data set and model, by metric, by category and over the categories."""
+    group = cells.drop_duplicates("method").set_index("method").group
+    scored = cells[cells.image != ""]
+    if scored.empty:
+        return _unranked(cells), {}
+    images, left_out = _common_images(scored)
+    scored = scored[scored.image.isin(images)]
+    scored = scored.assign(score=scored.score.where(np.isfinite(scored.score)))
+    metrics = scored.drop_duplicates("metric").set_index("metric")
+    metrics = metrics.iloc[np.argsort([_place(category) for category in metrics.category], kind="stable")]
+    cube = pd.MultiIndex.from_product([metrics.index, group.index])
+    by_image = scored.groupby(["image", "metric", "method"]).score
+    values = by_image.mean().unstack(["metric", "method"]).reindex(index=images, columns=cube).to_numpy()
+    undefined = (by_image.count() < by_image.size()).groupby(["metric", "method"]).sum().reindex(cube).to_numpy()
+    means = np.concatenate([statistics.means(values, weights) for weights in statistics.draws(images, resamples, seed)])
+    rows, ranks = [], {}
+    for k, (metric, facts) in enumerate(metrics.iterrows()):
+        ours = slice(k * len(group), (k + 1) * len(group))
+        table, drawn = _one_metric(values[:, ours], means[:, ours], bool(facts.higher_is_better), group)
+        facts = {name: facts[name] for name in ("category", "protocol", "version", "higher_is_better")}
+        table = table.assign(metric=metric, undefined=undefined[ours], **facts)
+        rows.append(table.assign(reason=_reasons(cells, metric).reindex(group.index)))
+        ranks[facts["category"], metric] = Ranks(drawn, len(images), drawn.loc[0].notna().astype(int), 1)
+    categories = dict.fromkeys(category for category, _ in ranks)
+    merged = {(category, MEAN_RANK): _mean([ours for key, ours in ranks.items() if key[0] == category])
+              for category in categories}  # fmt: skip
+    merged[ALL_CATEGORIES, MEAN_RANK] = _mean(list(merged.values()))
+    table = pd.concat([*(table.reset_index() for table in rows), _merged_rows(merged, cells)], ignore_index=True)
+    seeds = table.method.map(cells.groupby("method").seed.nunique())
+    return table.assign(images=len(images), left_out=left_out, seeds=seeds), ranks | merged
+
+
+def _one_metric(
+    values: np.ndarray, means: np.ndarray, higher_is_better: bool, group: pd.Series
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return one metric's table and its ranks in every draw; `values` (images, methods), `means` (draws, methods)."""
+    n = (~np.isnan(values)).sum(0)
+    ranks = statistics.ranks(means, higher_is_better)
+    table = pd.DataFrame(_ranked(means, ranks, n), index=group.index).assign(group=group, n=n)
+    order = np.argsort(ranks[0], kind="stable")[: int((n > 0).sum())]
+    alike = statistics.alike(values)
+    table["groups"] = statistics.letters(alike, order.tolist())
+    control = (group == "control").to_numpy()
+    if len(order):
+        best = next((j for j in order if not control[j]), order[0])
+        table["tied"] = alike[best] & (n > 0)
+    stems = group.index.str.split(" [", regex=False).str[0]
+    rivals = [j for j in order if control[j] and stems[j] not in CEILINGS]
+    if rivals:
+        best = rivals[0]
+        gain = (means - means[:, [best]]) * (1 if higher_is_better else -1)
+        gain[:, best] = np.nan
+        low, high = statistics.interval(gain, np.minimum(n, n[best]))
+        table = table.assign(best_control=group.index[best], gain=gain[0], gain_low=low, gain_high=high)
+        table["beats_control"] = pd.array(low > 0, "boolean")
+        table.loc[np.isnan(low), "beats_control"] = pd.NA
+    return table, pd.DataFrame(ranks, columns=group.index)
+
+
+def _ranked(means: np.ndarray, ranks: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
+    low, high = statistics.interval(means, n)
+    rank_low, rank_high = statistics.interval(ranks, n, attained=True)
+    return {"rank": ranks[0], "rank_low": rank_low, "rank_high": rank_high, "mean": means[0], "low": low, "high": high}
+
+
+def _mean(ranks: list[Ranks]) -> Ranks:
+    """Average ranks draw by draw, each method over those that it has."""
+    methods = pd.Index(dict.fromkeys(method for ours in ranks for method in ours.drawn.columns))
+    stack = np.stack([ours.drawn.reindex(columns=methods).to_numpy() for ours in ranks])
+    count = (~np.isnan(stack)).sum(0)
+    mean = np.divide(np.nansum(stack, 0), count, out=np.full(count.shape, np.nan), where=count > 0)
+    merged = pd.Series(count[0], index=methods)
+    return Ranks(pd.DataFrame(mean, columns=methods), min(ours.images for ours in ranks), merged, len(ranks))
+
+
+def _merged_rows(merged: dict[tuple[str, str], Ranks], cells: pd.DataFrame) -> pd.DataFrame:
+    group = cells.drop_duplicates("method").set_index("method").group
+    rows = [ranks.table().rename_axis("method").reset_index().assign(category=category, metric=metric)
+            for (category, metric), ranks in merged.items()]  # fmt: skip
+    table = pd.concat(rows, ignore_index=True)
+    return table.assign(higher_is_better=False, group=table.method.map(group))
+
+
+def _unranked(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return a row without a rank for every method of a model to which none applies."""
+    group = cells.drop_duplicates("method").set_index("method").group
+    table = pd.DataFrame({"group": group, "category": ALL_CATEGORIES, "metric": MEAN_RANK, "higher_is_better": False})
+    return table.assign(reason=_reasons(cells, MEAN_RANK), images=0, left_out=0).reset_index()
+
+
+def _common_images(scored: pd.DataFrame) -> tuple[list[str], int]:
+    """Return the images that every method has been scored on, and how many others there are."""
+    sets = [set(images) for images in scored.groupby("method").image.unique()]
+    common = sorted(set.intersection(*sets))
+    if not common:
+        where = f"{scored.dataset.iloc[0]} / {scored.model.iloc[0]}"
+        raise ValueError(f"A ranking needs images that every method was scored on; {where} has none")
+    return common, len(set.union(*sets)) - len(common)
+
+
+def _reasons(cells: pd.DataFrame, metric: str) -> pd.Series:
+    """Return, by method, why its first missing score is missing."""
+    rows = cells[((cells.metric == metric) | (cells.image == "")) & cells.score.isna()].drop_duplicates("method")
+    return (rows.status.fillna("") + ": " + rows.reason.fillna("")).str.strip(": ").set_axis(rows.method)
+
+
+def _place(category: str) -> int:
+    return CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the overview of a sweep, or some metrics in full; write the table beside the sweep if asked to."""
+    parser = argparse.ArgumentParser("python -m results.leaderboard", description=main.__doc__)
+    parser.add_argument("sweep", type=Path, help="the sweep's folder: outputs/NAME")
+    parser.add_argument("--metric", nargs="+", default=[], metavar="M", help="show these metrics in full")
+    parser.add_argument("--latex", action="store_true", help="print booktabs tables and write leaderboard.tex")
+    parser.add_argument("--csv", action="store_true", help="write every row to leaderboard.csv")
+    options = parser.parse_args(arguments)
+    try:
+        table = leaderboard(collect(options.sweep))
+        _known(options.metric, table.metric)
+        width = min(shutil.get_terminal_size((110, 24)).columns, 120)
+        if options.latex:
+            text = latex.latex(table, options.metric)
+            (options.sweep / "leaderboard.tex").write_text(text, encoding="utf-8")
+        elif options.metric:
+            text = tables.details(table, options.metric, width)
+        else:
+            text = tables.overview(table, width)
+        print(text, end="")
+        if options.csv:
+            table.to_csv(options.sweep / "leaderboard.csv", index=False)
+            print(f"written: {options.sweep / 'leaderboard.csv'}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _known(asked: Iterable[str], metrics: pd.Series) -> None:
+    known = [metric for metric in metrics.unique() if metric != MEAN_RANK]
+    for metric in asked:
+        if metric not in known:
+            raise ValueError(f"--metric needs one of {', '.join(known)}; {metric} was given")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

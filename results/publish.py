@@ -1,0 +1,59 @@
+"""Keep a sweep as reference tables: `python -m results.publish outputs/NAME COMMAND` writes to results/published/."""
+
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from results.collect import collect
+from results.leaderboard import leaderboard, summary
+
+PUBLISHED = Path(__file__).parent / "published"
+COLUMNS = [
+    "benchmark", "dataset", "model", "method", "variant", "group", "seed", "image", "label", "target", "metric",
+    "category", "protocol", "version", "higher_is_better", "score", "status", "reason", "seconds", "forwards",
+    "backwards", "explain_seconds", "explain_forwards", "explain_backwards", "weights", "config",
+]  # fmt: skip
+
+
+def publish(sweep: Path, command: str) -> None:
+    """Write the scores, the leaderboard, the pictures and where they come from."""
+    scores, name = collect(sweep), sweep.name
+    PUBLISHED.mkdir(exist_ok=True)
+    scores[COLUMNS].to_parquet(PUBLISHED / f"{name}.parquet", compression="zstd", index=False)
+    leaderboard(scores).round(6).to_csv(PUBLISHED / f"{name}.csv", index=False)
+    pictures = sorted((sweep / "figures").glob("*.png"))
+    (PUBLISHED / "figures").mkdir(exist_ok=True)
+    for picture in pictures:
+        shutil.copy(picture, PUBLISHED / "figures" / f"{name}_{picture.name}")
+    (PUBLISHED / f"{name}.md").write_text(account(scores, name, command))
+
+
+def account(scores: pd.DataFrame, name: str, command: str) -> str:
+    """Say how the tables were made, and print them."""
+    cells = scores.drop_duplicates(["dataset", "model", "method", "variant", "seed"])
+    spent = scores.groupby("model")[["seconds"]].sum().seconds + (
+        scores.drop_duplicates(["dataset", "model", "method", "variant", "seed", "image"])
+        .groupby("model").explain_seconds.sum()
+    )  # fmt: skip
+    lines = [
+        f"# {name}", "",
+        f"- command: `{command}`",
+        f"- cells: {len(cells)}; rows: {len(scores)}; images: {scores.image[scores.image != ''].nunique()}",
+        f"- code: {', '.join(scores.code.unique())}",
+        *(f"- libraries: {libraries}" for libraries in scores.libraries.unique()),
+        f"- machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, {', '.join(scores.device.unique())}",
+        *(f"- {model}: weights {digest}; {spent[model] / 60:.1f} minutes of explaining and scoring"
+          for model, digest in scores.groupby("model", sort=False).weights.first().items()),
+        "", "```", summary(scores, width=110).rstrip(), "```", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or not Path(sys.argv[1]).is_dir():
+        sys.exit("usage: python -m results.publish outputs/NAME COMMAND")
+    publish(Path(sys.argv[1]), sys.argv[2])
