@@ -95,8 +95,11 @@ class Attribution:
 
         if not scores:
             raise ValueError(f"{cfg.dataset._target_.rpartition('.')[2]} gives no image to explain")
+        table = pd.concat(scores, ignore_index=True)
+        place = {name: i for i, name in enumerate(metrics)}  # rows in one order, whatever the batches
+        table = table.sort_values("metric", key=lambda names: names.map(place), kind="stable", ignore_index=True)
         facts = {"group": method.group, "weights": network.digest, "device": device.type, **environment()}
-        table = pd.concat(scores, ignore_index=True).assign(**facts).join(declared(metrics, cfg.metric), on="metric")
+        table = table.assign(**facts).join(declared(metrics, cfg.metric), on="metric")
         return Evaluated(
             table,
             pd.concat(curves, ignore_index=True)

@@ -45,10 +45,10 @@ def sentence(error: BaseException) -> str:
         return f"{key} is not a setting: {lines[0]}"
     if isinstance(cause, OSError) and cause.filename is not None:
         return f"{cause.filename}: {cause.strerror}"
-    known = isinstance(cause, ValueError | OSError | ImportError) or cause is not error
-    return lines[0] if known or type(cause).__module__.startswith(("hydra", "omegaconf")) else (
-        f"{type(cause).__name__}: {lines[0]} (debug=true shows where)"
-    )  # fmt: skip
+    said = " ".join(lines)[:300]
+    if isinstance(cause, ValueError | OSError | ImportError) or type(cause).__module__.startswith(("hydra", "omegaconf")):
+        return said
+    return f"{type(cause).__name__}: {said} (debug=true shows where)"
 
 
 class WithoutHydra:

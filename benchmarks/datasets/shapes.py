@@ -75,7 +75,7 @@ class Shapes:
         scene = backdrop(draws, size)
         part = draws[:, -1].astype(np.float32)[..., None, None]
         radius = 0.15 + 0.07 * part[:, 0]
-        centre = 0.22 * REACH + (1 - 0.44 * REACH) * part[:, 1:3]
+        centre = REACH * radius[:, None] + (1 - 2 * REACH * radius[:, None]) * part[:, 1:3]
         mask = np.empty((len(label), size, size), bool)
         for k, outline in enumerate(OUTLINES.values()):
             r, c = radius[label == k], centre[label == k]

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from benchmarks.explained import Explained
 from benchmarks.metrics.similarity import spearman
 
+NOISE = 8  # images; fewer give poor statistics where a layer has few pixels
+
 
 @dataclass(frozen=True)
 class Mprt:
@@ -19,8 +21,10 @@ class Mprt:
 
     Model parameter randomisation test, cascading: layers lose their weights top-down in the order in which they run,
     and after each of `stages` equal shares of the layers the copy is explained. The original is not in the mean.
-    Weights are drawn anew as for an untrained network, see `redraw`. Read it with care: top-down randomisation keeps
-    the scale of activations, and noisy maps score well [Binder et al. 2023].
+    Weights are drawn anew as for an untrained network, see `redraw`, and randomised batch norms take the statistics of
+    `NOISE` seeded noise images: without them the logits of a deep residual network grow to thousands and every
+    probability is 0 or 1. Read it with care: top-down randomisation keeps the scale of activations, and noisy maps
+    score well [Binder et al. 2023].
     """
 
     category: ClassVar[str] = "randomisation"
@@ -51,12 +55,15 @@ class Mprt:
         layers = top_down(copy, explained.x[:1])
         if not layers:
             raise ValueError(f"Mprt needs a model with weights; {type(copy).__name__} has none")
-        done, ours = 0, explained.maps
+        noise = torch.rand(NOISE, *explained.x.shape[1:], generator=torch.Generator().manual_seed(self.seed))
+        done, ours, norms = 0, explained.maps, []
         values = [spearman(ours, ours)]
         for stage in range(1, self.stages + 1):
             share = ceil(stage * len(layers) / self.stages)  # at least one: the original is no stage
             for name, tensors in layers[done:share]:
                 redraw(tensors, torch.Generator().manual_seed(zlib.crc32(f"{self.seed} {name}".encode())))
+                norms += [copy.get_submodule(name)] if f"{name}.running_mean" in tensors else []
+            settle(copy, norms, explained.normalised(noise.to(explained.x)))
             values.append(spearman(ours, explained.explain(model=copy)))
             done = share
         fractions = torch.linspace(0, 1, self.stages + 1, device=ours.device)
@@ -125,8 +132,8 @@ def top_down(model: nn.Module, x: Tensor) -> list[tuple[str, dict[str, Tensor]]]
 def redraw(tensors: dict[str, Tensor], rng: torch.Generator) -> None:
     """Make a layer's tensors those of an untrained one, in place.
 
-    Kernels and matrices are normal with variance 2 / fan-in [He et al. 2015]; biases are 0 and scales 1; the running
-    statistics of batch norms are 0 and 1, so that these norms become the identity.
+    Kernels and matrices are normal with variance 2 / fan-in [He et al. 2015]; biases are 0, scales 1, and the running
+    statistics of batch norms 0 and 1 until they are settled.
     """
     for name, tensor in tensors.items():
         kind = name.rpartition(".")[2]
@@ -134,6 +141,19 @@ def redraw(tensors: dict[str, Tensor], rng: torch.Generator) -> None:
             tensor.copy_(torch.randn(tensor.shape, generator=rng) * (2 / tensor[0].numel()) ** 0.5)
         elif tensor.ndim == 1:
             tensor.fill_(0 if kind in ("bias", "running_mean") else 1)
+
+
+@torch.no_grad()
+def settle(model: nn.Module, norms: list[nn.Module], x: Tensor) -> None:
+    """Give batch norms the statistics of `x` in one pass; without a norm, there is no pass."""
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over passes, hence this pass alone
+        norm.train()
+    if norms:
+        model(x)
+    for norm in norms:
+        norm.eval()
 
 
 def check_seed(metric: Mprt | RandomLogit) -> None:
