@@ -58,7 +58,8 @@ class Attribution:
         device = chosen_device(cfg.device, cfg.threads)
         dataset = instantiate(cfg.dataset, _convert_="all")
         network = instantiate(cfg.model, _convert_="all")(dataset)
-        model, images = network.module.to(device), dataset.test(network.input_size)
+        model = network.module.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
+        images = dataset.test(network.input_size)
         cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, network.input_size, device)})
         method = instantiate(cfg.method, _convert_="all")
         metrics = {name: instantiate(node, _convert_="all") for name, node in cfg.metric.items()}

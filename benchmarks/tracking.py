@@ -93,7 +93,7 @@ def log_values(client: object, run_id: str, names: dict[str, str], folder: Path,
     for metric in scores.metric.unique():
         for row in leaderboard(scores, metric).itertuples():
             values |= {metric: row.mean, f"{metric}.low": row.low, f"{metric}.high": row.high}
-            values[f"{metric}.undefined"] = row.undefined
+            values |= {f"{metric}.undefined": row.undefined} if row.undefined else {}
     values |= scores[[c for c in scores if c.startswith("explain_")]].mean().to_dict()
     stepped = [Metric(k, float(v), now, 0) for k, v in values.items() if pd.notna(v)]
     curves = pd.read_parquet(folder / "curves.parquet", partitioning=None)
@@ -126,7 +126,7 @@ def connected(uri: str, name: str) -> tuple[object, str]:
     if experiment := client.get_experiment_by_name(name):
         return client, experiment.experiment_id
     try:
-        return client, client.create_experiment(name)
+        return client, client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
     except MlflowException:  # another process was faster
         return client, client.get_experiment_by_name(name).experiment_id
 

@@ -18,13 +18,14 @@ def logging_as_before():
     logging.root.handlers[:] = handlers
 
 
-def run(monkeypatch, tmp_path, *arguments: str) -> None:
+def run(monkeypatch, tmp_path, *arguments: str, images: int | None = 2) -> None:
     """Run run.py in this process, in a folder of its own, on the oracle unless told otherwise."""
     GlobalHydra.instance().clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     flags, overrides = ([a for a in arguments if a.startswith("--") == flag] for flag in (True, False))
-    defaults = ["model=planted", "dataset=planted", "dataset.images=2", "method=gradient", "tracking_uri=null"]
+    defaults = ["model=planted", "dataset=planted", "method=gradient", "tracking_uri=null"]
+    defaults += [] if images is None else [f"dataset.images={images}"]
     monkeypatch.setattr(sys, "argv", ["run.py", *flags, *defaults, *overrides])
     runpy.run_path(str(CONF.parent / "run.py"), run_name="__main__")
 

@@ -1,0 +1,207 @@
+"""Training of the embedded networks: seeded, cached, done by one process while others wait."""
+
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar
+
+import timm
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import save_file
+from timm.optim import create_optimizer_v2, list_optimizers
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One-cycle training over a sequence of image sizes; `fit(name, dataset, cache)` gives the weights file.
+
+    `architecture` is what is trained: timm's `vgg16_bn` for `vgg16`, whose batch norms are folded into its convolutions
+    afterwards; null trains the network itself. `model_args` go to timm for both.
+    """
+
+    seed: int
+    sizes: tuple[int, ...]
+    epochs: tuple[int, ...]  # at each of the sizes
+    batch: int
+    optimiser: str  # timm's name
+    lr: float  # the peak
+    weight_decay: float
+    accuracy: float  # a test accuracy below this warns
+    test_images: int
+    architecture: str | None
+    model_args: dict
+    channels_last: bool  # the faster memory layout of some networks
+    device: str
+    last_conv: str  # the last layer with at least 4 x 4 positions at the last size, for methods that read maps
+
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        for name, least in {"seed": 0, "batch": 2, "test_images": 1}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"Fit needs a whole number {name} >= {least}; {name}={value!r} was given")
+        for name in ("lr", "weight_decay", "accuracy"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                raise ValueError(f"Fit needs a number {name} >= 0; {name}={value!r} was given")
+        for name in ("sizes", "epochs"):
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple) or not all(type(item) is int and item >= 1 for item in value):
+                raise ValueError(f"Fit needs a list of whole numbers >= 1 as {name}; {name}={value!r} was given")
+            object.__setattr__(self, name, tuple(value))
+        if self.optimiser not in list_optimizers():
+            raise ValueError(f"Fit needs an optimiser of timm; optimiser={self.optimiser} was given")
+        if len(self.sizes) != len(self.epochs) or not self.sizes:
+            raise ValueError(f"Fit needs epochs for each size; epochs={self.epochs} for sizes={self.sizes} was given")
+
+    def __call__(self, name: str, dataset: object, cache: Path) -> Path:
+        """The weights file of timm's architecture `name` for this data set, fitted unless it is there."""
+        if not hasattr(dataset, "train"):
+            raise ValueError(
+                f"weights=fit needs a data set with a train split and {type(dataset).__name__} has none; "
+                "give weights=pretrained or weights=FILE"
+            )
+        path = cache / f"{name}_{type(dataset).__name__.lower()}_{self.key(name, dataset)}.safetensors"
+        if path.exists():
+            return path
+        cache.mkdir(parents=True, exist_ok=True)
+        with locked(path.with_suffix(".lock"), f"waiting for another process that fits {name}"):
+            if not path.exists():
+                self.write(path, *self.fitted(name, dataset))
+        return path
+
+    @property
+    def layout(self) -> torch.memory_format:
+        """The memory layout while training."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def key(self, name: str, dataset: object) -> str:
+        """A digest of all that determines the weights; `images` counts the test images of a data set only."""
+        recipe = {k: v for k, v in asdict(self).items() if k not in ("accuracy", "test_images", "device", "last_conv")}
+        data = {k: v for k, v in asdict(dataset).items() if k != "images"} if is_dataclass(dataset) else repr(dataset)
+        source = f"{type(dataset).__module__}.{type(dataset).__qualname__}", getattr(dataset, "version", 1), data
+        text = json.dumps([name, self.version, recipe, source], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def write(self, path: Path, network: nn.Module, accuracy: float) -> None:
+        """Save the weights under a temporary name first, so that a killed process leaves no half of a file."""
+        facts = {
+            "accuracy": f"{accuracy:.4f}",
+            "input_size": str(self.sizes[-1]),
+            "model_args": json.dumps(self.model_args),
+            "torch": torch.__version__,
+            "timm": timm.__version__,
+        }
+        part = path.with_suffix(".part")
+        save_file({k: v.contiguous() for k, v in network.state_dict().items()}, part, facts)
+        part.replace(path)
+
+    def fitted(self, name: str, dataset: object) -> tuple[nn.Module, float]:
+        """The trained network on the CPU, and its accuracy on the test split."""
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+        device = torch.device(found if self.device == "auto" else self.device)
+        classes = len(dataset.classes)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            network = timm.create_model(self.architecture or name, num_classes=classes, **self.model_args)
+            # inception_v3 starts with logits of +-4, which take it more than an epoch to unlearn
+            nn.init.normal_(network.get_classifier().weight, std=0.01)
+            self.train(network.to(device, memory_format=self.layout), name, dataset, device)
+            network = network.cpu().to(memory_format=torch.contiguous_format).eval()
+            if self.architecture:
+                network = folded(network, timm.create_model(name, num_classes=classes, **self.model_args).eval())
+            accuracy = self.tested(network, dataset)
+        log.info("%s fitted on %s: test accuracy %.4f", name, type(dataset).__name__, accuracy)
+        if accuracy < self.accuracy:
+            log.warning(
+                "%s reached a test accuracy of %.3f on %s; its recipe promises %.3f",
+                *(name, accuracy, type(dataset).__name__, self.accuracy),
+            )
+        return network, accuracy
+
+    def train(self, network: nn.Module, name: str, dataset: object, device: torch.device) -> None:
+        """Change the weights in place."""
+        optimiser = create_optimizer_v2(network, self.optimiser, self.lr, self.weight_decay, momentum=0.9)
+        steps = sum(self.epochs) * max(1, len(dataset.train(self.sizes[0])[1]) // self.batch)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.lr, max(steps, 4))
+        normalise = normaliser(network, device, self.layout)
+        bar = tqdm(total=steps, desc=f"fitting {name}", unit="step", disable=None, leave=False)
+        network.train()
+        with bar, torch.enable_grad():
+            for images, labels in self.batches(dataset):
+                loss = nn.functional.cross_entropy(network(normalise(images)), labels.to(device))
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                bar.update()
+                if bar.n % 10 == 0:
+                    bar.set_postfix(loss=f"{loss.item():.2f}", size=images.shape[-1])
+
+    def batches(self, dataset: object) -> Iterator[tuple[Tensor, Tensor]]:
+        """Whole batches of every epoch, shuffled."""
+        for size, epochs in zip(self.sizes, self.epochs, strict=True):
+            images, labels = dataset.train(size)
+            for _ in range(epochs):
+                for index in torch.randperm(len(images)).split(self.batch):
+                    if len(index) == min(self.batch, len(images)):
+                        yield images[index], labels[index]
+
+    @torch.no_grad()
+    def tested(self, network: nn.Module, dataset: object) -> float:
+        """The accuracy on `test_images` images of the test split."""
+        if hasattr(dataset, "images"):
+            dataset = replace(dataset, images=self.test_images)
+        images = dataset.test(self.sizes[-1])
+        normalise = normaliser(network, torch.device("cpu"), torch.contiguous_format)
+        right = 0
+        for _, pixels, labels, _ in DataLoader(images, self.batch):
+            right += (network(normalise(pixels * 255)).argmax(1) == labels).sum().item()
+        return right / len(images)
+
+
+@contextmanager
+def locked(path: Path, notice: str) -> Iterator[None]:
+    """Hold a file lock; print the notice if another process has it."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(notice, file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def normaliser(network: nn.Module, device: torch.device, layout: torch.memory_format) -> Callable[[Tensor], Tensor]:
+    """Bytes (n, 3, h, w) to what the network reads, with the mean and deviation of timm's data config."""
+    config = timm.data.resolve_model_data_config(network)
+    mean, std = (255 * torch.tensor(config[key], device=device)[:, None, None] for key in ("mean", "std"))
+    return lambda images: ((images.to(device) - mean) / std).contiguous(memory_format=layout)
+
+
+def folded(trained: nn.Module, plain: nn.Module) -> nn.Module:
+    """The plain network with the convolutions and batch norms of the trained one merged; both compute the same."""
+    layers, convolutions = [*trained.features], [layer for layer in plain.features if isinstance(layer, nn.Conv2d)]
+    pairs = [(a, b) for a, b in pairwise(layers) if isinstance(b, nn.BatchNorm2d)]
+    for target, (convolution, norm) in zip(convolutions, pairs, strict=True):
+        target.load_state_dict(fuse_conv_bn_eval(convolution, norm).state_dict())
+    rest = {key: value for key, value in trained.state_dict().items() if not key.startswith("features.")}
+    plain.load_state_dict({**plain.state_dict(), **rest})
+    return plain

@@ -1,0 +1,204 @@
+"""Fitting: cached, locked, seeded and without traces; batch norms fold exactly."""
+
+import logging
+import multiprocessing
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from filelock import FileLock
+from hydra.utils import instantiate
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from benchmarks.datasets.shapes import Shapes
+from models.fit import Fit, folded, locked
+from tests.conftest import composed
+
+TINY = Shapes(images=8, train_images=64, seed=0)
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Two classes that a network learns in seconds: the upper or the lower half is bright."""
+
+    images: int
+    classes = ("upper", "lower")
+
+    def train(self, size):
+        labels = torch.arange(128) % 2
+        return torch.stack([self.drawn(int(label), size) for label in labels]), labels
+
+    def test(self, size):
+        empty = torch.zeros(size, size, dtype=torch.bool)
+        return [(str(i), self.drawn(i % 2, size).float() / 255, i % 2, empty) for i in range(self.images)]
+
+    def drawn(self, label, size):
+        rows = torch.arange(size)[:, None].expand(3, size, size) * 2 // size
+        return (rows == label).byte() * 255
+
+
+@pytest.fixture
+def recipe():
+    fit = instantiate(composed("model=resnet18").model.fit, _convert_="all")
+    return replace(fit, sizes=(32,), epochs=(1,), batch=16, test_images=16, accuracy=0.0, device="cpu")
+
+
+def test_fits_once_and_keeps_what_it_measured(recipe, tmp_path, monkeypatch):
+    path = recipe("test_resnet", TINY, tmp_path)
+    facts = safe_open(str(path), "pt").metadata()
+    assert facts["input_size"] == "32" and 0 <= float(facts["accuracy"]) <= 1
+    monkeypatch.setattr(Fit, "fitted", lambda *_: pytest.fail("fitted again"))
+    assert recipe("test_resnet", TINY, tmp_path) == path
+    assert recipe("test_resnet", replace(TINY, images=100), tmp_path) == path, "test images do not matter"
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".lock", ".safetensors"]
+
+
+def test_name_follows_what_determines_the_weights(recipe):
+    others = [
+        ("test_resnet", replace(recipe, seed=1), TINY),
+        ("test_resnet", replace(recipe, epochs=(2,)), TINY),
+        ("test_resnet", replace(recipe, model_args={"drop_rate": 0.1}), TINY),
+        ("test_resnet", recipe, replace(TINY, seed=1)),
+        ("test_resnet", recipe, replace(TINY, train_images=65)),
+        ("test_resnet", recipe, Halves(8)),
+        ("test_resnet", replace(recipe, architecture="test_vit"), TINY),
+        ("resnet18", recipe, TINY),
+    ]
+    keys = [fit.key(name, dataset) for name, fit, dataset in [("test_resnet", recipe, TINY), *others]]
+    assert len(set(keys)) == len(keys)
+    assert replace(recipe, device="cuda", accuracy=1.0).key("test_resnet", TINY) == keys[0]
+
+
+def test_same_seed_same_weights_and_no_random_state_moves(recipe, tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = load_file(recipe("test_resnet", TINY, tmp_path / "a"))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    second = load_file(recipe("test_resnet", TINY, tmp_path / "b"))
+    other = load_file(replace(recipe, seed=1)("test_resnet", TINY, tmp_path / "c"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    assert not torch.equal(first["conv1.0.weight"], other["conv1.0.weight"])
+
+
+def test_learns_and_says_how_well(recipe, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    path = replace(recipe, epochs=(4,), accuracy=0.9)("test_resnet", Halves(8), tmp_path)
+    assert float(safe_open(str(path), "pt").metadata()["accuracy"]) == 1
+    assert [r.levelname for r in caplog.records if r.name == "models.fit"] == ["INFO"]
+
+
+def test_a_fit_below_its_floor_warns_in_one_sentence(recipe, tmp_path, caplog):
+    replace(recipe, accuracy=1.0)("test_resnet", TINY, tmp_path)
+    warning, *others = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert not others and "test accuracy" in warning and "\n" not in warning
+
+
+def enter(folder: Path) -> None:
+    """What a second process does."""
+    with (folder / "said").open("w") as sys.stderr, locked(folder / "x.lock", "waiting for another process"):
+        (folder / "entered").touch()
+
+
+def test_a_second_process_waits(tmp_path):
+    second = multiprocessing.get_context("fork").Process(target=enter, args=(tmp_path,))
+    with FileLock(tmp_path / "x.lock"):
+        second.start()
+        for _ in range(600):
+            time.sleep(0.05)
+            if (tmp_path / "said").exists() and (tmp_path / "said").read_text():
+                break
+        time.sleep(0.2)
+        assert second.is_alive() and not (tmp_path / "entered").exists(), "it went in although the lock was held"
+    second.join(30)
+    assert second.exitcode == 0 and (tmp_path / "entered").exists()
+    assert (tmp_path / "said").read_text() == "waiting for another process\n"
+
+
+def test_who_waited_reads_what_the_first_one_wrote(recipe, tmp_path, monkeypatch, capsys):
+    ready = recipe("test_resnet", TINY, tmp_path / "first")
+
+    class Waited(FileLock):
+        """Another process finishes its fit between our look at the file and our turn."""
+
+        def acquire(self, *args, **kwargs):
+            ready.rename(tmp_path / "second" / ready.name)
+            return super().acquire(*args, **kwargs)
+
+    monkeypatch.setattr("models.fit.FileLock", Waited)
+    monkeypatch.setattr(Fit, "fitted", lambda *_: pytest.fail("fitted again"))
+    assert recipe("test_resnet", TINY, tmp_path / "second").exists()
+
+
+def test_a_failed_fit_leaves_no_weights_and_frees_the_lock(recipe, tmp_path, monkeypatch):
+    def killed(tensors, path, facts):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("models.fit.save_file", killed)
+    before = torch.get_rng_state()
+    with pytest.raises(KeyboardInterrupt):
+        recipe("test_resnet", TINY, tmp_path)
+    monkeypatch.undo()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not list(tmp_path.glob("*.safetensors"))
+    assert recipe("test_resnet", TINY, tmp_path).exists()
+
+
+def test_the_lock_is_free_again_after_an_error(tmp_path):
+    with pytest.raises(KeyError), locked(tmp_path / "x.lock", ""):
+        raise KeyError
+    with FileLock(tmp_path / "x.lock", timeout=0):
+        pass
+
+
+def test_folded_network_computes_the_same():
+    arguments = {"num_classes": 5, "mlp_ratio": 1 / 32}
+    trained = timm.create_model("vgg16_bn", **arguments).eval()
+    rng = torch.Generator().manual_seed(0)
+    for module in trained.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(generator=rng)
+            module.running_var.uniform_(0.5, 2, generator=rng)
+            module.weight.data.uniform_(0.5, 1.5, generator=rng)
+            module.bias.data.normal_(generator=rng)
+    plain = folded(trained, timm.create_model("vgg16", **arguments).eval())
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in plain.modules())
+    x = torch.randn(2, 3, 64, 64, generator=rng)
+    with torch.no_grad():
+        expected = trained(x)
+        assert (plain(x) - expected).abs().max() < 1e-4
+    assert (expected[0] - expected[1]).abs().max() > 1e-3, "the images must matter"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": -1},
+        {"batch": "abc"},
+        {"batch": 1},
+        {"epochs": [0]},
+        {"epochs": "abc"},
+        {"sizes": [32, 64]},
+        {"sizes": []},
+        {"sizes": 64},
+        {"lr": "fast"},
+        {"lr": -1},
+        {"weight_decay": True},
+        {"optimiser": "adamww"},
+    ],
+)
+def test_wrong_values_are_one_sentence(recipe, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))) as error:
+        replace(recipe, **wrong)
+    assert "\n" not in str(error.value) and "was given" in str(error.value)
+
+
+def test_a_data_set_without_a_train_split_is_one_sentence(recipe, tmp_path):
+    with pytest.raises(ValueError, match=r"weights=fit needs a data set with a train split and object has none"):
+        recipe("test_resnet", object(), tmp_path)

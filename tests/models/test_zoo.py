@@ -1,0 +1,175 @@
+"""timm's networks: weights from files in timm's own format, facts from timm's data config, errors in one sentence."""
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from safetensors.torch import save_file
+
+from benchmarks.datasets.shapes import Shapes
+from models.zoo import digest
+from tests.conftest import composed
+
+SHAPES = Shapes(images=4, train_images=64, seed=0)
+TINY = ["model=timm", "model.name=test_resnet", "model.last_conv=layer4"]
+
+
+class Photographs:
+    """Images whose classes are the network's own, as in a folder."""
+
+    classes = ()
+
+
+def model(*overrides):
+    return instantiate(composed(*overrides).model, _convert_="all")
+
+
+def written(path: Path, name: str, wrap: bool = False, **arguments) -> tuple[Path, torch.nn.Module]:
+    """A file in timm's own format, and the network whose weights it has."""
+    network = timm.create_model(name, **arguments).eval()
+    state = network.state_dict()
+    if path.suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save({"state_dict": state} if wrap else state, path)
+    return path, network
+
+
+def sentence(run) -> str:
+    """The one sentence that a wrong input ends with."""
+    with pytest.raises((ValueError, InstantiationException)) as error:
+        run()
+    cause = error.value if isinstance(error.value, ValueError) else error.value.__cause__
+    assert isinstance(cause, ValueError) and "\n" not in str(cause)
+    return str(cause)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "suffix", "wrap"),
+    [
+        ("resnet18", 64, ".pth", True),
+        ("resnet18", 64, ".safetensors", False),
+        ("inception_v3", 96, ".pth", False),
+        ("vgg16", 32, ".safetensors", False),
+    ],
+)
+def test_a_file_in_timms_format_gives_its_network(name, size, suffix, wrap, tmp_path):
+    classes = {"num_classes": 8} if name != "vgg16" else {}
+    path, expected = written(tmp_path / f"weights{suffix}", name, wrap, **classes)
+    before = torch.get_rng_state()
+    network = model(f"model={name}", f"weights={path}", f"model.input_size={size}")(Photographs())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert network.input_size == size and not network.module.training
+    assert not any(parameter.requires_grad for parameter in network.module.parameters())
+    x = torch.randn(2, 3, size, size)
+    with torch.no_grad():
+        assert torch.equal(network.module(x), expected(x))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "inception_v3", "vgg16"])
+def test_last_conv_is_a_module_with_maps(name):
+    cfg = composed(f"model={name}").model
+    arguments = dict(cfg.fit.model_args)
+    network, shapes = timm.create_model(name, **arguments).eval(), []
+    network.get_submodule(cfg.last_conv).register_forward_hook(lambda module, x, y: shapes.append(y.shape))
+    with torch.no_grad():
+        network(torch.zeros(1, 3, cfg.fit.sizes[-1], cfg.fit.sizes[-1]))
+    assert len(shapes) == 1 and min(shapes[0][2:]) >= 4, "FEM needs more than 5 positions, a CAM more than a few"
+
+
+@pytest.mark.parametrize("name", ["resnet18", "inception_v3", "test_resnet"])
+def test_mean_deviation_and_size_are_timms(name, tmp_path):
+    path, network = written(tmp_path / "weights.pth", name)
+    config = timm.data.resolve_model_data_config(network)
+    group = [f"model={name}"] if name != "test_resnet" else TINY
+    ours = model(*group, f"weights={path}")(Photographs())
+    assert (ours.mean, ours.std, ours.input_size) == (config["mean"], config["std"], config["input_size"][-1])
+
+
+def test_inception_reads_other_numbers_than_resnet(tmp_path):
+    """Or the comparison with timm's own config could not tell a constant."""
+    a, b = (timm.data.resolve_model_data_config(timm.create_model(name)) for name in ("resnet18", "inception_v3"))
+    assert a["mean"] != b["mean"] and a["input_size"] != b["input_size"]
+
+
+def test_auxiliary_head_of_the_hub_file_is_left_out(tmp_path):
+    path, expected = written(tmp_path / "weights.pth", "inception_v3", aux_logits=True)
+    network = model("model=inception_v3", f"weights={path}")(Photographs())
+    assert torch.equal(network.module.fc.weight, expected.fc.weight)
+
+
+def test_fit_gives_a_network_for_the_data_set_and_its_file_can_be_given(tmp_path):
+    small = ["model.fit.sizes=[32]", "model.fit.epochs=[1]", "model.fit.test_images=8", "model.fit.accuracy=0"]
+    network = model(*TINY, *small, f"cache={tmp_path}")(SHAPES)
+    assert network.module.num_classes == 8 and network.input_size == 32
+    assert model(*TINY, *small, f"cache={tmp_path}", "model.input_size=48")(SHAPES).input_size == 48
+    (path,) = tmp_path.glob("*.safetensors")
+    again = model(*TINY, f"weights={path}")(SHAPES)
+    assert (again.digest, again.input_size) == (network.digest, 32)
+
+
+def test_digest_follows_every_weight():
+    state = {"a": torch.zeros(3), "b": torch.zeros(2, dtype=torch.int64)}
+    others = [
+        {**state, "a": torch.tensor([0, 0, 1.0])},
+        {**state, "b": torch.tensor([0, 1])},
+        {"a": state["a"], "c": state["b"]},
+    ]
+    digests = [digest(each) for each in (state, *others)]
+    assert len(set(digests)) == 4 and all(len(each) == 12 for each in digests)
+    assert digest(dict(reversed(state.items()))) == digests[0]
+
+
+@pytest.mark.parametrize("weights", ["nowhere.pth", "nowhere.safetensors", "finetuned", "12", "tests"])
+def test_no_such_file(weights):
+    assert weights in sentence(lambda: model(*TINY, f"weights={weights}")(SHAPES))
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("content", [b"", b"no weights at all", b"\x80\x04K*."])
+def test_unreadable_file(suffix, content, tmp_path):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    assert str(path) in sentence(lambda: model(*TINY, f"weights={path}")(SHAPES))
+
+
+def test_other_architecture(tmp_path):
+    path, _ = written(tmp_path / "weights.pth", "test_resnet", num_classes=8)
+    text = sentence(lambda: model("model=resnet18", f"weights={path}")(SHAPES))
+    assert "resnet18" in text and str(path) in text
+
+
+def test_other_class_count(tmp_path):
+    path, _ = written(tmp_path / "weights.pth", "test_resnet", num_classes=5)
+    text = sentence(lambda: model(*TINY, f"weights={path}")(SHAPES))
+    assert "8 classes" in text and "with 5" in text
+    assert model(*TINY, f"weights={path}")(Photographs()).module.num_classes == 5
+
+
+def test_pretrained_network_of_another_class_count(monkeypatch):
+    create = timm.create_model
+    monkeypatch.setattr("timm.create_model", lambda name, pretrained=False, **rest: create(name, **rest))
+    text = sentence(lambda: model(*TINY, "weights=pretrained")(SHAPES))
+    assert "8 classes" in text and "pretrained" in text and "1000" in text
+    network = model(*TINY, "weights=pretrained")(Photographs())
+    assert network.input_size == 160 and network.module.num_classes == 1000
+
+
+def test_pretrained_without_a_network(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    text = sentence(lambda: model(*TINY, "weights=pretrained")(Photographs()))
+    assert "test_resnet" in text and "weights=FILE" in text
+
+
+@pytest.mark.parametrize(("name", "near"), [("resnet_18", "resnet18"), ("vgg61", "vgg16"), ("?", "no ?")])
+def test_misspelt_architecture(name, near):
+    assert near in sentence(lambda: model("model=timm", f"model.name='{name}'", "model.last_conv=x"))
+
+
+@pytest.mark.parametrize("size", [0, -1, "abc", 2.5, True])
+def test_wrong_input_size(size):
+    assert str(size) in sentence(lambda: model("model=resnet18", f"model.input_size={size}"))
