@@ -46,7 +46,8 @@ def sentence(error: BaseException) -> str:
     if isinstance(cause, OSError) and cause.filename is not None:
         return f"{cause.filename}: {cause.strerror}"
     said = " ".join(lines)[:300]
-    if isinstance(cause, ValueError | OSError | ImportError) or type(cause).__module__.startswith(("hydra", "omegaconf")):
+    spoken = isinstance(cause, ValueError | OSError | ImportError)
+    if spoken or type(cause).__module__.startswith(("hydra", "omegaconf")):
         return said
     return f"{type(cause).__name__}: {said} (debug=true shows where)"
 

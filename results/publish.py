@@ -45,7 +45,7 @@ def account(scores: pd.DataFrame, name: str, command: str) -> str:
         f"- cells: {len(cells)}; rows: {len(scores)}; images: {scores.image[scores.image != ''].nunique()}",
         f"- code: {', '.join(scores.code.unique())}",
         *(f"- libraries: {libraries}" for libraries in scores.libraries.unique()),
-        f"- machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, {', '.join(scores.device.unique())}",
+        f"- machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, {scores.device.iloc[0]}",
         *(f"- {model}: weights {digest}; {spent[model] / 60:.1f} minutes of explaining and scoring"
           for model, digest in scores.groupby("model", sort=False).weights.first().items()),
         "", "```", summary(scores, width=110).rstrip(), "```", "",

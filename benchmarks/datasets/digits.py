@@ -75,7 +75,7 @@ def handwritten() -> tuple[np.ndarray, np.ndarray]:
 
 def placed(strokes: np.ndarray, part: np.ndarray, size: int) -> np.ndarray:
     """Ink (n, size, size) of digits (n, 8, 8), bicubic; under .3 it becomes none, so that strokes have an edge."""
-    side = 0.5 + 0.2 * part[:, 0]
+    side = 0.6 + 0.15 * part[:, 0]
     corner = (1 - side[:, None]) * part[:, 1:3]
     x, y = ((axis - corner[:, k]) / side for k, axis in enumerate(grid(size)))
     where = torch.from_numpy(np.stack([2 * x - 1, 2 * y - 1], axis=-1))

@@ -23,6 +23,22 @@ QUICK = ["dataset.images=4", "budget.masks=20", "budget.samples=4", "budget.step
 SEVEN = "method=gradient,grad_cam,fem,uniform,truth,constant,edges"
 
 
+MINE = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Brightness:
+    group: ClassVar[str] = "black box"
+    signed: ClassVar[bool] = False
+    power: float
+
+    def __call__(self, model, x, target):
+        return (x.mean(1) - x.amin((1, 2, 3))[:, None, None]) ** self.power
+"""
+
+
 def start(folder: Path, *arguments: str, module: str = "run.py", **more: object) -> subprocess.Popen:
     command = [sys.executable, *(["-m", module] if module != "run.py" else [str(ROOT / module)]), *arguments]
     return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more,
@@ -196,11 +212,7 @@ def test_failed_cell_does_not_stop_the_others(tmp_path):
 
 def test_own_method_in_a_folder_of_the_users(tmp_path):
     (tmp_path / "conf" / "method").mkdir(parents=True)
-    (tmp_path / "mine.py").write_text(
-        "from dataclasses import dataclass\nfrom typing import ClassVar\n\n\n@dataclass(frozen=True)\nclass Brightness:\n"
-        "    group: ClassVar[str] = 'black box'\n    signed: ClassVar[bool] = False\n    power: float\n\n"
-        "    def __call__(self, model, x, target):\n        return (x.mean(1) - x.amin((1, 2, 3))[:, None, None]) ** self.power\n"
-    )
+    (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "conf" / "method" / "brightness.yaml").write_text("_target_: mine.Brightness\npower: 2.0\n")
     finish(start(tmp_path, "--config-dir=conf", *ORACLE, *QUICK, "method=brightness,uniform", "tracking_uri=null"))
     assert set(table(tmp_path).method) == {"brightness", "uniform"}

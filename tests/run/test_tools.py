@@ -1,0 +1,72 @@
+"""What stands around a sweep: the progress bar's total, the speed table's passes, the comparison with published tables."""
+
+import pandas as pd
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from torch import nn
+
+from benchmarks import reproduce
+from benchmarks.progress import cells
+from benchmarks.speed import passes, replay
+from tests.conftest import CONF, options
+from tests.results.synthetic import scores as synthetic_scores
+
+
+@pytest.mark.parametrize(
+    ("overrides", "number"),
+    [
+        (["experiment=quick"], len(options("method"))),
+        (["experiment=leaderboard"], 3 * len(options("method"))),
+        (["experiment=leaderboard", "method=gradient,fem"], 6),
+        (["experiment=leaderboard", "model=resnet18", "method=fem", "seed=range(4)"], 4),
+        (["method=fem"], 1),
+    ],
+)
+def test_bar_counts_the_cells(overrides, number):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides[:1], return_hydra_config=True)
+        config.hydra.overrides.task = overrides
+        assert cells(config) == number
+
+
+def test_passes_of_an_entry_and_their_replay():
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(2 * 62 * 62, 4)).requires_grad_(False)
+
+    def entry():
+        with torch.no_grad():
+            model(torch.zeros(5, 3, 64, 64))
+        x = torch.zeros(2, 3, 64, 64, requires_grad=True)
+        torch.autograd.grad(model(x).sum(), x)
+
+    made = passes(model, entry)
+    assert [(one.images, one.gradient) for one in made] == [(5, False), (2, True)]
+    again = passes(model, lambda: replay(model, made))
+    assert [(one.images, one.gradient) for one in again] == [(5, False), (2, True)]
+
+
+@pytest.fixture
+def published(monkeypatch, tmp_path) -> pd.DataFrame:
+    scores = synthetic_scores().assign(weights="abc")
+    scores.to_parquet(tmp_path / "leaderboard.parquet")
+    monkeypatch.setattr(reproduce, "PUBLISHED", tmp_path)
+    return scores
+
+
+def test_same_weights_are_compared_image_by_image(published, capsys):
+    assert reproduce.compare("leaderboard", published)
+    assert "same weights; 100.00%" in capsys.readouterr().out
+    moved = published.assign(score=published.score + 1e-3 * (published.metric == "deletion"))
+    assert not reproduce.compare("leaderboard", moved)
+
+
+def test_other_weights_are_compared_by_means(published, capsys):
+    ours = published.assign(weights="other")
+    assert reproduce.compare("leaderboard", ours.assign(score=ours.score * (1 + 1e-6)))
+    assert "other weights" in capsys.readouterr().out
+    assert not reproduce.compare("leaderboard", ours.assign(score=ours.score + 10))
+
+
+def test_a_subset_that_was_never_published_is_refused(published):
+    with pytest.raises(ValueError, match="not in"):
+        reproduce.compare("leaderboard", published.assign(method=published.method + "_new"))
