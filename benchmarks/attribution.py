@@ -74,7 +74,7 @@ class Attribution:
                     maps = Explained(model, method, x, target, x[:, 0], mask, mean, std).explain()
                 except Inapplicable as reason:
                     log.warning("skipped: %s", reason)
-                    scores = [inapplicable(metrics, str(reason))]
+                    scores, curves, gallery = [inapplicable(metrics, str(reason))], [], []
                     break
             check(maps, mask, method)
             explained = Explained(model, method, x, target, maps, mask, mean, std)
@@ -100,7 +100,7 @@ class Attribution:
         place = {name: i for i, name in enumerate(metrics)}  # rows in one order, whatever the batches
         table = table.sort_values("metric", key=lambda names: names.map(place), kind="stable", ignore_index=True)
         facts = {"group": method.group, "weights": network.digest, "device": device.type, **environment()}
-        table = table.assign(**facts).join(declared(metrics, cfg.metric), on="metric")
+        table = table.assign(**facts).join(declared(metrics, cfg.metric, self.target), on="metric")
         return Evaluated(
             table,
             pd.concat(curves, ignore_index=True)
@@ -149,6 +149,9 @@ def scored(metric: Callable, explained: Explained) -> pd.DataFrame:
             score, failed = np.full(n, np.nan), True
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s failed: %s", type(metric).__name__, reason)
+    if getattr(explained.method, "needs_mask", False):  # without a mask the truth is unknown, not empty
+        known = explained.mask.flatten(1).any(1).cpu().numpy()
+        score, reason = np.where(known, score, np.nan), np.where(known, reason, "the image has no mask of the class")
     defined = np.isfinite(score)
     status = np.where(defined, "ok", "failed" if failed else "undefined")
     return pd.DataFrame({"score": np.where(defined, score, np.nan), "status": status,
@@ -174,11 +177,13 @@ def per_image(cost: Cost, n: int, prefix: str = "") -> dict[str, float]:
     return {prefix + k: v if k == "peak_memory" else v / n for k, v in asdict(cost).items()}
 
 
-def declared(metrics: dict[str, Callable], nodes: DictConfig) -> pd.DataFrame:
-    """Return what each metric states of itself; its settings, such as `steps=16 baseline=mean`, are its protocol."""
+def declared(metrics: dict[str, Callable], nodes: DictConfig, target: str) -> pd.DataFrame:
+    """Return what each metric states of itself; explained class and settings, such as `steps=16`, are its protocol."""
     settings = {name: OmegaConf.to_container(node, resolve=True) for name, node in nodes.items()}
+    left_out = ("_target_", "seed", "batch")
     protocol = {
-        n: " ".join(f"{k}={v}" for k, v in s.items() if k not in ("_target_", "seed")) for n, s in settings.items()
+        name: " ".join([f"target={target}", *(f"{k}={v}" for k, v in node.items() if k not in left_out)])
+        for name, node in settings.items()
     }
     facts = [(m.category, protocol[name], m.version, m.higher_is_better) for name, m in metrics.items()]
     return pd.DataFrame(facts, index=list(metrics), columns=["category", "protocol", "version", "higher_is_better"])

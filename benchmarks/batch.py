@@ -1,6 +1,8 @@
 """How many images fit in one pass, found without timing, so that the same machine always gives the same number."""
 
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +17,8 @@ def fitting_batch(model: nn.Module, size: int, device: torch.device) -> int:
     tried out, and halved while memory runs out.
     """
     image = torch.zeros(1, 3, size, size, device=device)
-    budget = memory(device) / 4
-    batch = LARGEST
-    while batch > 1 and batch * footprint(model, image) > budget:
+    needed, budget, batch = footprint(model, image), memory(device) / 4, LARGEST
+    while batch > 1 and batch * needed > budget:
         batch //= 2
     while device.type == "cuda" and batch > 1:
         try:
@@ -44,7 +45,10 @@ def memory(device: torch.device) -> int:
     """Return the bytes of memory that the device has in all."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # a container may have less; "max" is no number
+        return min(physical, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return physical
 
 
 @torch.no_grad()

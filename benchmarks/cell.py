@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-SCORES = "scores.parquet"
+SCORES, LOCK = "scores.parquet", ".lock"
 # Settings that cannot change a score, with the value that stands for all of theirs in the key.
 NEUTRAL = {
     "batch_size": 1,
@@ -44,7 +43,8 @@ class Cell:
 
     folder: Path
     names: dict[str, str | int]  # benchmark, dataset, model, method, variant, seed
-    values: dict
+    config: dict  # resolved, as it runs
+    values: dict  # of it, what can change a score
 
     @classmethod
     def of(cls, cfg: DictConfig) -> "Cell":
@@ -52,8 +52,10 @@ class Cell:
         hydra = HydraConfig.get()
         chosen = {group: hydra.runtime.choices[group] for group in ("benchmark", "dataset", "model", "method")}
         names = {**chosen, "variant": variant(hydra.overrides.task), "seed": cfg.seed}
-        values = OmegaConf.to_container(OmegaConf.merge(cfg, NEUTRAL), resolve=True, throw_on_missing=True)
-        return cls(Path(hydra.runtime.output_dir), names, values)
+        config, values = (
+            OmegaConf.to_container(c, resolve=True, throw_on_missing=True) for c in (cfg, OmegaConf.merge(cfg, NEUTRAL))
+        )
+        return cls(Path(hydra.runtime.output_dir), names, config, values)
 
     @property
     def key(self) -> str:
@@ -62,7 +64,7 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def done(self) -> bool:
-        """Is this very cell stored? Another one in its folder is an error that names both keys."""
+        """Is this very cell stored, with every metric? Another one in its folder is an error that names both keys."""
         path = self.folder / SCORES
         if not path.exists():
             return False
@@ -74,11 +76,11 @@ class Cell:
                 f"{self.folder} holds cell {key} and this one is {self.key}: other "
                 f"{', '.join(changed[:5]) or 'names'}; give another name=..., or remove the folder"
             )
-        return True
+        return stored[b"failed"] == b"False"
 
     def lock(self) -> FileLock:
         """Hold the folder against a second sweep; a killed process lets go of it."""
-        return FileLock(self.folder / ".lock")
+        return FileLock(self.folder / LOCK)
 
 
 def flattened(values: object, prefix: str = "") -> dict[str, object]:
@@ -92,11 +94,9 @@ def flattened(values: object, prefix: str = "") -> dict[str, object]:
 
 def write(path: Path, save: Callable[[Path], object]) -> None:
     """Let `save` write a temporary file and rename it to `path`: readers see all of it or nothing."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    os.close(handle)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        save(Path(temporary))
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        save(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

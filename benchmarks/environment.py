@@ -19,14 +19,14 @@ def chosen_device(name: str, threads: int | None) -> torch.device:
         if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads needs a whole number >= 1 or null; {threads!r} was given")
         torch.set_num_threads(threads)
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     torch.backends.cudnn.allow_tf32 = False
-    gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
+    gpu = torch.cuda.is_available()
     try:
-        device = torch.device((gpu or "cpu") if name == "auto" else name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name} is not available; there is cpu{f' and {gpu}' if gpu else ''}") from error
+        device = torch.device(("cuda" if gpu else "cpu") if name == "auto" else name)
+        torch.empty(0, dtype=torch.float64, device=device)  # metrics need it, and Apple's GPUs have none
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"device={name} is not available; there is cpu{' and cuda' if gpu else ''}") from error
     return device
 
 

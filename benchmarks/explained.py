@@ -1,5 +1,6 @@
 """What a metric sees: one batch of images with its explanation."""
 
+import zlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -9,6 +10,11 @@ from torch import Tensor, nn
 
 Method = Callable[..., Tensor]
 T = TypeVar("T")
+
+
+def draws(seed: int, purpose: str) -> torch.Generator:
+    """Return a stream of its own for every purpose: with one seed for all, a method's noise would be the metric's."""
+    return torch.Generator().manual_seed(zlib.crc32(f"{seed} {purpose}".encode()))
 
 
 @dataclass(frozen=True, eq=False)

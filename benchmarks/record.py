@@ -7,11 +7,12 @@ import traceback
 from pathlib import Path
 from time import perf_counter
 
+from filelock import FileLock
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import tracking
-from benchmarks.cell import SCORES, Cell, write
+from benchmarks.cell import LOCK, SCORES, Cell, write
 from benchmarks.command import one_sentence, sentence
 
 log = logging.getLogger(__name__)
@@ -24,18 +25,23 @@ def record(cfg: DictConfig) -> None:
     with cell.lock():
         if cell.done():
             log.info("%s: done before, skipped", name)
-            return
-        start = perf_counter()
-        failure = cell.folder / "failure.txt"
-        try:
-            store(cell, instantiate(cfg.benchmark)(cfg))
-        except Exception as error:
-            failure.write_text(traceback.format_exc())
-            log.error("%s: failed: %s", name, sentence(error))
-            raise
-        failure.unlink(missing_ok=True)
-        log.info("%s: %.1f s", name, perf_counter() - start)
-    tracking.log_cell(cell.folder, cfg.tracking_uri, cfg.name)
+        else:
+            compute(cell, cfg, name)
+        tracking.log_cell(cell.folder, cfg.tracking_uri)
+
+
+def compute(cell: Cell, cfg: DictConfig, name: str) -> None:
+    """Run the benchmark and store what it yields, or why it failed."""
+    start = perf_counter()
+    failure = cell.folder / "failure.txt"
+    try:
+        store(cell, instantiate(cfg.benchmark)(cfg))
+    except Exception as error:
+        failure.write_text(traceback.format_exc())
+        log.error("%s: failed: %s", name, sentence(error))
+        raise
+    failure.unlink(missing_ok=True)
+    log.info("%s: %.1f s", name, perf_counter() - start)
 
 
 def store(cell: Cell, evaluated: object) -> None:
@@ -52,25 +58,35 @@ def store(cell: Cell, evaluated: object) -> None:
         with path.open("wb") as file:
             np.savez_compressed(file, **evaluated.gallery)
 
-    write(cell.folder / "config.yaml", lambda path: OmegaConf.save(OmegaConf.create(cell.values), path))
+    write(cell.folder / "config.yaml", lambda path: OmegaConf.save(OmegaConf.create(cell.config), path))
     write(cell.folder / "gallery.npz", save_gallery)
     write(cell.folder / "curves.parquet", lambda path: pq.write_table(table(evaluated.curves), path))
     scores = evaluated.scores.assign(config=cell.key)
-    key = {"key": cell.key, "values": json.dumps(cell.values, default=str)}
+    failed = str(bool((scores.status == "failed").any()))
+    key = {"key": cell.key, "values": json.dumps(cell.values, default=str), "failed": failed}
     write(cell.folder / SCORES, lambda path: pq.write_table(table(scores, **key), path))
 
 
 def main(arguments: list[str]) -> None:
-    """Log every stored cell under a folder that its tracking server does not have yet."""
+    """Log every stored cell under a folder that the tracking server does not have."""
     if not arguments or len(arguments) > 2:
         raise ValueError("usage: python -m benchmarks.record OUTPUTS [TRACKING_URI]")
     folder, uri = Path(arguments[0]), (arguments[1:] or ["sqlite:///mlflow.db"])[0]
     cells = sorted(path.parent for path in folder.rglob(SCORES))
     if not cells:
         raise ValueError(f"{folder} needs to hold finished cells ({SCORES}); there is none")
-    tracking.start_sweep(folder, uri, folder.name)
-    logged = sum(tracking.log_cell(cell, uri, folder.name) for cell in cells)
-    print(f"{logged} of {len(cells)} cells logged to {uri}, {len(cells) - logged} were there or failed")
+    results = {"logged": 0, "were there": 0, "failed": 0}
+    for sweep in dict.fromkeys(tracking.sweep_of(cell) for cell in cells):
+        tracking.start_sweep(sweep, uri, sweep.name)
+    for folder in cells:
+        with FileLock(folder / LOCK):
+            tracking.forget(folder, uri)
+            there = tracking.run_on(folder, uri)
+            done = tracking.log_cell(folder, uri)
+        results["were there" if there else "logged" if done else "failed"] += 1
+    print(f"{uri}: of {len(cells)} cells " + ", ".join(f"{number} {what}" for what, number in results.items()))
+    if results["failed"]:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ resnet18. A network that was fitted on another machine has other weights, so its
 means are compared within the published 95 % intervals' widths instead of image by image.
 """
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,9 @@ ROW = ["model", "method", "metric", "image"]
 
 
 def recompute(experiment: str, overrides: list[str]) -> pd.DataFrame:
-    """Run the subset in a folder of its own; cells that are there already are taken as they are."""
+    """Run the subset in a folder of its own, anew: code is no part of a cell's key."""
     name = f"reproduce_{experiment}"
+    shutil.rmtree(Path("outputs") / name, ignore_errors=True)
     command = [sys.executable, str(ROOT / "run.py"), f"experiment={experiment}", f"name={name}", "tracking_uri=null"]
     subprocess.run([*command, *overrides], check=True, stdout=subprocess.DEVNULL)
     return collect(Path("outputs") / name)

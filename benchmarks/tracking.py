@@ -5,11 +5,13 @@ import logging
 import os
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
+from filelock import FileLock
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -17,6 +19,7 @@ from benchmarks.cell import SCORES, flattened, write
 
 log = logging.getLogger(__name__)
 TRACKED = "mlflow.json"  # in a cell's or a sweep's folder: which server has it, under which run
+PARTS = ("benchmark", "dataset", "model", "method", "seed", "variant")
 OFF = "GLASSBENCH_TRACKING_OFF"  # set for this process and its workers once the server has failed
 
 
@@ -37,40 +40,45 @@ class Sweep(Callback):
         from results.leaderboard import summary
 
         folder = config.hydra.sweep.dir
-        print(summary(collect(folder)))
+        try:
+            print(summary(collect(folder)))
+        except ValueError as error:  # such as two protocols of one metric, which have no common ranking
+            log.warning("no leaderboard: %s", error)
         print(f"Figures: python -m results.figures {folder}")
 
 
 def start_sweep(folder: Path, uri: str | None, name: str) -> None:
     """Make sure that the sweep in `folder` has a parent run on the server."""
-    if uri is None or OFF in os.environ or run_on(folder, uri):
+    if uri is None or OFF in os.environ:
         return
     try:
-        client, experiment = connected(uri, name)
-        run = client.create_run(experiment, tags={"kind": "sweep", "mlflow.runName": name})
-        client.set_terminated(run.info.run_id)
-        folder.mkdir(parents=True, exist_ok=True)
-        remember(folder, uri, run.info.run_id)
+        forget(folder, uri)
+        if not run_on(folder, uri):
+            client, experiment = connected(uri, name)
+            run = client.create_run(experiment, tags={"kind": "sweep", "mlflow.runName": name})
+            client.set_terminated(run.info.run_id)
+            folder.mkdir(parents=True, exist_ok=True)
+            remember(folder, uri, run.info.run_id)
     except Exception as error:
         give_up(uri, error)
 
 
-def log_cell(folder: Path, uri: str | None, name: str) -> bool:
+def log_cell(folder: Path, uri: str | None) -> bool:
     """Log a stored cell as a child of its sweep's run; return whether this call did it."""
     if uri is None or OFF in os.environ or run_on(folder, uri):
         return False
     try:
         scores = pd.read_parquet(folder / SCORES, partitioning=None)
-        first = scores.iloc[0]
-        client, experiment = connected(uri, name)
-        parent = next((run for above in folder.parents if (run := run_on(above, uri))), None)
-        names = {part: str(first[part]) for part in ("benchmark", "dataset", "model", "method", "seed", "variant")}
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        names = {part: str(scores[part].iloc[0]) for part in PARTS}
         tags = {"kind": "cell", "mlflow.runName": "/".join(names[part] for part in ("model", "method", "seed"))}
-        run = client.create_run(experiment, tags=tags | ({"mlflow.parentRunId": parent} if parent else {}))
-        run_id = run.info.run_id
-        log_values(client, run_id, names, folder, scores)
+        if parent := run_on(sweep_of(folder), uri):
+            tags["mlflow.parentRunId"] = parent
         with tempfile.TemporaryDirectory() as pictures:
             draw(folder, Path(pictures))
+            client, experiment = connected(uri, config["name"])
+            run_id = client.create_run(experiment, tags=tags).info.run_id
+            log_values(client, run_id, flattened(config) | names, folder, scores)
             client.log_artifacts(run_id, pictures)
         for file in (SCORES, "curves.parquet", "config.yaml"):
             client.log_artifact(run_id, str(folder / file))
@@ -82,7 +90,13 @@ def log_cell(folder: Path, uri: str | None, name: str) -> bool:
         return False
 
 
-def log_values(client: object, run_id: str, names: dict[str, str], folder: Path, scores: pd.DataFrame) -> None:
+def sweep_of(cell: Path) -> Path:
+    """Return the folder of a cell's sweep, above benchmark's parts: the one that its config names."""
+    name = yaml.safe_load((cell / "config.yaml").read_text())["name"]
+    return next((above for above in cell.parents if above.name == name), cell.parent)
+
+
+def log_values(client: object, run_id: str, settings: dict, folder: Path, scores: pd.DataFrame) -> None:
     """Log settings as parameters, means with their intervals and costs as metrics, mean curves as stepped metrics."""
     from mlflow.entities import Metric, Param
 
@@ -99,9 +113,9 @@ def log_values(client: object, run_id: str, names: dict[str, str], folder: Path,
     curves = pd.read_parquet(folder / "curves.parquet", partitioning=None)
     for (metric, fraction), value in curves.groupby(["metric", "fraction"])["value"].mean().items():
         stepped.append(Metric(f"{metric}_curve", float(value), now, round(100 * fraction)))
-    config = yaml.safe_load((folder / "config.yaml").read_text())
-    settings = {k: v for k, v in flattened(config).items() if k.partition(".")[0] in (*names, "metric")}
-    params = [Param(k, str(v)[:6000]) for k, v in (settings | names).items()]
+    params = [
+        Param(k, str(v)[:6000]) for k, v in settings.items() if k.partition(".")[0] in (*PARTS, "metric", "budget")
+    ]
     for start in range(0, len(params), 100):  # the server's limit for one request
         client.log_batch(run_id, params=params[start : start + 100])
     for start in range(0, len(stepped), 1000):
@@ -120,15 +134,28 @@ def draw(folder: Path, pictures: Path) -> None:
 def connected(uri: str, name: str) -> tuple[object, str]:
     """Return a client and the id of the experiment `name`, without MLflow's global state."""
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
-    client = MlflowClient(uri)
-    if experiment := client.get_experiment_by_name(name):
-        return client, experiment.experiment_id
-    try:
+    # Two processes that make a database or an experiment at the same time would both fail.
+    alone = FileLock(uri.removeprefix("sqlite:///") + ".lock") if uri.startswith("sqlite:///") else nullcontext()
+    with alone:
+        client = MlflowClient(uri)
+        if experiment := client.get_experiment_by_name(name):
+            return client, experiment.experiment_id
         return client, client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
-    except MlflowException:  # another process was faster
-        return client, client.get_experiment_by_name(name).experiment_id
+
+
+def forget(folder: Path, uri: str) -> None:
+    """Forget a run that the server does not have any more."""
+    if run_id := run_on(folder, uri):
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        try:
+            MlflowClient(uri).get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            (folder / TRACKED).unlink()
 
 
 def run_on(folder: Path, uri: str) -> str | None:

@@ -112,7 +112,7 @@ class Fit:
 
     def fitted(self, name: str, dataset: object) -> tuple[nn.Module, float]:
         """The trained network on the CPU, and its accuracy on the test split."""
-        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
+        found = "cuda" if torch.cuda.is_available() else "cpu"
         device = torch.device(found if self.device == "auto" else self.device)
         classes = len(dataset.classes)
         with torch.random.fork_rng():

@@ -59,8 +59,8 @@ class Timm:
                 fitted = self.weights == "fit"
                 path = self.fit(self.name, dataset, Path(self.cache)) if fitted else Path(str(self.weights))
                 module, facts = self.loaded(path)
-        # Without a train split the data set's images have the classes of the network, not the other way round.
-        if hasattr(dataset, "train") and module.num_classes != len(dataset.classes):
+        # A data set that names no classes takes those of the network.
+        if len(dataset.classes) not in (0, module.num_classes):
             raise ValueError(
                 f"{type(dataset).__name__} needs a network with {len(dataset.classes)} classes; "
                 f"weights={self.weights} gives {self.name} with {module.num_classes}"
@@ -89,7 +89,7 @@ class Timm:
         if path.suffix not in (".safetensors", ".pth") or not path.is_file():
             raise ValueError(f"weights needs pretrained, fit or a .safetensors or .pth file; {path} is no such file")
         try:
-            state = load_state_dict(str(path))
+            state = load_state_dict(str(path), weights_only=True)
             facts = (safe_open(str(path), "pt").metadata() or {}) if path.suffix == ".safetensors" else {}
         except Exception as error:  # whatever pickle finds in a file that is no checkpoint
             raise ValueError(f"weights needs a file of tensors; {path} cannot be read as one") from error

@@ -44,8 +44,9 @@ def leaderboard(
 
     Seeds are averaged within an image; images are drawn with replacement, the same draws for all methods, metrics and
     models. Merged rows have `metric == "mean rank"`: the mean of the ranks over a category's metrics, and for category
-    "all" the mean of these over the categories; every row of "all models" is a mean of ranks over the models. There,
-    `mean`, `low` and `high` are that mean rank and its interval, and `merged` says how many ranks it is over.
+    "all" the mean of these over the categories that rank at least half of the methods; every row of "all models" is a
+    mean of ranks over the models. There, `mean`, `low` and `high` are that mean rank and its interval, and `merged`
+    says how many ranks it is over.
     With `metric`, only that metric is ranked and nothing is merged.
     """
     if metric is not None:
@@ -93,6 +94,8 @@ def _one_model(cells: pd.DataFrame, resamples: int, seed: int) -> tuple[pd.DataF
     for k, (metric, facts) in enumerate(metrics.iterrows()):
         ours = slice(k * len(group), (k + 1) * len(group))
         table, drawn = _one_metric(values[:, ours], means[:, ours], bool(facts.higher_is_better), group)
+        if facts.category == "robustness":  # what ignores the image is perfectly robust: nothing can beat it
+            table["beats_control"] = pd.array([pd.NA] * len(table), "boolean")
         facts = {name: facts[name] for name in ("category", "protocol", "version", "higher_is_better")}
         table = table.assign(metric=metric, undefined=undefined[ours], **facts)
         rows.append(table.assign(reason=_reasons(cells, metric).reindex(group.index)))
@@ -100,7 +103,9 @@ def _one_model(cells: pd.DataFrame, resamples: int, seed: int) -> tuple[pd.DataF
     categories = dict.fromkeys(category for category, _ in ranks)
     merged = {(category, MEAN_RANK): _mean([ours for key, ours in ranks.items() if key[0] == category])
               for category in categories}  # fmt: skip
-    merged[ALL_CATEGORIES, MEAN_RANK] = _mean(list(merged.values()))
+    # A law that few methods claim would reward them for claiming it.
+    judged = [ours for ours in merged.values() if (ours.merged[group != "control"] > 0).mean() >= 0.5]
+    merged[ALL_CATEGORIES, MEAN_RANK] = _mean(judged or list(merged.values()))
     table = pd.concat([*(table.reset_index() for table in rows), _merged_rows(merged, cells)], ignore_index=True)
     seeds = table.method.map(cells.groupby("method").seed.nunique())
     return table.assign(images=len(images), left_out=left_out, seeds=seeds), ranks | merged

@@ -40,11 +40,11 @@ def means(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def ranks(values: np.ndarray, higher_is_better: bool) -> np.ndarray:
     """Rank the methods of each row: 1 and how many are better, so that the best are all 1; nan has no rank.
 
-    Values are compared to ten digits of the largest: equal scores must tie whatever the order of summation.
+    Values are compared to thirteen digits of the largest: equal scores must tie whatever the order of summation.
     """
     finite = np.abs(values[np.isfinite(values)])
     scale = finite.max() if finite.size and finite.max() > 0 else 1
-    rounded = np.round(values / scale, 10)
+    rounded = np.round(values / scale, 13)
     return stats.rankdata(-rounded if higher_is_better else rounded, method="min", axis=-1, nan_policy="omit")
 
 

@@ -53,7 +53,8 @@ def overview(table: pd.DataFrame, width: int) -> str:
                       grid(stub, columns, rule, width)]  # fmt: skip
             *columns, total = [Column("mean rank", [category], _cells(rows, order, _mean_rank_interval))
                                for category, rows in merged.groupby("category", sort=False)]  # fmt: skip
-            parts += ["\nMean of the ranks by category, with its interval; all: mean of the categories\n",
+            parts += ["\nMean of the ranks by category, with its interval; all: mean of the categories\n"
+                      "that rank at least half of the methods\n",
                       grid(stub, [total, *columns], rule, width)]  # fmt: skip
         parts += _missing(ours, width) if not pooled else []
     names = [metric for metric in table.metric.unique() if metric != MEAN_RANK]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from benchmarks.explained import Explained
+from benchmarks.explained import Explained, draws
 
 BASELINES = ("black", "mean", "blur", "uniform")
 BLUR = 0.1  # the standard deviation of the blur, as a fraction of the side: 6.4 pixels of 64, 22.4 of 224
@@ -36,7 +36,7 @@ def mean_colour(explained: Explained, seed: int) -> Tensor:
 
 
 def uniform(explained: Explained, seed: int) -> Tensor:
-    noise = torch.rand(explained.x.shape[1:], generator=torch.Generator().manual_seed(seed))
+    noise = torch.rand(explained.x.shape[1:], generator=draws(seed, "baseline"))
     return explained.normalised(noise.to(explained.x)[None])
 
 

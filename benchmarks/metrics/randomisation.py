@@ -17,10 +17,11 @@ NOISE = 8  # images; fewer give poor statistics where a layer has few pixels
 
 @dataclass(frozen=True)
 class Mprt:
-    """Mean rank correlation of the map with those of randomised models [Adebayo et al. 2018].
+    """Mean absolute rank correlation of the map with those of randomised models [Adebayo et al. 2018].
 
     Model parameter randomisation test, cascading: layers lose their weights top-down in the order in which they run,
-    and after each of `stages` equal shares of the layers the copy is explained. The original is not in the mean.
+    and after each of `stages` equal shares of the layers the copy is explained. The original is not in the mean, and
+    a map whose sign flips as a whole, as that of LRP does with the sign of the logit, has not changed: |rho| counts.
     Weights are drawn anew as for an untrained network, see `redraw`, and randomised batch norms take the statistics of
     `NOISE` seeded noise images: without them the logits of a deep residual network grow to thousands and every
     probability is 0 or 1. Read it with care: top-down randomisation keeps the scale of activations, and noisy maps
@@ -29,7 +30,7 @@ class Mprt:
 
     category: ClassVar[str] = "randomisation"
     higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ("explain",)
     undefined: ClassVar[str] = "the map, or that of a randomised model, is constant"
@@ -64,7 +65,7 @@ class Mprt:
                 redraw(tensors, torch.Generator().manual_seed(zlib.crc32(f"{self.seed} {name}".encode())))
                 norms += [copy.get_submodule(name)] if f"{name}.running_mean" in tensors else []
             settle(copy, norms, explained.normalised(noise.to(explained.x)))
-            values.append(spearman(ours, explained.explain(model=copy)))
+            values.append(spearman(ours, explained.explain(model=copy)).abs())
             done = share
         fractions = torch.linspace(0, 1, self.stages + 1, device=ours.device)
         return fractions, torch.stack(values, 1).float()
@@ -72,16 +73,16 @@ class Mprt:
 
 @dataclass(frozen=True)
 class RandomLogit:
-    """Rank correlation of the target's map with that of another class [Sixt et al. 2020].
+    """Absolute rank correlation of the target's map with that of another class [Sixt et al. 2020].
 
-    A map that ignores the class scores 1. The other class is the target plus one seeded offset for all images, modulo
-    the number of classes. Departs from the paper's SSIM, which depends on the maps' tails: it is .6 between independent
-    maps of fifth powers of normal noise.
+    A map that ignores the class, or for which it is but a sign, scores 1 (Sixt et al. compare with both signs, too).
+    The other class is the target plus one seeded offset for all images, modulo the number of classes. Departs from the
+    paper's SSIM, which depends on the maps' tails: it is .6 between independent maps of fifth powers of normal noise.
     """
 
     category: ClassVar[str] = "randomisation"
     higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ("explain",)
     undefined: ClassVar[str] = "the map, or that of the other class, is constant"
@@ -97,7 +98,8 @@ class RandomLogit:
         if classes < 2:
             raise ValueError(f"RandomLogit needs a model of at least 2 classes; it has {classes}")
         offset = torch.randint(1, classes, (), generator=torch.Generator().manual_seed(self.seed)).item()
-        return spearman(explained.maps, explained.explain(target=(explained.target + offset) % classes)).float()
+        other = explained.explain(target=(explained.target + offset) % classes)
+        return spearman(explained.maps, other).abs().float()
 
 
 def top_down(model: nn.Module, x: Tensor) -> list[tuple[str, dict[str, Tensor]]]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from benchmarks.explained import Explained
+from benchmarks.explained import Explained, draws
 from benchmarks.metrics.ranking import constant, pixel_order
 from benchmarks.metrics.similarity import spearman, ssim
 
@@ -89,9 +89,9 @@ def noisy_maps(explained: Explained, radius: float, samples: int, seed: int) -> 
     """Return the maps (n, h, w) of each noisy image; made once per batch and settings."""
 
     def compute() -> list[Tensor]:
-        rng = torch.Generator().manual_seed(seed)
-        draws = (radius * (2 * torch.rand(explained.x.shape[1:], generator=rng) - 1) for _ in range(samples))
-        return [explained.explain(explained.x + draw.to(explained.x) / explained.std[:, None, None]) for draw in draws]
+        rng, shape = draws(seed, "noise"), explained.x.shape[1:]
+        noise = (radius * (2 * torch.rand(shape, generator=rng) - 1).to(explained.x) for _ in range(samples))
+        return [explained.explain(explained.x + one / explained.std[:, None, None]) for one in noise]
 
     return explained.once(("noisy maps", radius, samples, seed), compute)
 

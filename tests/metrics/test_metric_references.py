@@ -62,6 +62,10 @@ def order(values):
     return sorted(range(values.size), key=lambda p: (-values.flat[p], -tie[p]))
 
 
+def stream(purpose):
+    return torch.Generator().manual_seed(zlib.crc32(f"{SEED} {purpose}".encode()))
+
+
 def fill(name, image):
     side = image.shape[-1]
     mean, std = (dense(t)[:, None, None] for t in (MEAN, STD))
@@ -74,7 +78,7 @@ def fill(name, image):
             blur = {"sigma": 0.1 * side, "mode": "mirror", "radius": round(0.3 * side)}
             pixels = np.stack([gaussian_filter(channel, **blur) for channel in image * std + mean])
         case "uniform":
-            pixels = torch.rand(image.shape, generator=torch.Generator().manual_seed(SEED)).numpy()
+            pixels = torch.rand(image.shape, generator=stream("baseline")).numpy()
     return (pixels - mean) / std
 
 
@@ -103,7 +107,8 @@ def insertion(e, i, metric):
 @reference
 def aopc(e, i, metric):
     values = probabilities(e, i, metric)
-    return sum(values[0] - value for value in values) / (metric.steps + 1)
+    first = values[: round(metric.removed * metric.steps) + 1]
+    return sum(values[0] - value for value in first) / len(first)
 
 
 @reference
@@ -119,7 +124,7 @@ def faithfulness_correlation(e, i, metric):
 
 def noisy(e, i, metric):
     """The i-th map of each noisy copy."""
-    rng = torch.Generator().manual_seed(SEED)
+    rng = stream("noise")
     for _ in range(metric.samples):
         noise = 2 * metric.radius * torch.rand(e.x.shape[1:], generator=rng).double().numpy() - metric.radius
         yield explain(e, i, dense(e.x[i]) + noise / dense(STD)[:, None, None])
@@ -199,7 +204,7 @@ def mprt(e, i, metric):
             before = dense(model.first((noise - MEAN[:, None, None]) / STD[:, None, None]))
             model.norm.running_mean.copy_(torch.from_numpy(before.mean((0, 2, 3))))
             model.norm.running_var.copy_(torch.from_numpy(before.var((0, 2, 3), ddof=1)))
-        found.append(correlation(ours, explain(e, i, e.x[i], model)))
+        found.append(abs(correlation(ours, explain(e, i, e.x[i], model))))
     return np.mean(found)
 
 
@@ -207,7 +212,7 @@ def mprt(e, i, metric):
 def random_logit(e, i, metric):
     offset = torch.randint(1, 4, (), generator=torch.Generator().manual_seed(SEED)).item()
     other = explain(e, i, e.x[i], target=(e.target[i].item() + offset) % 4)
-    return correlation(explain(e, i, e.x[i]), other)
+    return abs(correlation(explain(e, i, e.x[i]), other))
 
 
 @reference

@@ -54,7 +54,7 @@ def test_rows_carry_facts_and_cost():
     scores, curves, gallery = evaluated("method=gradient")
     assert len(scores) == 12 and scores.groupby("metric").image.nunique().tolist() == [6, 6]
     deletion = scores[scores.metric == "deletion"].iloc[0]
-    assert deletion.protocol.startswith("steps=16 baseline=") and not deletion.higher_is_better
+    assert deletion.protocol.startswith("target=predicted steps=16 baseline=") and not deletion.higher_is_better
     assert deletion.explain_forwards == deletion.explain_backwards == 1
     assert 15 <= deletion.forwards <= 17 and deletion.backwards == 0 and deletion.seconds > 0
     assert deletion.code.startswith("0.") and "torch=" in deletion.libraries

@@ -16,7 +16,7 @@ NAMES = {
 
 
 def cell(tmp_path, **values) -> Cell:
-    return Cell(tmp_path, NAMES, {"steps": 8, **values})
+    return Cell(tmp_path, NAMES, {}, {"steps": 8, **values})
 
 
 def test_variant_names_what_the_folder_does_not():
@@ -34,7 +34,7 @@ def test_variant_is_a_folder_name():
 def test_key_changes_with_values_and_names(tmp_path):
     assert cell(tmp_path).key == cell(tmp_path).key
     assert cell(tmp_path).key != cell(tmp_path, steps=9).key
-    assert cell(tmp_path).key != Cell(tmp_path, NAMES | {"method": "fem"}, {"steps": 8}).key
+    assert cell(tmp_path).key != Cell(tmp_path, NAMES | {"method": "fem"}, {}, {"steps": 8}).key
 
 
 def test_flattened():

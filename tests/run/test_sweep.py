@@ -179,9 +179,9 @@ def test_tracking_server_down(tmp_path):
     said = finish(start(tmp_path, *arguments))
     assert said.count("scores are kept") == 1 and len(list(tmp_path.rglob("scores.parquet"))) == 2
     said = finish(start(tmp_path, "outputs", f"sqlite:///{tmp_path}/later.db", module="benchmarks.record"))
-    assert "2 of 2 cells logged" in said
+    assert "of 2 cells 2 logged" in said
     said = finish(start(tmp_path, "outputs", f"sqlite:///{tmp_path}/later.db", module="benchmarks.record"))
-    assert "0 of 2 cells logged" in said
+    assert "of 2 cells 0 logged, 2 were there" in said
 
 
 def test_database_locked(tmp_path):
@@ -196,7 +196,7 @@ def test_database_locked(tmp_path):
     assert said.count("scores are kept") == 1
     assert len(list((tmp_path / "outputs" / "dev").rglob("scores.parquet"))) == 2
     said = finish(start(tmp_path, "outputs/dev", module="benchmarks.record"))
-    assert "2 of 2 cells logged" in said
+    assert "of 2 cells 2 logged" in said
 
 
 def test_failed_cell_does_not_stop_the_others(tmp_path):

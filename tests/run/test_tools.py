@@ -1,4 +1,4 @@
-"""What stands around a sweep: the progress bar's total, the speed table's passes, the comparison with published tables."""
+"""Around a sweep: the progress bar's total, the speed table's passes, the comparison with published tables."""
 
 import pandas as pd
 import pytest
