@@ -73,15 +73,6 @@ def interval(drawn: np.ndarray, n: Sequence[int], attained: bool = False) -> np.
     return ends
 
 
-def mean_interval(scores: np.ndarray, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of one score per image; a single image has none."""
-    images = [str(k) for k in range(len(scores))]
-    column = np.asarray(scores, dtype=float)[:, None]
-    drawn = np.concatenate([means(column, weights) for weights in draws(images, resamples, seed)])
-    low, high = interval(drawn, [len(images)])[:, 0]
-    return float(low), float(high)
-
-
 def p_values(scores: np.ndarray) -> np.ndarray:
     """Return two-sided p-values (methods, methods) of equal means: Student's t, paired over images.
 
