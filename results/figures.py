@@ -106,7 +106,7 @@ def agreement(table: pd.DataFrame) -> Figure:
     figure = Figure((size, size - 0.25), layout="constrained")
     axes = figure.subplots()
     hidden = ~np.tri(len(correlation), dtype=bool)
-    numbers = correlation.map(lambda value: f"{value:.1f}".replace("0.", ".").removesuffix(".0"))
+    numbers = correlation.map(lambda r: "0" if abs(r) < 0.05 else f"{r:.1f}".replace("0.", ".").removesuffix(".0"))
     sns.heatmap(correlation, mask=hidden, vmin=-1, vmax=1, cmap="RdBu_r", annot=numbers, fmt="", linewidths=0.5,
                 square=True, ax=axes, cbar=False, annot_kws={"size": 6})  # fmt: skip
     for k in np.flatnonzero((names != names.shift(-1)).to_numpy())[:-1] + 1:

@@ -2,11 +2,11 @@
 
 import os
 import platform
-import shutil
 import sys
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 from results.collect import collect
 from results.leaderboard import leaderboard, summary
@@ -28,7 +28,8 @@ def publish(sweep: Path, command: str) -> None:
     pictures = sorted((sweep / "figures").glob("*.png"))
     (PUBLISHED / "figures").mkdir(exist_ok=True)
     for picture in pictures:
-        shutil.copy(picture, PUBLISHED / "figures" / f"{name}_{picture.name}")
+        with Image.open(picture) as drawn:  # 256 colours suffice for a screen and keep the repository small
+            drawn.convert("RGB").quantize(256).save(PUBLISHED / "figures" / f"{name}_{picture.name}", optimize=True)
     (PUBLISHED / f"{name}.md").write_text(account(scores, name, command))
 
 
