@@ -66,7 +66,7 @@ def modified_gradient(method: object, model: nn.Module, x: Tensor, target: Tenso
 
 @dataclass(frozen=True)
 class Deconvnet:
-    """Largest absolute value over channels of the gradient with g * 1[g > 0] at ReLUs [Zeiler & Fergus 2014].
+    """Gradient with g * 1[g > 0] at ReLUs, largest magnitude of a pixel [Zeiler & Fergus 2014].
 
     Max pools pass the gradient to the winner (the paper's switches). The signal starts as the target logit, not as a
     single feature map as in the paper. Activations other than ReLU keep their own gradient.
@@ -88,7 +88,7 @@ class Deconvnet:
 
 @dataclass(frozen=True)
 class GuidedBackprop:
-    """Largest absolute value over channels of the gradient with g * 1[g > 0] * 1[a > 0] [Springenberg et al. 2015].
+    """Gradient with g * 1[g > 0] * 1[a > 0], largest magnitude of a pixel [Springenberg et al. 2015].
 
     a is the ReLU's input. Activations other than ReLU keep their own gradient.
     """
