@@ -78,6 +78,12 @@ class Cell:
             )
         return stored[b"failed"] == b"False"
 
+    def inapplicable(self) -> str:
+        """Return why the stored cell has no scores, or nothing if it has."""
+        rows = pyarrow.parquet.read_table(self.folder / SCORES, columns=["status", "reason"], partitioning=None)
+        first = rows.slice(0, 1).to_pylist()[0]
+        return first["reason"] if first["status"] == "inapplicable" else ""
+
     def lock(self) -> FileLock:
         """Hold the folder against a second sweep; a killed process lets go of it."""
         return FileLock(self.folder / LOCK)

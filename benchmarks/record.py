@@ -8,6 +8,8 @@ from pathlib import Path
 from time import perf_counter
 
 from filelock import FileLock
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -28,6 +30,8 @@ def record(cfg: DictConfig) -> None:
         else:
             compute(cell, cfg, name)
         tracking.log_cell(cell.folder, cfg.tracking_uri)
+    if HydraConfig.get().mode == RunMode.RUN and (reason := cell.inapplicable()):
+        raise ValueError(reason)  # an answer within a sweep; asked for alone, it is an error
 
 
 def compute(cell: Cell, cfg: DictConfig, name: str) -> None:
