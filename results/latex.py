@@ -52,7 +52,7 @@ def _latex_table(metrics: list[pd.DataFrame], order: pd.Series, label: str) -> s
     )
     body = ["\\toprule", f" & {over} \\\\", rules, f"method & {heads} \\\\", "\\midrule", *lines, "\\bottomrule"]
     return "\n".join([
-        "\\begin{table*}", "\\centering\\footnotesize", f"\\caption{{{caption}}}",
+        "\\begin{table*}", "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}", f"\\caption{{{caption}}}",
         f"\\label{{tab:{label.replace('_', '-')}}}",
         f"\\begin{{tabular}}{{l{'c' * len(metrics)}}}", *body, "\\end{tabular}", "\\end{table*}", "",
     ])  # fmt: skip
