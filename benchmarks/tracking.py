@@ -91,7 +91,7 @@ def log_cell(folder: Path, uri: str | None) -> bool:
 
 
 def sweep_of(cell: Path) -> Path:
-    """Return the folder of a cell's sweep, above benchmark's parts: the one that its config names."""
+    """Return the folder of a cell's sweep: the one above it with the name in its config."""
     name = yaml.safe_load((cell / "config.yaml").read_text())["name"]
     return next((above for above in cell.parents if above.name == name), cell.parent)
 
