@@ -42,16 +42,21 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Attribution:
-    """Explain the `target` class, predicted or label, of every image; keep the first `gallery` maps for figures."""
+    """Explain the `target` class, predicted or label, of every image; keep the first `gallery` maps for figures.
+
+    `background` other images of the data set stand for the absence of evidence where a method asks for them.
+    """
 
     target: str
     gallery: int
+    background: int
 
     def __post_init__(self) -> None:
         if self.target not in ("predicted", "label"):
             raise ValueError(f"benchmark.target needs predicted or label; {self.target!r} was given")
-        if isinstance(self.gallery, bool) or not isinstance(self.gallery, int) or self.gallery < 1:
-            raise ValueError(f"benchmark.gallery needs a whole number >= 1; {self.gallery!r} was given")
+        for name in ("gallery", "background"):
+            if type(value := getattr(self, name)) is not int or value < 1:
+                raise ValueError(f"benchmark.{name} needs a whole number >= 1; {value!r} was given")
 
     def __call__(self, cfg: DictConfig) -> Evaluated:
         """Compute one cell."""
@@ -64,6 +69,10 @@ class Attribution:
         method = instantiate(cfg.method, _convert_="all")
         metrics = {name: instantiate(node, _convert_="all") for name, node in cfg.metric.items()}
         mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
+        others = torch.zeros(0, 3, network.input_size, network.input_size)
+        if "background" in getattr(method, "needs", ()) and hasattr(dataset, "background"):
+            others = dataset.background(network.input_size, self.background)
+        background = (others.to(device) - mean[:, None, None]) / std[:, None, None]
 
         scores, curves, gallery = [], [], []
         for batch in batches(images, cfg.batch_size):
@@ -71,13 +80,13 @@ class Attribution:
             logits, target, mask = self.question(model, x, batch)
             with measured(model, device) as cost:
                 try:
-                    maps = Explained(model, method, x, target, x[:, 0], mask, mean, std).explain()
+                    maps = Explained(model, method, x, target, x[:, 0], mask, mean, std, background).explain()
                 except Inapplicable as reason:
                     log.warning("skipped: %s", reason)
                     scores, curves, gallery = [inapplicable(metrics, str(reason))], [], []
                     break
             check(maps, mask, method)
-            explained = Explained(model, method, x, target, maps, mask, mean, std)
+            explained = Explained(model, method, x, target, maps, mask, mean, std, background)
             explained.once("clean logits", lambda logits=logits: logits)
             identity = {
                 "image": batch.image,
@@ -149,7 +158,7 @@ def scored(metric: Callable, explained: Explained) -> pd.DataFrame:
             score, failed = np.full(n, np.nan), True
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s failed: %s", type(metric).__name__, reason)
-    if getattr(explained.method, "needs_mask", False):  # without a mask the truth is unknown, not empty
+    if "mask" in getattr(explained.method, "needs", ()):  # without a mask the truth is unknown, not empty
         known = explained.mask.flatten(1).any(1).cpu().numpy()
         score, reason = np.where(known, score, np.nan), np.where(known, reason, "the image has no mask of the class")
     defined = np.isfinite(score)

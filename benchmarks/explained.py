@@ -29,6 +29,7 @@ class Explained:
     mask: Tensor  # (n, h, w) bool, the object of the explained class; all False where there is none or it is unknown
     mean: Tensor  # (c,) float32: x = (pixels - mean) / std, pixels in [0, 1]
     std: Tensor  # (c,) float32
+    background: Tensor  # (m, c, h, w) float32, other images of the data set, normalised; none where it gives none
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
@@ -39,10 +40,10 @@ class Explained:
 
     def explain(self, x: Tensor | None = None, target: Tensor | None = None, model: nn.Module | None = None) -> Tensor:
         """Return maps (n, h, w) for another image, class or model, everything else unchanged."""
-        mask = (self.mask,) if getattr(self.method, "needs_mask", False) else ()
+        needs = {name: getattr(self, name) for name in getattr(self.method, "needs", ())}
         x, target, model = (ours if other is None else other for other, ours in
                             ((x, self.x), (target, self.target), (model, self.model)))  # fmt: skip
-        return self.method(model, x, target, *mask)
+        return self.method(model, x, target, **needs)
 
     def pixels(self) -> Tensor:
         """Return the images (n, c, h, w) in pixel space [0, 1]."""

@@ -86,7 +86,7 @@ def entries(model: nn.Module, images: int) -> dict[str, Callable[[], object]]:
     colour = torch.full((3,), 0.5)
 
     def explained(method: Callable, maps: Tensor) -> Explained:
-        return Explained(model, method, x, target, maps, mask, colour, colour)
+        return Explained(model, method, x, target, maps, mask, colour, colour, x)
 
     maps = methods["gradient"](model, x, target)
     runs = {name: explained(method, maps).explain for name, method in methods.items()}

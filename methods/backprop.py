@@ -77,6 +77,7 @@ class Deconvnet:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = True
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Zeiler & Fergus 2014"
     rectifier: ClassVar[type] = Deconvolved
 
@@ -98,6 +99,7 @@ class GuidedBackprop:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = True
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Springenberg et al. 2015"
     rectifier: ClassVar[type] = Guided
 

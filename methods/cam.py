@@ -75,6 +75,7 @@ class GradCam:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = True
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Selvaraju et al. 2017"
 
     def __post_init__(self) -> None:
@@ -97,6 +98,7 @@ class LayerCam:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = True
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Jiang et al. 2021"
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ class Uniform:
     stochastic: ClassVar[bool] = True
     class_specific: ClassVar[bool] = False
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (0, 0)
     cites: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
@@ -44,6 +45,7 @@ class Constant:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = False
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (0, 0)
     cites: ClassVar[str] = ""
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -59,6 +61,7 @@ class Edges:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = False
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (0, 0)
     cites: ClassVar[str] = ""
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -78,6 +81,7 @@ class Centre:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = False
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (0, 0)
     cites: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
@@ -99,8 +103,9 @@ class Truth:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = False
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (0, 0)
     cites: ClassVar[str] = ""
-    needs_mask: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ("mask",)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:

@@ -26,6 +26,7 @@ class Gradient:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = True
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Simonyan et al. 2014"
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -45,6 +46,7 @@ class InputXGradient:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = True
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Shrikumar et al. 2016"
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -76,6 +78,11 @@ class IntegratedGradients:
                 raise ValueError(f"IntegratedGradients needs a whole number {name} >= 1; {name}={value!r} was given")
         if type(self.baseline) not in (int, float) or not isfinite(self.baseline):
             raise ValueError(f"IntegratedGradients needs a number as baseline; baseline={self.baseline!r} was given")
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Forward and backward passes of one image."""
+        return self.steps, self.steps
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         if len(x) > self.batch:
@@ -117,6 +124,11 @@ class SmoothGrad:
                 raise ValueError(f"SmoothGrad needs a whole number {name} >= {least}; {name}={value!r} was given")
         if type(self.noise) not in (int, float) or not 0 <= self.noise < float("inf"):
             raise ValueError(f"SmoothGrad needs a number noise >= 0; noise={self.noise!r} was given")
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Forward and backward passes of one image."""
+        return self.samples, self.samples
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         if len(x) > self.batch:

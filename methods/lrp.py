@@ -72,6 +72,7 @@ class LrpEpsilonPlus:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = True
     complete: ClassVar[str] = "logit"  # its claim; what biases absorb is what the completeness metric finds
+    passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Bach et al. 2015"
 
     epsilon: float

@@ -34,6 +34,7 @@ class Occlusion:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = True
     complete: ClassVar[str] = ""
+    passes: ClassVar[str] = "one forward per square, and one"
     cites: ClassVar[str] = "Zeiler & Fergus 2014"
 
     def __post_init__(self) -> None:
@@ -97,6 +98,11 @@ class Rise:
                 raise ValueError(f"Rise needs a whole number {name} >= {least}; {name}={value!r} was given")
         if type(self.p) is not float or not 0 < self.p < 1:
             raise ValueError(f"Rise needs a number 0 < p < 1; p={self.p!r} was given")
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Forward and backward passes of one image."""
+        return self.masks, 0
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         if len(x) > self.batch:

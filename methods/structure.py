@@ -30,6 +30,7 @@ class Fem:
     stochastic: ClassVar[bool] = False
     class_specific: ClassVar[bool] = False
     complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 0)
     cites: ClassVar[str] = "Fuad et al. 2020"
 
     def __post_init__(self) -> None:

@@ -11,6 +11,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+import benchmarks.budget  # noqa: F401 (its resolver)
+
 CONF = Path(__file__).parents[1] / "conf"
 
 

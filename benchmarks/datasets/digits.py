@@ -46,6 +46,10 @@ class Digits:
         pixels, labels, _ = self.drawn(0, self.train_images, size)
         return torch.from_numpy(pixels), torch.from_numpy(labels)
 
+    def background(self, size: int, n: int) -> Tensor:
+        """The first train images (n, 3, size, size) in [0, 1]."""
+        return torch.from_numpy(self.drawn(0, n, size)[0]).float() / 255
+
     def chosen(self, split: int, images: int) -> np.ndarray:
         """Which of scikit-learn's digits the first images of a split show."""
         order = np.random.default_rng(self.seed).permutation(len(handwritten()[1]))

@@ -4,6 +4,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from timm.data import ImageNetInfo
+from torch import Tensor
 
 from benchmarks.datasets.photographs import Photo, Photographs, orientation_of_mask, probed
 
@@ -111,6 +113,18 @@ class Folder:
             log.warning("Folder skips images, %s", found)
         photos.sort(key=lambda photo: photo.image_id)
         return Photographs(tuple(photos), size, self.crop_pct, INTERPOLATIONS[self.interpolation])
+
+    def background(self, size: int, n: int) -> Tensor:
+        """Up to n images (n, 3, size, size) in [0, 1], the last that `test` comes to: a small folder's own."""
+        photos = []
+        for photo in self.offered()[::-1]:
+            if len(photos) == n:
+                break
+            with suppress(Exception):  # Pillow raises almost anything on a broken file; `test` reports it
+                probed(photo.path)
+                photos.append(Photo(photo.image_id, photo.path, None, photo.label))
+        read = Photographs(tuple(photos), size, self.crop_pct, INTERPOLATIONS[self.interpolation])
+        return torch.stack([read[k][1] for k in range(len(photos))])
 
     def offered(self) -> list[Photo]:
         """Every image, not read yet: the classes in turns, in a random order as are the images of each."""

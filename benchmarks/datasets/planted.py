@@ -36,6 +36,10 @@ class Planted:
         rng = torch.Generator().manual_seed(self.seed)
         return [(f"planted_{i:05d}", *drawn(i % len(self.classes), size, rng)) for i in range(self.images)]
 
+    def background(self, size: int, n: int) -> Tensor:
+        """Return other images (n, 3, size, size) in [0, 1]."""
+        return torch.stack([pixels for _, pixels, *_ in Planted(n, self.seed + 1).test(size)])
+
 
 def drawn(label: int, size: int, rng: torch.Generator) -> tuple[Tensor, int, Tensor]:
     """Draw one image of the class."""

@@ -57,6 +57,10 @@ class Shapes:
         pixels, _ = self.drawn(0, self.train_images, size)
         return torch.from_numpy(pixels), torch.arange(self.train_images) % len(self.classes)
 
+    def background(self, size: int, n: int) -> Tensor:
+        """The first train images (n, 3, size, size) in [0, 1]."""
+        return torch.from_numpy(self.drawn(0, n, size)[0]).float() / 255
+
     def drawn(self, split: int, images: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         """The first images of a split as bytes (n, 3, h, w), and their masks (n, h, w)."""
         pixels, masks = np.empty((images, 3, size, size), np.uint8), np.empty((images, size, size), bool)

@@ -15,8 +15,9 @@ NOTHING = 2.0**-20  # of the largest logit: a smaller difference to explain is r
 class Completeness:
     """Residual of the method's own law: |sum of the map - r| / |r| [Sundararajan et al. 2017].
 
-    r is what the method says that its map sums to (`complete`): the target logit, or its difference to the target logit
-    of the constant image of the method's `baseline`, in the model's units.
+    r is what the method says that its map sums to (`complete`): the target logit ("logit"), its difference to that of
+    a reference image ("difference": the method's `reference(x)`, else the constant image of its `baseline`, in the
+    model's units), or its difference to the mean over the background images ("background").
     """
 
     category: ClassVar[str] = "axiomatic"
@@ -33,10 +34,16 @@ class Completeness:
             return explained.maps.new_full((len(explained.maps),), torch.nan)
         logits = explained.clean_logits()
         reference = logits.double()
-        if law == "difference":
+        if law == "difference" and hasattr(explained.method, "reference"):
+            reference = reference - explained.logits(explained.method.reference(explained.x))
+        elif law == "difference":
             reference = reference - self.constant_logits(explained)
+        elif law == "background":
+            rest = explained.background
+            reference = reference - explained.once("background logits", lambda: explained.logits(rest).mean(0))
         elif law != "logit":
-            raise ValueError(f"Completeness needs a method with complete of '', 'logit' or 'difference'; it is {law!r}")
+            laws = "'', 'logit', 'difference' or 'background'"
+            raise ValueError(f"Completeness needs a method with complete of {laws}; it is {law!r}")
         reference = reference.gather(1, explained.target[:, None])[:, 0]
         residual = (explained.maps.flatten(1).double().sum(1) - reference).abs() / reference.abs()
         return torch.where(reference.abs() > NOTHING * logits.abs().amax(1), residual, torch.nan).float()

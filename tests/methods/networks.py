@@ -1,5 +1,7 @@
 """Small random networks of several families, for tests of methods."""
 
+from functools import cache
+
 import timm
 import torch
 from torch import Tensor, nn
@@ -64,16 +66,16 @@ def resnet18(classes: int = 4) -> nn.Module:
 
 
 @torch.no_grad()
-def ready(model: nn.Module) -> nn.Module:
+def ready(model: nn.Module, side: int = 32) -> nn.Module:
     """Make a random network behave like a fitted one: live batch norms, logits that tell images apart; frozen."""
-    x, _ = images(16)
+    x, _ = images(16, side)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0  # the running statistics become those of the next pass
             module.weight.uniform_(0.5, 1.5)
             module.bias.normal_(0, 0.2)
     model.train()(x)
-    last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+    last = model.get_classifier() if hasattr(model, "get_classifier") else model.head[-1]
     last.weight.mul_(1 / model.eval()(x).std(0).mean())
     last.bias.sub_(model(x).mean(0))
     return model.requires_grad_(False)
@@ -99,3 +101,22 @@ def images(n: int = 3, side: int = 32, classes: int = 4) -> tuple[Tensor, Tensor
     rng = torch.Generator().manual_seed(1)
     clouds = interpolate(2 * torch.randn(n, 3, 4, 4, generator=rng), (side, side), mode="bicubic")
     return clouds + 0.3 * torch.randn(n, 3, side, side, generator=rng), torch.arange(n) % classes
+
+
+# timm's name: (a layer for CAM methods, the side of the images, options); narrow enough for channel-wise methods
+ARCHITECTURES = {
+    "vgg16": ("features.8", 32, {"mlp_ratio": 1 / 32}),
+    "resnet18": ("layer2", 64, {}),
+    "inception_v3": ("Mixed_5b", 75, {}),
+}
+
+
+@cache
+def architecture(name: str, classes: int = 4) -> tuple[nn.Module, Tensor, Tensor, str]:
+    """One of timm's networks in float64 with random weights, two images, their targets and the layer's name."""
+    layer, side, options = ARCHITECTURES[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = ready(timm.create_model(name, num_classes=classes, **options), side)
+    x, target = images(2, side, classes)
+    return model.double(), x.double(), target + 1, layer

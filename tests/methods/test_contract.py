@@ -11,22 +11,15 @@ from functools import cache
 import numpy
 import pytest
 import torch
-from hydra.utils import instantiate
 from torch import nn
 from torch.nn.modules import module as hooks
 
-from tests.conftest import composed
+from benchmarks.cost import measured
 from tests.methods import networks
+from tests.methods.entries import entry, explain, pointed
 
-BUDGET = {"steps": 3, "samples": 3, "masks": 5, "window": 0.5, "stride": 0.25, "batch": 8}
+LAWS = {"", "logit", "difference", "background"}
 GROUPS = {"linearisation", "structure", "adversarial", "black box", "control"}
-
-
-@cache
-def entry(name: str, seed: int = 0):
-    """The method as composed from conf/, at a small budget."""
-    method = instantiate(composed(f"method={name}", "model=planted", "batch_size=8", f"seed={seed}").method)
-    return replace(method, **{f.name: BUDGET[f.name] for f in fields(method) if f.name in BUDGET})
 
 
 @pytest.fixture
@@ -46,12 +39,7 @@ def case(family: str):
 
 def fitted(method, family: str):
     """The method, pointed at the family's layer."""
-    return replace(method, layer=networks.FAMILIES[family][1]) if hasattr(method, "layer") else method
-
-
-def explain(method, model, x, target):
-    mask = [x[:, 0] > 0] if getattr(method, "needs_mask", False) else []
-    return method(model, x, target, *mask)
+    return pointed(method, networks.FAMILIES[family][1])
 
 
 @cache
@@ -90,11 +78,26 @@ def close(maps: torch.Tensor, wanted: torch.Tensor, family: str) -> bool:
 
 
 def test_facts_are_declared(method):
-    assert method.group in GROUPS and method.complete in {"", "logit", "difference"} and isinstance(method.cites, str)
+    assert (
+        method.group in GROUPS
+        and method.complete in LAWS
+        and isinstance(method.cites, str)
+    )
     assert {type(fact) for fact in (method.signed, method.stochastic, method.class_specific)} == {bool}
     assert method.stochastic == hasattr(method, "seed")
     assert all(f.default is f.default_factory is MISSING for f in fields(method)), "values belong in conf/"
     assert len(type(method).__doc__.splitlines()[0]) <= 100
+
+
+def test_passes_are_what_a_map_costs(method, family):
+    """Forward and backward passes of one image; a sentence where they depend on the network or the image's size."""
+    (model, x, target), method = case(family), fitted(method, family)
+    with measured(model, x.device) as cost:
+        explain(method, model, x, target)
+    if isinstance(method.passes, str):
+        assert not method.stochastic and cost.forwards >= len(x)
+    else:
+        assert (cost.forwards, cost.backwards) == tuple(len(x) * passes for passes in method.passes)
 
 
 def test_a_wrong_type_gives_one_sentence(method):
@@ -136,9 +139,7 @@ def test_map_does_not_depend_on_the_callers_grad_mode(method, family):
 def test_map_does_not_depend_on_the_batch(method, family):
     model, x, target = case(family)
     maps, method = maps_of(method, family), fitted(method, family)
-    mask = x[:, 0] > 0
-    extra = (lambda i: [mask[i : i + 1]]) if getattr(method, "needs_mask", False) else (lambda i: [])
-    alone = torch.cat([method(model, x[i : i + 1], target[i : i + 1], *extra(i)) for i in range(3)])
+    alone = torch.cat([explain(method, model, x[i : i + 1], target[i : i + 1]) for i in range(3)])
     assert close(maps, alone, family)
 
 

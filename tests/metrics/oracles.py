@@ -134,7 +134,7 @@ def explained(model: nn.Module, x: Tensor, maps=None, method=None, target=None, 
         mask = torch.zeros(len(x), *x.shape[2:], dtype=torch.bool)
         mask[:, 3:10, 5:13] = True
     maps = method(model, x, target) if maps is None else maps
-    return Explained(model, method, x, target, maps, mask, MEAN, STD)
+    return Explained(model, method, x, target, maps, mask, MEAN, STD, x[:0])
 
 
 def case(method=None, n: int = 6, side: int = 16, model: nn.Module | None = None) -> Explained:
@@ -143,7 +143,9 @@ def case(method=None, n: int = 6, side: int = 16, model: nn.Module | None = None
 
 def part(e: Explained, index: list[int]) -> Explained:
     """Some images of a batch, in the order given, with nothing shared."""
-    return Explained(e.model, e.method, e.x[index], e.target[index], e.maps[index], e.mask[index], e.mean, e.std)
+    return Explained(
+        e.model, e.method, e.x[index], e.target[index], e.maps[index], e.mask[index], e.mean, e.std, e.background
+    )
 
 
 def levels(n: int, side: int, count: int, seed: int = 0) -> Tensor:

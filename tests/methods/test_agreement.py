@@ -1,0 +1,22 @@
+"""Every method agrees with an independent reference on every architecture that it applies to."""
+
+import pytest
+
+from tests.conftest import options
+from tests.methods.agreement import agreement
+from tests.methods.networks import ARCHITECTURES
+from tests.methods.references import references
+
+
+def test_every_method_has_a_reference():
+    assert sorted(references()) == options("method")
+
+
+@pytest.mark.parametrize("network", ARCHITECTURES)
+def test_agreement(method_name, network):
+    row, refused = agreement(method_name, network), references()[method_name].inapplicable
+    assert len(refused) <= 1, "at least two architectures"
+    if network in refused:
+        assert refused[network] in row["reason"]
+    else:
+        assert row["reason"] == "" and row["float64"] <= 1e-4
