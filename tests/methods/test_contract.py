@@ -78,11 +78,7 @@ def close(maps: torch.Tensor, wanted: torch.Tensor, family: str) -> bool:
 
 
 def test_facts_are_declared(method):
-    assert (
-        method.group in GROUPS
-        and method.complete in LAWS
-        and isinstance(method.cites, str)
-    )
+    assert method.group in GROUPS and method.complete in LAWS and isinstance(method.cites, str)
     assert {type(fact) for fact in (method.signed, method.stochastic, method.class_specific)} == {bool}
     assert method.stochastic == hasattr(method, "seed")
     assert all(f.default is f.default_factory is MISSING for f in fields(method)), "values belong in conf/"
