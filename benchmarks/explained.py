@@ -45,6 +45,11 @@ class Explained:
                             ((x, self.x), (target, self.target), (model, self.model)))  # fmt: skip
         return self.method(model, x, target, **needs)
 
+    @property
+    def box(self) -> Tensor:
+        """Black and white (2, c) in the model's units: what a pixel can be."""
+        return torch.stack([-self.mean / self.std, (1 - self.mean) / self.std])
+
     def pixels(self) -> Tensor:
         """Return the images (n, c, h, w) in pixel space [0, 1]."""
         return self.x * self.std[:, None, None] + self.mean[:, None, None]

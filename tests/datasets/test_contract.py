@@ -1,6 +1,8 @@
 """The contract of data sets, over every file in conf/dataset."""
 
 import random
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +89,23 @@ def test_train_split_holds_no_test_image(dataset):
     assert labels.dtype == torch.int64 and set(labels.tolist()) == set(range(len(dataset.classes)))
     seen = {image.numpy().tobytes() for image in pixels}
     assert not any((x * 255).round().byte().numpy().tobytes() in seen for _, x, _, _ in dataset.test(SIZE))
+
+
+def test_background_is_other_images(dataset):
+    """A folder of six has no others: there it is its last, each once."""
+    rest = dataset.background(SIZE, 3)
+    assert rest.dtype == torch.float32 and rest.shape == (3, 3, SIZE, SIZE) and 0 <= rest.min() < rest.max() <= 1
+    assert torch.equal(rest, dataset.background(SIZE, 3)) and len({x.numpy().tobytes() for x in rest}) == 3
+    asked = {x.numpy().tobytes() for _, x, _, _ in replace(dataset, images=3).test(SIZE)}
+    assert not any(x.numpy().tobytes() in asked for x in rest)
+
+
+def test_background_of_a_folder_is_at_most_all_of_it_and_nothing_broken(photographs, tmp_path):
+    root = tmp_path / "PHOTOS"
+    shutil.copytree(photographs, root)
+    (root / "0" / "0.png").write_text("broken")
+    folder = instantiate(composed("dataset=folder", f"dataset.root='{root}'").dataset)
+    assert len(folder.background(SIZE, 100)) == 5
 
 
 @pytest.mark.parametrize("images", [0, -3, "abc", 2.5])

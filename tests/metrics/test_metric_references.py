@@ -261,6 +261,29 @@ def test_completeness_of_a_difference():
     compare("completeness", case(InputXGradient(complete="difference", baseline=0.3), n=4), METRICS["completeness"])
 
 
+class Blurring(InputXGradient):
+    """Compares an image with one of its own."""
+
+    def reference(self, x):
+        return 0.5 * x.flip(3)
+
+
+def test_completeness_of_a_difference_to_an_image_of_the_methods_own():
+    e = case(Blurring(complete="difference"), n=4)
+    scores = METRICS["completeness"](e)
+    for i in range(4):
+        known = (logits(e, e.x[i]) - logits(e, 0.5 * e.x[i].flip(2)))[e.target[i]]
+        assert scores[i].item() == pytest.approx(abs(dense(e.maps[i]).sum() - known) / abs(known), rel=1e-5)
+
+
+def test_completeness_of_a_difference_to_the_background():
+    e = replace(case(InputXGradient(complete="background"), n=4), background=images(3, SIDE, seed=8))
+    scores = METRICS["completeness"](e)
+    for i in range(4):
+        known = (logits(e, e.x[i]) - np.mean([logits(e, rest) for rest in e.background], axis=0))[e.target[i]]
+        assert scores[i].item() == pytest.approx(abs(dense(e.maps[i]).sum() - known) / abs(known), rel=1e-5)
+
+
 def test_relevance_rank_is_the_mean_over_all_orders_of_tied_pixels():
     values, mask = np.array([3, 1, 1, 1, 0, 1]), np.array([1, 1, 0, 1, 0, 0], dtype=bool)
     hits = [mask[sorted(range(6), key=lambda p: (-values[p], tie[p]))[:3]].mean() for tie in permutations(range(6))]

@@ -16,8 +16,9 @@ from tests.results.synthetic import scores as synthetic_scores
 @pytest.mark.parametrize(
     ("overrides", "number"),
     [
-        (["experiment=quick"], len(options("method"))),
-        (["experiment=leaderboard"], 3 * len(options("method"))),
+        (["experiment=methods"], 3 * len(options("method"))),
+        (["experiment=leaderboard"], 3 * 17),
+        (["experiment=budget"], 7 * 5),
         (["experiment=leaderboard", "method=gradient,fem"], 6),
         (["experiment=leaderboard", "model=resnet18", "method=fem", "seed=range(4)"], 4),
         (["method=fem"], 1),

@@ -1,0 +1,76 @@
+"""The README's tables of entries, made from conf/ and results/published/: `python -m benchmarks.catalogue`."""
+
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from results.methods import methods
+
+import benchmarks.budget  # noqa: F401 (its resolver)
+
+ROOT = Path(__file__).parents[1]
+PUBLISHED = ROOT / "results" / "published"
+GROUPS = ["linearisation", "structure", "adversarial", "black box", "control"]
+FAMILIES = {"resnet18": "R", "inception_v3": "I", "vgg16": "V"}
+
+
+def method_table() -> str:
+    """Return every method as a row of a Markdown table, by group."""
+    names = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        entries = {name: instantiate(compose("config", [f"method={name}", "batch_size=1"]).method) for name in names}
+    checked = pd.read_csv(PUBLISHED / "agreement.csv").groupby("method").agg({"reference": "first", "float64": "max"})
+    measured = methods(pd.read_parquet(PUBLISHED / "methods.parquet"))
+    lines = [
+        "| method | signed | class | law | passes | after | checked against | within | valid on |",
+        "|" + "---|" * 9,
+    ]
+    for group in GROUPS:
+        lines.append(f"| **{group}** |" + " |" * 8)
+        for name, method in entries.items():
+            if method.group == group:
+                ours = measured[measured.method == name].set_index("model")
+                cells = [f"`{name}`", yes(method.signed), yes(method.class_specific), method.complete, passes(method),
+                         method.cites, checked.reference.get(name, ""), within(checked.float64.get(name)),
+                         families(ours)]  # fmt: skip
+                lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def yes(fact: bool) -> str:
+    return "yes" if fact else ""
+
+
+def passes(method: object) -> str:
+    """Return forward and backward passes of one map."""
+    return method.passes if isinstance(method.passes, str) else " + ".join(map(str, method.passes))
+
+
+def within(difference: float | None) -> str:
+    return "" if difference is None or difference != difference else "exact" if difference == 0 else f"{difference:.0e}"
+
+
+def families(measured: pd.DataFrame) -> str:
+    """Return the networks that the method applies to, in brackets where its law does not hold."""
+    seen = []
+    for model, letter in FAMILIES.items():
+        if model in measured.index and not measured.reason[model]:
+            seen.append(letter if measured.valid[model] is not False else f"({letter})")
+    return " ".join(seen)
+
+
+def written(readme: str, name: str, table: str) -> str:
+    """Return the README with the table between the comments that mark its place."""
+    start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    if start not in readme or end not in readme:
+        raise ValueError(f"README.md needs the lines {start.strip()} and {end.strip()}; one of them is missing")
+    return re.sub(f"{start}.*?{end}", lambda _: f"{start}\n{table}\n{end}", readme, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    path = ROOT / "README.md"
+    path.write_text(written(path.read_text(), "table of methods", method_table()))
+    sys.exit(0)

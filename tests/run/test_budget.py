@@ -1,0 +1,39 @@
+"""One number scales what every sampling method spends."""
+
+import pytest
+from hydra.utils import instantiate
+
+from benchmarks.budget import scaled
+from tests.conftest import composed, options
+
+SCALED = ["rise", "lime", "kernel_shap", "integrated_gradients", "expected_gradients", "smooth_grad"]
+
+
+@pytest.mark.parametrize("name", SCALED)
+def test_variants_spend_ten_times_and_a_tenth(name):
+    few, some, many = (
+        instantiate(composed(f"method={name}", f"budget.scale={scale}", "budget.steps=40", "budget.samples=40",
+                             "batch_size=8").method).passes
+        for scale in (0.1, 1, 10)
+    )  # fmt: skip
+    for k in range(2):
+        assert many[k] - some[k] == pytest.approx(10 * (some[k] - few[k]), abs=1)
+
+
+def test_every_budget_scales():
+    """No method reads a budget past the scale."""
+    for name in options("method"):
+        node = composed(f"method={name}")._get_node("method")
+        for value in node._content.values():
+            assert "budget." not in str(value._value()) or "budget.scale" in str(value._value()), name
+
+
+@pytest.mark.parametrize(("budget", "scale", "expected"), [(1000, 0.1, 100), (32, 10, 320), (3, 0.1, 1), (5, 0.5, 2)])
+def test_scaled(budget, scale, expected):
+    assert scaled(budget, scale) == expected
+
+
+@pytest.mark.parametrize(("budget", "scale"), [(0, 1), (2.5, 1), ("abc", 1), (10, 0), (10, "x"), (10, float("inf"))])
+def test_a_wrong_budget_is_one_sentence(budget, scale):
+    with pytest.raises(ValueError, match=r"^budget(\.scale)? needs a number > 0; .* was given$"):
+        scaled(budget, scale)
