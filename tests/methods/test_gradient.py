@@ -6,14 +6,28 @@ import pytest
 import torch
 from captum.attr import InputXGradient as CaptumInputXGradient
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
-from captum.attr import NoiseTunnel, Saliency
+from captum.attr import Saliency
 from torch import nn
 
-from methods.gradient import Gradient, InputXGradient, IntegratedGradients, SmoothGrad
+from methods import Inapplicable
+from methods.gradient import FullGrad, Gradient, InputXGradient, IntegratedGradients, full_gradients
+from methods.noise import SmoothGrad, SmoothGradSquared, VarGrad
+from methods.path import BlurIntegratedGradients, ExpectedGradients, GuidedIntegratedGradients
+from models.canonical import canonical
 from tests.methods import networks
+from tests.methods.entries import background, explain
 
 IG = IntegratedGradients(steps=20, baseline=0.3, batch=16)
-SMOOTH = SmoothGrad(samples=5, noise=0.2, seed=0, batch=16)
+FULL = FullGrad(canonical)
+INVARIANT = [
+    Gradient(),
+    InputXGradient(),
+    replace(IG, steps=3),
+    ExpectedGradients(samples=3, seed=0, batch=16),
+    BlurIntegratedGradients(steps=3, sigma=0.2, batch=16),
+    GuidedIntegratedGradients(steps=3, fraction=0.5, deviation=1.0, baseline=0.0, batch=16),
+    *(kind(samples=3, noise=0.15, seed=0, batch=16) for kind in (SmoothGrad, SmoothGradSquared, VarGrad)),
+]
 
 
 @pytest.fixture(params=["residual", "plain", "branches", "resnet18"])
@@ -79,7 +93,6 @@ def test_linear_network_is_its_weights():
     assert_near(Gradient()(model, x, target), evidence.abs().amax(1), 1e-6)
     assert_near(InputXGradient()(model, x, target), (x * evidence).sum(1), 1e-6)
     assert_near(IG(model, x, target), ((x - IG.baseline) * evidence).sum(1), 1e-5)
-    assert_near(SMOOTH(model, x, target), evidence.abs().amax(1), 1e-5)
 
 
 @pytest.mark.parametrize("family", ["residual", "plain", "branches"])
@@ -99,67 +112,7 @@ def test_midpoints_are_exact_where_the_gradient_is_linear():
     assert_near(replace(IG, steps=1)(Square(), x, target), (x**2 - IG.baseline**2).sum(1), 1e-5)
 
 
-def inputs(method, model, x, target):
-    """Everything that the method passes through the model."""
-    seen = []
-    handle = model.register_forward_pre_hook(lambda _m, args: seen.append(args[0].detach().clone()))
-    maps = method(model, x, target)
-    handle.remove()
-    return maps, seen
-
-
-def test_smooth_grad_averages_gradients_of_what_it_passes(case):
-    """Signed gradients are averaged first, the absolute value follows."""
-    model, x, target = case
-    maps, seen = inputs(replace(SMOOTH, batch=len(x)), model, x, target)
-    assert len(seen) == SMOOTH.samples
-    model, total = model.double(), 0
-    for noisy in seen:
-        noisy = noisy.double().requires_grad_()
-        total = total + torch.autograd.grad(logit(model, noisy, target).sum(), noisy)[0]
-    assert_near(maps, (total / len(seen)).abs().amax(1))
-
-
-def test_smooth_grad_draws_are_shared_and_scaled_by_the_range():
-    model, (x, target) = networks.network("plain"), networks.images()
-    x = x * torch.tensor([1.0, 3.0, 0.1])[:, None, None, None]
-    _, seen = inputs(replace(SMOOTH, samples=60, batch=3), model, x, target)
-    span = x.flatten(1).amax(1) - x.flatten(1).amin(1)
-    draws = (torch.stack(seen) - x) / span[:, None, None, None]
-    torch.testing.assert_close(draws[:, 0], draws[:, 1], atol=1e-5, rtol=0)
-    torch.testing.assert_close(draws[:, 0], draws[:, 2], atol=1e-5, rtol=0)
-    count = draws[:, 0].numel()
-    assert abs(draws[:, 0].std() / SMOOTH.noise - 1) < 5 / (2 * count) ** 0.5
-    assert abs(draws[:, 0].mean()) < 5 * SMOOTH.noise / count**0.5
-    assert (draws[0, 0] - draws[1, 0]).std() > SMOOTH.noise
-
-
-def test_smooth_grad_and_captums_noise_tunnel_meet_the_expectation():
-    """For sum(x^3) the mean gradient under noise s is 3 (x^2 + s^2); its standard error is known."""
-
-    class Cube(nn.Module):
-        def forward(self, x):
-            return (x**3).sum((1, 2, 3))[:, None]
-
-    x, target = networks.images(1, side=8, classes=1)
-    samples, s = 4000, SMOOTH.noise * (x.max() - x.min()).item()
-    wanted = 3 * (x**2 + s**2)
-    error = (3 * (4 * x**2 * s**2 + 2 * s**4).sqrt() / samples**0.5).amax(1)
-    ours = replace(SMOOTH, samples=samples, batch=500)(Cube(), x, target)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        options = {"nt_type": "smoothgrad", "nt_samples": samples, "stdevs": s, "abs": False}
-        captums = NoiseTunnel(Saliency(Cube())).attribute(x.clone().requires_grad_(), target=target, **options)
-    for maps in (ours, captums.abs().amax(1)):
-        assert ((maps - wanted.amax(1)).abs() < 5 * error).all()
-
-
-def test_smooth_grad_without_noise_is_the_gradient(case):
-    model, x, target = case
-    assert_near(replace(SMOOTH, noise=0.0)(model, x, target), Gradient()(model, x, target), 1e-5)
-
-
-@pytest.mark.parametrize("method", [Gradient(), InputXGradient(), IG, SMOOTH])
+@pytest.mark.parametrize("method", [Gradient(), InputXGradient(), IG])
 def test_first_layer_may_work_in_place(method):
     tail, (x, target) = networks.network("plain"), networks.images()
     before = x.clone()
@@ -168,15 +121,103 @@ def test_first_layer_may_work_in_place(method):
     assert torch.equal(maps, method(nn.Sequential(nn.ReLU(), tail), x, target))
 
 
-@pytest.mark.parametrize(
-    ("method", "wrong"),
-    [
-        *((IG, wrong) for wrong in ({"steps": 0}, {"steps": 2.0}, {"baseline": float("nan")}, {"batch": 0})),
-        *((SMOOTH, {"noise": noise}) for noise in (-0.1, float("inf"))),
-        *((SMOOTH, wrong) for wrong in ({"samples": -1}, {"seed": -1}, {"batch": True})),
-    ],
-)
-def test_values_out_of_range_are_named(method, wrong):
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 2.0}, {"baseline": float("nan")}, {"batch": 0}])
+def test_values_out_of_range_are_named(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"needs .*{name}.*; {name}={value!r} was given"):
-        replace(method, **wrong)
+        replace(IG, **wrong)
+
+
+@pytest.mark.parametrize("network", networks.ARCHITECTURES)
+@pytest.mark.parametrize("method", INVARIANT, ids=lambda method: type(method).__name__)
+def test_maps_depend_on_the_function_not_on_its_form(method, network):
+    """Implementation invariance: the canonical form computes the same function with other layers."""
+    model, x, target, _ = networks.architecture(network)
+    graph = canonical(model, x)
+    assert len(list(graph.modules())) != len(list(model.modules()))
+    assert_near(explain(method, graph, x, target), explain(method, model, x, target), 1e-6)
+
+
+class Blind(nn.Module):
+    """A network that does not see one pixel."""
+
+    def __init__(self, tail):
+        super().__init__()
+        self.tail = tail
+
+    def forward(self, x):
+        seen = torch.ones_like(x)
+        seen[..., 5, 7] = 0
+        return self.tail(x * seen)
+
+
+@pytest.mark.parametrize("method", INVARIANT, ids=lambda method: type(method).__name__)
+def test_a_pixel_that_is_not_seen_gets_nothing(method):
+    model, (x, target) = Blind(networks.network("residual")), networks.images()
+    maps = explain(method, model, x, target)
+    assert (maps[:, 5, 7] == 0).all() and (maps != 0).sum((1, 2)).min() > 900
+
+
+@pytest.mark.parametrize("method", INVARIANT, ids=lambda method: type(method).__name__)
+def test_symmetric_pixels_get_the_same(method):
+    """A function that is symmetric under a mirror, on a mirrored image; noise and background are not mirrored."""
+    tail, (x, target) = networks.network("plain").double(), networks.images()
+    x = (x + x.flip(3)).double()
+
+    class Symmetric(nn.Module):
+        def forward(self, x):
+            return tail(x) + tail(x.flip(3))
+
+    maps = method(Symmetric(), x, target, **({"background": background(x) * 0} if hasattr(method, "needs") else {}))
+    if hasattr(method, "noise"):
+        assert not torch.allclose(maps, maps.flip(2))
+    else:
+        assert_near(maps, maps.flip(2), 1e-9)
+
+
+@pytest.mark.parametrize("family", networks.FAMILIES)
+def test_full_gradients_sum_to_the_logit(family):
+    """The paper's identity; the biases of all layers are needed."""
+    model, (x, target) = networks.network(family).double(), networks.images()
+    x = x.double()
+    pixels, layers = full_gradients(canonical(model, x), x, target)
+    terms = [term.flatten(1).sum(1) for term in (pixels, *layers.values())]
+    wanted = logit(model, x, target)
+    torch.testing.assert_close(sum(terms), wanted, rtol=1e-9, atol=1e-9)
+    assert max(abs(term).max() for term in terms[1:]) > 0.01 and len(layers) > 2
+    assert (sum(terms) - terms[-1] - wanted).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("network", ["resnet18", "inception_v3"])
+def test_full_gradients_sum_to_the_logit_of_timms_networks(network):
+    model, x, target, _ = networks.architecture(network)
+    pixels, layers = full_gradients(canonical(model, x), x, target)
+    total = sum(term.flatten(1).sum(1) for term in (pixels, *layers.values()))
+    torch.testing.assert_close(total, logit(model, x, target), rtol=1e-9, atol=1e-9)
+
+
+def test_full_grad_without_spatial_biases_is_the_rescaled_input_term():
+    model, (x, target) = networks.network("plain"), networks.images()
+    for module in model.features:
+        if isinstance(module, nn.Conv2d):
+            module.bias = None
+    term = (x * torch.autograd.grad(logit(model, x.requires_grad_(), target).sum(), x)[0]).detach().abs()
+    least, most = term.amin((1, 2, 3), keepdim=True), term.amax((1, 2, 3), keepdim=True)
+    assert_near(FULL(model, x, target), ((term - least) / (most - least)).sum(1), 1e-5)
+
+
+def test_full_grad_does_not_depend_on_the_scale_of_the_logits():
+    model, (x, target) = networks.network("plain"), networks.images()
+    maps = FULL(model, x, target)
+    with torch.no_grad():
+        model.head[-1].weight.mul_(1e-6)
+    assert_near(FULL(model, x, target), maps)
+
+
+def test_full_grad_needs_a_canonical_form():
+    class Forked(nn.Module):
+        def forward(self, x):
+            return x.mean((2, 3)) if x.sum() > 0 else x.amax((2, 3))
+
+    with pytest.raises(Inapplicable, match=r"^FullGrad needs a canonical form: .*Forked"):
+        FULL(Forked(), *networks.images(2, classes=3))
