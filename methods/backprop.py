@@ -1,4 +1,4 @@
-"""Gradients whose backward pass through a ReLU is another one."""
+"""Backward passes with a rule of their own: at ReLUs, or as probabilities."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,8 +7,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.fx import Interpreter
+from zennit.rules import ZPlus
 
 from methods import Inapplicable
+from methods.cam import GradCam
+from methods.fields import layered, number
+from methods.relevance import positive, relevance
 
 
 class Deconvolved(torch.autograd.Function):
@@ -107,3 +111,65 @@ class GuidedBackprop:
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return modified_gradient(self, model, x, target).abs().amax(1)
+
+
+@dataclass(frozen=True)
+class GuidedGradCam:
+    """Guided backprop times upsampled Grad-CAM, largest magnitude of a pixel [Selvaraju et al. 2017].
+
+    The paper multiplies every channel; the CAM is the same for all and not negative, so that reducing the channels
+    before or after gives one map. The CAM is upsampled as in `GradCam`, bilinear.
+    """
+
+    group: ClassVar[str] = "linearisation"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (2, 2)
+    cites: ClassVar[str] = "Selvaraju et al. 2017"
+    rectifier: ClassVar[type] = Guided
+
+    layer: str
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
+    def __post_init__(self):
+        layered(self)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        guided = modified_gradient(self, model, x, target)
+        try:
+            return guided.abs().amax(1) * GradCam(self.layer)(model, x, target)
+        except Inapplicable as reason:
+            raise Inapplicable(f"GuidedGradCam needs a Grad-CAM: {reason}") from reason
+
+
+@dataclass(frozen=True)
+class ExcitationBackprop:
+    """Marginal winning probabilities of the pixels, sent down from the target [Zhang et al. 2016].
+
+    A winner's parent passes its probability on in the ratio of the positive contributions, so a map is not negative and
+    sums to one. Departures: the paper stops at a layer in the middle, here the pixels are reached, and a negative input
+    counts with its negative weights (the z+ rule). Sums and average pools share among their positive terms, max pools
+    give all to the winner, biases get nothing. A parent without any positive contribution has no winner, and what it
+    had is lost. `stabilizer` keeps denominators from zero, in units of activation.
+    """
+
+    group: ClassVar[str] = "linearisation"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
+    cites: ClassVar[str] = "Zhang et al. 2016"
+
+    stabilizer: float
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
+    def __post_init__(self):
+        number(self, "stabilizer", "> 0", lambda value: value > 0)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        plus = ZPlus(self.stabilizer, "bias")
+        rules = {"convolution": plus, "linear": plus, **positive(self.stabilizer)}
+        return relevance(self, model, x, target, rules, start=torch.ones_like)

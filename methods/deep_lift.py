@@ -1,0 +1,184 @@
+"""DeepLIFT: the difference of a logit to that of a reference, shared among the pixels that differ."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Interpreter, Node
+
+from methods import Inapplicable
+from methods.batching import within_batch
+from methods.fields import number, whole
+
+AFFINE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "sum", "scale", "average", "convolution",
+          "linear"}  # fmt: skip
+
+
+class Chord(torch.autograd.Function):
+    """The function whose value is y and whose gradient by a is `slope`."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, y: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
+        return y.view_as(y)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
+        return g * ctx.saved_tensors[0], None, None
+
+
+def rescale_relu(relu: nn.Module, a: Tensor, b: Tensor) -> Tensor:
+    """Apply a ReLU to a; its gradient is the slope of the chord from the reference's b, its own where a = b."""
+    here = a.detach()
+    y, step = relu(here), here - b
+    slope = torch.where(step == 0, (here > 0).to(here), (y - relu(b)) / step)
+    return Chord.apply(a, y, slope)
+
+
+def rescale(function: nn.Module, a: Tensor, b: Tensor) -> Tensor:
+    """Apply an elementwise function to a; its gradient is the slope of the chord from the reference's b.
+
+    Where a and b are too close to divide by their difference, it is the derivative midway.
+    """
+    here, y, z = a.detach(), function(a.detach()), function(b)
+    with torch.enable_grad():
+        middle = here.lerp(b, 0.5).requires_grad_()
+        (derivative,) = torch.autograd.grad(function(middle).sum(), middle)
+    size = here.abs().maximum(b.abs()).maximum(y.abs()).maximum(z.abs())
+    step = here - b
+    near = step.abs() <= torch.finfo(a.dtype).eps ** 0.5 * size
+    return Chord.apply(a, y, torch.where(near, derivative, (y - z) / step.masked_fill(near, 1)))
+
+
+def rescale_max(pool: nn.Module, a: Tensor, b: Tensor) -> Tensor:
+    """Pool a; its gradient gives the difference to b's pool to one input of each window.
+
+    That is a's largest where it is the larger one, else b's largest. b's windows may be even up to rounding, as behind
+    a constant image; then it is a's largest again, so that rounding does not choose.
+    """
+    indexed = copy.copy(pool)
+    indexed.return_indices = True
+    (pooled, first), (z, second) = indexed(a.detach()), indexed(b)
+    flat, there, y, z, first, second = (t.flatten(2) for t in (a, b, pooled, z, first, second))
+    rounding = 4 * torch.finfo(b.dtype).eps * there.abs().amax((1, 2), keepdim=True)
+    place = torch.where((y >= z) | (z - there.gather(2, first) <= rounding), first, second)
+    step = flat.detach().gather(2, place) - there.gather(2, place)
+    slope = torch.where(step == 0, 1, (y - z) / step).clamp(0, 1)
+    return Chord.apply(flat.gather(2, place), y, slope).view_as(pooled)
+
+
+RULES = {"relu": rescale_relu, "activation": rescale, "max": rescale_max}
+
+
+class Recorded(Interpreter):
+    """Runs a canonical graph and keeps what comes into each node that has a rule."""
+
+    def __init__(self, graph: nn.Module):
+        super().__init__(graph)
+        self.inputs, self.extra_traceback = {}, False
+
+    def run_node(self, node: Node) -> Any:
+        if node.meta["role"] in RULES:
+            self.inputs[node] = self.env[node.args[0]]
+        return super().run_node(node)
+
+
+class Rescaled(Interpreter):
+    """Runs a canonical graph whose gradient is the multiplier to the reference that was recorded."""
+
+    def __init__(self, graph: nn.Module, inputs: dict[Node, Tensor]):
+        super().__init__(graph)
+        self.inputs, self.extra_traceback = inputs, False
+
+    def run_node(self, node: Node) -> Any:
+        if node not in self.inputs:
+            return super().run_node(node)
+        return RULES[node.meta["role"]](self.submodules[node.target], self.env[node.args[0]], self.inputs.pop(node))
+
+
+def contributions(method: object, model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> Tensor:
+    """Return multiplier times difference, summed over the channels (n, h, w); images and references are paired."""
+    name, network = type(method).__name__, type(model).__name__
+    try:
+        graph = method.canonical(model, x)
+    except ValueError as error:
+        raise Inapplicable(f"{name} needs a canonical form: {error}") from error
+    for node in graph.graph.nodes:
+        if node.meta["role"] not in AFFINE | RULES.keys():
+            module = graph.get_submodule(node.target) if node.op == "call_module" else None
+            operation = type(module).__name__ if module else getattr(node.target, "__name__", node.target)
+            raise Inapplicable(f"{name} has no rule for {operation!r} of {network}")
+    before = Recorded(graph)
+    with torch.no_grad():
+        before.run(reference)
+    with torch.enable_grad():
+        leaf = x.detach().clone().requires_grad_()
+        logit = Rescaled(graph, before.inputs).run(leaf).gather(1, target[:, None]).sum()
+        (multiplier,) = torch.autograd.grad(logit, leaf)
+    return (multiplier * (x.detach() - reference)).sum(1)
+
+
+@dataclass(frozen=True)
+class DeepLift:
+    """Multipliers times difference to a reference, rescale rule, channels summed [Shrikumar et al. 2017].
+
+    The reference is the constant image `baseline` in model units (0 is the data set's mean colour). The multiplier of
+    an elementwise function is its difference over that of its input. The paper has no rule for max pools: here, as in
+    captum and SHAP, the difference goes to the winner in the image if the image's maximum is the larger, else to the
+    winner in the reference; windows that overlap add up (captum 0.9 keeps one of them, and the map no longer sums to
+    the difference). Products of two activations have no rule, and networks with them are refused.
+    """
+
+    group: ClassVar[str] = "structure"
+    signed: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = "difference"
+    passes: ClassVar[tuple[int, int]] = (2, 1)
+    cites: ClassVar[str] = "Shrikumar et al. 2017"
+
+    baseline: float
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
+    def __post_init__(self) -> None:
+        number(self, "baseline", "in model units", lambda value: True)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        return contributions(self, model, x, torch.full_like(x, self.baseline), target).contiguous()
+
+
+@dataclass(frozen=True)
+class DeepLiftShap:
+    """Mean of DeepLIFT over references, the `background` images [Lundberg & Lee 2017].
+
+    The rules are those of `DeepLift`. Each image is paired with each background image, `batch` pairs at once.
+    """
+
+    group: ClassVar[str] = "structure"
+    signed: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = "background"
+    passes: ClassVar[str] = "two forward and one backward for each background image"
+    cites: ClassVar[str] = "Lundberg & Lee 2017"
+    needs: ClassVar[tuple[str, ...]] = ("background",)
+
+    batch: int
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
+    def __post_init__(self) -> None:
+        whole(self, batch=1)
+
+    @within_batch
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor, background: Tensor | None = None) -> Tensor:
+        if background is None or not len(background):
+            raise Inapplicable(f"DeepLiftShap needs background images; none came with {type(model).__name__}")
+        total = torch.zeros_like(x[:, 0])
+        for part in background.detach().to(x).split(self.batch // len(x)):
+            images, references = x.repeat(len(part), 1, 1, 1), part.repeat_interleave(len(x), 0)
+            pairs = contributions(self, model, images, references, target.repeat(len(part)))
+            total += pairs.view(len(part), *total.shape).sum(0)
+        return total / len(background)

@@ -1,0 +1,243 @@
+"""DeepLIFT: its laws, closed forms, and where captum's breaks them."""
+
+import copy
+import warnings
+
+import captum.attr
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+from benchmarks.cost import measured
+from methods import Inapplicable
+from methods.deep_lift import DeepLift, DeepLiftShap
+from models.canonical import canonical
+from tests.methods import networks
+from tests.methods.entries import background, relative
+from tests.methods.references.deep_lift import Apart, derived
+
+deep_lift = DeepLift(baseline=0.0, canonical=canonical)
+shap = DeepLiftShap(batch=8, canonical=canonical)
+
+
+def seeded(*layers: nn.Module, size: tuple[int, ...] = (3, 8, 8)) -> nn.Module:
+    """The layers and a linear one behind them, in float64, with random weights and biases."""
+    rng, features = torch.Generator().manual_seed(0), nn.Sequential(*layers).double()
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(features(torch.zeros(1, *size).double()).numel(), 3))
+    for p in model.double().parameters():
+        p.data = torch.randn(p.shape, generator=rng).double() / max(1, p[0].numel()) ** 0.5
+    return model.eval().requires_grad_(False)
+
+
+def noise(n: int = 3, size: tuple[int, ...] = (3, 8, 8)) -> tuple[Tensor, Tensor, Tensor]:
+    """Images, references and targets."""
+    rng = torch.Generator().manual_seed(1)
+    return *torch.randn(2, n, *size, generator=rng).double(), torch.arange(n) % 3
+
+
+def residual(maps: Tensor, model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> float:
+    """Largest |sum - logit difference| / |logit difference|."""
+    difference = (model(x) - model(reference)).gather(1, target[:, None])[:, 0]
+    return ((maps.flatten(1).sum(1) - difference) / difference).abs().max().item()
+
+
+def theirs(model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> Tensor:
+    """captum's maps, channels summed."""
+    with warnings.catch_warnings(action="ignore"):
+        deep = captum.attr.DeepLift(copy.deepcopy(model))
+        return deep.attribute(x, reference, target=target).sum(1).detach()
+
+
+def paired(model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> Tensor:
+    """Our maps, each image with a reference of its own."""
+    cases = zip(x.split(1), target.split(1), reference.split(1), strict=True)
+    return torch.cat([shap(model, a, t, background=b) for a, t, b in cases])
+
+
+@pytest.mark.parametrize("name", networks.ARCHITECTURES)
+def test_a_map_sums_to_the_difference(name):
+    model, x, target, _ = networks.architecture(name)
+    for baseline in (0.0, 0.5):
+        maps = DeepLift(baseline, canonical)(model, x, target)
+        assert residual(maps, model, x, torch.full_like(x, baseline), target) < 1e-10
+    many = background(x)
+    difference = (model(x) - model(many).mean(0)).gather(1, target[:, None])[:, 0]
+    sums = shap(model, x, target, background=many).sum((1, 2))
+    torch.testing.assert_close(sums, difference, rtol=1e-10, atol=0)
+
+
+SMOOTH = [nn.Sigmoid(), nn.Tanh(), nn.SiLU(), nn.GELU(), nn.ELU(), nn.Softplus(), nn.Mish(), nn.Hardswish(), nn.ReLU6(),
+          nn.LeakyReLU(0.2), nn.PReLU(4)]  # fmt: skip
+
+
+@pytest.mark.parametrize("activation", SMOOTH, ids=lambda m: type(m).__name__)
+def test_any_elementwise_activation_is_rescaled(activation):
+    model = seeded(nn.Conv2d(3, 4, 3), copy.deepcopy(activation), nn.AvgPool2d(3, 1), nn.Conv2d(4, 4, 2), nn.ReLU())
+    x, reference, target = noise()
+    maps = paired(model, x, reference, target)
+    assert residual(maps, model, x, reference, target) < 1e-10
+    if type(activation) in captum.attr._core.deep_lift.SUPPORTED_NON_LINEAR:
+        assert relative(theirs(model, x, reference, target), maps) < 1e-8
+
+
+def opposed(*layers: nn.Module) -> nn.Sequential:
+    """The layers behind sums of two neighbours, and the sum of what they give: differences there can all but cancel."""
+    both, total = nn.Conv2d(1, 1, (1, 2), (1, 2), bias=False), nn.Linear(1, 1, bias=False)
+    model = nn.Sequential(both, *layers, nn.Flatten(), total).requires_grad_(False)
+    both.weight.fill_(1), total.weight.fill_(1)
+    return model
+
+
+@pytest.mark.parametrize("activation", [*SMOOTH[:-1], nn.PReLU(), nn.ReLU()], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("step", [2.0**-24, 2.0**-20, 2.0**-16, 2.0**-11])
+def test_a_small_difference_has_the_derivative_as_its_multiplier(activation, step):
+    """The quotient alone gives a sigmoid 0, where the derivative is 1/4: its values near 1/2 are all too coarse."""
+    model = opposed(copy.deepcopy(activation).float())
+    maps = deep_lift(model, torch.tensor([1.0, step - 1]).view(1, 1, 1, 2), torch.tensor([0]))[0, 0]
+    middle = torch.tensor([step / 2], dtype=torch.float64, requires_grad=True)
+    (derivative,) = torch.autograd.grad(copy.deepcopy(activation).double()(middle), middle)
+    wanted = derivative * torch.tensor([1, step - 1], dtype=torch.float64)
+    torch.testing.assert_close(maps.double(), wanted, rtol=1e-3, atol=0)
+
+
+POOLS = {
+    "2": nn.MaxPool2d(2),
+    "3 stride 2": nn.MaxPool2d(3, 2, 1),
+    "3 stride 1": nn.MaxPool2d(3, 1),
+    "dilated": nn.MaxPool2d(2, 1, dilation=2),
+    "ceil": nn.MaxPool2d(3, 2, ceil_mode=True),
+    "oblong": nn.MaxPool2d((3, 2), (1, 2)),
+    "adaptive": nn.AdaptiveMaxPool2d(3),
+}
+
+
+def windows(pool: nn.Module, side: int) -> list[list[int]]:
+    """The pixels (row * side + column) of each of a pool's windows."""
+    marks = torch.arange(side * side).double()
+    found = []
+    for mark in range(side * side):
+        found.append(pool((marks == mark).double().view(1, 1, side, side)).flatten() > 0)
+    return [torch.stack(found)[:, window].nonzero().flatten().tolist() for window in range(len(found[0]))]
+
+
+@pytest.mark.parametrize("kind", POOLS)
+def test_max_pools_window_by_window(kind):
+    """The difference of each maximum goes to the pixel that has the larger of both maxima."""
+    pool, (x, reference, target) = POOLS[kind], noise(size=(1, 8, 8))
+    model = seeded(pool, size=(1, 8, 8))
+    maps, wanted = paired(model, x, reference, target), torch.zeros(3, 64).double()
+    for image, (a, b) in enumerate(zip(x.flatten(1), reference.flatten(1), strict=True)):
+        for weight, window in zip(model[-1].weight[target[image]], windows(pool, 8), strict=True):
+            high, low = a[window].max(), b[window].max()
+            winner = window[int((a if high > low else b)[window].argmax())]
+            wanted[image, winner] += weight * (high - low)
+    torch.testing.assert_close(maps.flatten(1), wanted)
+    assert residual(maps, model, x, reference, target) < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("pool", "lost"), [(nn.MaxPool2d(3, 2, 1), 0.4), (nn.MaxPool2d(3, 1), 0.5), (nn.MaxPool2d(2), 0)]
+)
+def test_captum_loses_what_overlapping_windows_share(pool, lost):
+    """Its max_unpool2d keeps one of several windows that one pixel wins; apart from each other they agree."""
+    model, (x, reference, target) = seeded(nn.Conv2d(3, 4, 3), nn.Tanh(), Apart(pool)), noise()
+    maps, other = paired(model, x, reference, target), theirs(model, x, reference, target)
+    assert residual(maps, model, x, reference, target) < 1e-10
+    if lost:
+        assert residual(other, model, x, reference, target) > lost
+    else:
+        assert relative(other, maps) < 1e-8
+
+
+def test_captum_drops_its_rule_for_a_pool_behind_a_relu():
+    x, reference, target = noise()
+    direct, apart = (seeded(nn.Conv2d(3, 4, 3), nn.ReLU(), pool) for pool in (nn.MaxPool2d(2), Apart(nn.MaxPool2d(2))))
+    assert torch.equal(direct(x), apart(x))
+    maps = paired(direct, x, reference, target)
+    assert residual(maps, direct, x, reference, target) < 1e-10
+    assert relative(theirs(apart, x, reference, target), maps) < 1e-8
+    assert residual(theirs(direct, x, reference, target), direct, x, reference, target) > 0.1
+
+
+def test_the_derivation_that_stands_in_for_captum_agrees_with_it():
+    layers = nn.Conv2d(3, 4, 3), nn.ReLU(), Apart(nn.MaxPool2d(2)), nn.Conv2d(4, 4, 2), nn.ReLU()
+    model, (x, reference, target) = seeded(*layers), noise()
+    assert relative(derived(model, x, reference, target).sum(1), theirs(model, x, reference, target)) < 1e-8
+
+
+def test_a_linear_network_gives_difference_times_weight():
+    model, (x, reference, target) = seeded(), noise()
+    weights = model[-1].weight[target].view_as(x)
+    torch.testing.assert_close(paired(model, x, reference, target), (weights * (x - reference)).sum(1))
+
+
+def test_one_relu_in_closed_form():
+    """y = relu(w x + b) of one pixel with two channels: each channel gets w dx times the same quotient."""
+    model = nn.Sequential(nn.Conv2d(2, 1, 1), nn.ReLU(), nn.Flatten()).double().requires_grad_(False)
+    model[0].weight[:], model[0].bias[:] = torch.tensor([2.0, -1.0]).view(1, 2, 1, 1), 0.5
+    x, zero = torch.tensor([[3.0, 1.0], [-1.0, 0.0], [0.25, 4.0]]).double().view(3, 2, 1, 1), torch.tensor([0, 0, 0])
+    before, after = torch.tensor([5.5, -1.5, -3.0]), 0.5  # the sums of the images and of the reference
+    quotient = (before.clamp(min=0) - after) / (before - after)
+    wanted = (quotient * torch.tensor([5.0, -2.0, -3.5])).double()
+    torch.testing.assert_close(deep_lift(model, x, zero)[:, 0, 0], wanted)
+
+
+def test_a_pixel_like_its_reference_gets_nothing():
+    model, x, target, _ = networks.architecture("resnet18")
+    x = x.clone()
+    x[:, :, :20, 10:] = 0.25
+    maps = DeepLift(0.25, canonical)(model, x, target)
+    assert (maps[:, :20, 10:] == 0).all() and (maps[:, 20:] != 0).all()
+    assert (DeepLift(0.25, canonical)(model, torch.full_like(x, 0.25), target) == 0).all()
+
+
+def test_even_references_do_not_choose_a_corner_of_the_window():
+    """Behind a constant image all of a window ties; the image's own winner is taken, in a mirror as well."""
+    model, (x, _, target) = seeded(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2), nn.AvgPool2d(4)), noise()
+    mirrored = deep_lift(model, x.flip(3), target).flip(2)
+    torch.testing.assert_close(mirrored, deep_lift(model, x, target))
+
+
+def test_what_is_even_up_to_rounding_does_not_blow_up():
+    """The image's maximum is between the reference's two: its step up is not met with a step down."""
+    model, eps = opposed(nn.MaxPool2d((1, 2))).double(), 2.0**-52
+    x = torch.tensor([[[[2, 2 * eps - 1, 0, 0]]]], dtype=torch.float64)
+    reference = torch.tensor([[[[1, 0, 1, 4 * eps]]]], dtype=torch.float64)
+    maps = paired(model, x, reference, torch.tensor([0]))[0, 0]
+    assert model[0](x).max() - 1 == 2 * eps and model[0](reference).max() - 1 == 4 * eps
+    assert 0 <= maps[0] <= 1 and maps.sum().abs() <= 4 * eps
+
+
+def test_shap_is_the_mean_over_references():
+    model, x, target, _ = networks.architecture("resnet18")
+    levels = torch.tensor([-1.0, 0.0, 0.5])
+    constant = levels.double()[:, None, None, None].expand(3, *x.shape[1:])
+    wanted = torch.stack([DeepLift(level, canonical)(model, x, target) for level in levels.tolist()]).mean(0)
+    assert relative(shap(model, x, target, background=constant), wanted) < 1e-9
+
+
+def test_passes_are_what_it_says():
+    model, (x, target) = networks.network("residual"), networks.images()
+    with measured(model, x.device) as cost:
+        shap(model, x, target, background=background(x))
+    assert (cost.forwards, cost.backwards) == (2 * 5 * len(x), 5 * len(x))
+
+
+def test_what_has_no_rule_is_named():
+    model, (x, target) = timm.create_model("efficientnet_b0", num_classes=4).eval(), networks.images(2)
+    with pytest.raises(Inapplicable, match="DeepLift has no rule for 'mul' of EfficientNet"):
+        deep_lift(model, x, target)
+    with pytest.raises(Inapplicable, match=r"DeepLift needs a canonical form.*'batch_norm'"):
+        deep_lift(networks.network("residual").train(), x, target)
+    for none in ({}, {"background": x[:0]}):
+        with pytest.raises(Inapplicable, match="DeepLiftShap needs background images; none came with Network"):
+            shap(networks.network("residual"), x, target, **none)
+
+
+@pytest.mark.parametrize("value", [None, "0", True, float("nan"), float("inf")])
+def test_values_out_of_range_are_named(value):
+    with pytest.raises(ValueError, match="DeepLift needs a number baseline"):
+        DeepLift(value, canonical)
+    with pytest.raises(ValueError, match="DeepLiftShap needs a whole number batch"):
+        DeepLiftShap(value, canonical)
