@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from methods import Inapplicable
+from methods.fields import layered
 
 
 @contextmanager
@@ -79,8 +80,7 @@ class GradCam:
     cites: ClassVar[str] = "Selvaraju et al. 2017"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.layer, str) or not self.layer:
-            raise ValueError(f"GradCam needs the name of a layer; layer={self.layer!r} was given")
+        layered(self)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         a, gradient = weighed(model, self.layer, x, target, "GradCam")
@@ -102,9 +102,121 @@ class LayerCam:
     cites: ClassVar[str] = "Jiang et al. 2021"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.layer, str) or not self.layer:
-            raise ValueError(f"LayerCam needs the name of a layer; layer={self.layer!r} was given")
+        layered(self)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         a, gradient = weighed(model, self.layer, x, target, "LayerCam")
         return upsampled((gradient.relu() * a).sum(1).relu(), x)
+
+
+@dataclass(frozen=True)
+class GradCamPP:
+    """ReLU of the channels' sum, weighed by their positive gradients [Chattopadhay et al. 2018, eq. 19].
+
+    w_k = sum_ij a_ij ReLU(g_ij) with a = g^2 / (2 g^2 + sum(A^k) g^3); the map is ReLU(sum_k w_k A^k). The
+    paper derives this for exp(logit), by which all weights of an image are multiplied; that factor is left out, since
+    it overflows and changes no order. With g^2 cancelled no small gradient is lost. It expects a layer behind its
+    ReLU: a negative sum(A^k) may bring the denominator near zero.
+    """
+
+    layer: str
+
+    group: ClassVar[str] = "linearisation"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
+    cites: ClassVar[str] = "Chattopadhay et al. 2018"
+
+    def __post_init__(self) -> None:
+        layered(self)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        a, gradient = weighed(model, self.layer, x, target, "GradCamPP")
+        positive = gradient.relu()
+        below = 2 + a.sum((2, 3), keepdim=True) * positive
+        weight = torch.where(below == 0, 0, positive / below).sum((2, 3), keepdim=True)
+        return upsampled((weight * a).sum(1).relu(), x)
+
+
+@dataclass(frozen=True)
+class XGradCam:
+    """ReLU of the channels' sum, each weighed by its gradient's mean over its activation [Fu et al. 2020].
+
+    w_k = sum_ij g_ij A_ij / sum_ij A_ij; a channel that sums to 0 gets weight 0. It expects a layer behind its ReLU,
+    where that is an average with positive weights.
+    """
+
+    layer: str
+
+    group: ClassVar[str] = "linearisation"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
+    cites: ClassVar[str] = "Fu et al. 2020"
+
+    def __post_init__(self) -> None:
+        layered(self)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        a, gradient = weighed(model, self.layer, x, target, "XGradCam")
+        total = a.sum((2, 3), keepdim=True)
+        weight = torch.where(total == 0, 0, (gradient * a).sum((2, 3), keepdim=True) / total)
+        return upsampled((weight * a).sum(1).relu(), x)
+
+
+@dataclass(frozen=True)
+class HiResCam:
+    """Gradient times activation, pixel by pixel, summed over the channels [Draelos & Carin 2020].
+
+    Signed, without a ReLU: before one linear layer the map of the layer's own size sums to the logit less its bias.
+    """
+
+    layer: str
+
+    group: ClassVar[str] = "linearisation"
+    signed: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""  # the upsampled map's sum depends on its size
+    passes: ClassVar[tuple[int, int]] = (1, 1)
+    cites: ClassVar[str] = "Draelos & Carin 2020"
+
+    def __post_init__(self) -> None:
+        layered(self)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        a, gradient = weighed(model, self.layer, x, target, "HiResCam")
+        return upsampled((gradient * a).sum(1), x)
+
+
+@dataclass(frozen=True)
+class EigenCam:
+    """Activations projected on their first right singular vector over channels [Muhammad & Yeasin 2020].
+
+    As in the paper the channels are not centred, and the class plays no part. A singular vector has no sign: here the
+    map's sum is positive, and its ReLU is returned, which cuts nothing off behind a ReLU, where all of it is positive.
+    """
+
+    layer: str
+
+    group: ClassVar[str] = "structure"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = False
+    complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 0)
+    cites: ClassVar[str] = "Muhammad & Yeasin 2020"
+
+    def __post_init__(self) -> None:
+        layered(self)
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        a, _ = activations(model, self.layer, x.detach(), "EigenCam")
+        left, size, _ = torch.linalg.svd(a.flatten(2).mT, full_matrices=False)
+        cam = (left[..., 0] * size[:, :1]).view(len(a), *a.shape[2:])
+        return upsampled((cam * cam.sum((1, 2), keepdim=True).sign()).relu(), x)

@@ -1,14 +1,28 @@
 """Methods that read what the network's structure computes, without a gradient."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Interpreter, Node
 from torch.nn.functional import interpolate
 
 from methods import Inapplicable
 from methods.cam import activations
+from methods.fields import layered, number, whole
+
+
+def outliers(a: Tensor, k: float) -> Tensor:
+    """Return the sum (n, 1, h, w) of channel means where a channel exceeds its own by k deviations."""
+    deviation, mean = torch.std_mean(a, (2, 3), correction=0, keepdim=True)
+    return (mean * (a > mean + k * deviation)).sum(1, keepdim=True)
+
+
+def resized(fem: Tensor, x: Tensor) -> Tensor:
+    """Return maps (n, h, w) of x's size, bicubic, without the dips below 0 that this makes beside a peak."""
+    return interpolate(fem, x.shape[2:], mode="bicubic", align_corners=False)[:, 0].relu()
 
 
 @dataclass(frozen=True)
@@ -34,10 +48,8 @@ class Fem:
     cites: ClassVar[str] = "Fuad et al. 2020"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.layer, str) or not self.layer:
-            raise ValueError(f"Fem needs the name of a layer; layer={self.layer!r} was given")
-        if type(self.k) not in (int, float) or not 0 <= self.k < float("inf"):
-            raise ValueError(f"Fem needs a number k >= 0; k={self.k!r} was given")
+        layered(self)
+        number(self, "k", ">= 0", lambda k: k >= 0)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         with torch.no_grad():
@@ -48,6 +60,78 @@ class Fem:
                 f"Fem with k={self.k} needs more than {self.k**2 + 1:g} pixels; {self.layer!r} of "
                 f"{type(model).__name__} gives {h} x {w}"
             )
-        deviation, mean = torch.std_mean(a, (2, 3), correction=0, keepdim=True)
-        fem = (mean * (a > mean + self.k * deviation)).sum(1, keepdim=True)
-        return interpolate(fem, x.shape[2:], mode="bicubic", align_corners=False)[:, 0].relu()
+        return resized(outliers(a, self.k), x)
+
+
+def bottlenecks(graph: nn.Module) -> dict[tuple[int, int], Node]:
+    """Return for every map size the last activation, sum or concatenation that all paths to the logits go through."""
+    place = {node: i for i, node in enumerate(graph.graph.nodes)}
+    last, reach = {}, 0
+    for node, i in place.items():
+        size, role = node.meta.get("size", ()), node.meta["role"]
+        if reach <= i and len(size) == 3 and role in ("relu", "activation", "sum", "concat"):
+            last.pop(size[1:], None)
+            last[size[1:]] = node
+        if size and role != "get_attr":
+            reach = max(reach, *(place[user] for user in node.users if user.meta["role"] != "report"), i)
+    return last
+
+
+class Kept(Interpreter):
+    """Runs a canonical graph and keeps what some of its nodes give."""
+
+    def __init__(self, graph: nn.Module, nodes: list[Node]):
+        super().__init__(graph)
+        self.outputs, self.extra_traceback = dict.fromkeys(nodes), False
+
+    def run_node(self, node: Node) -> Any:
+        output = super().run_node(node)
+        if node in self.outputs:
+            self.outputs[node] = output
+        return output
+
+
+@dataclass(frozen=True)
+class Mlfem:
+    """FEM of the last layer of each resolution, each over its maximum, averaged [Bourroux et al. 2022].
+
+    The paper could not be read: which layers it takes and how it fuses them is our reading. We take, for every map
+    size, the last layer that all paths to the logits go through (an activation, a residual sum, a concatenation of
+    branches), and of those with more than k^2 + 1 pixels (see `Fem`) the deepest `layers`. Each layer's FEM is divided
+    by its largest value, since means of different layers have no common unit, and resized as in `Fem`; what is left
+    is the mean over layers. A layer without outliers counts as zeros.
+    """
+
+    k: float
+    layers: int
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
+    group: ClassVar[str] = "structure"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = False
+    complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 0)
+    cites: ClassVar[str] = "Bourroux et al. 2022"
+
+    def __post_init__(self) -> None:
+        number(self, "k", ">= 0", lambda k: k >= 0)
+        whole(self, layers=1)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        try:
+            graph = self.canonical(model, x)
+        except ValueError as error:
+            raise Inapplicable(f"Mlfem needs a canonical form: {error}") from error
+        nodes = [node for (h, w), node in bottlenecks(graph).items() if h * w > self.k**2 + 1][-self.layers :]
+        if not nodes:
+            need = f"Mlfem with k={self.k} needs activations of more than {self.k**2 + 1:g} pixels"
+            raise Inapplicable(f"{need}; {type(model).__name__} gives none")
+        kept = Kept(graph, nodes)
+        with torch.no_grad():
+            kept.run(x.detach())
+        fems = [outliers(a, self.k) for a in kept.outputs.values()]
+        tops = [fem.amax((1, 2, 3), keepdim=True) for fem in fems]
+        return sum(resized(fem / top.masked_fill(top <= 0, 1), x) for fem, top in zip(fems, tops, strict=True)) / len(
+            fems
+        )

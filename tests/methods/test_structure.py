@@ -1,14 +1,18 @@
-"""FEM against a literal loop over images and channels, and OpenCV's bicubic resize."""
+"""FEM against a literal loop and OpenCV's bicubic resize; which layers multi-layered FEM takes and how it fuses."""
 
 import cv2
 import numpy
 import pytest
+import timm
 import torch
 from torch import nn
 
 from methods import Inapplicable
-from methods.structure import Fem
+from methods.structure import Fem, Mlfem, bottlenecks
+from models.canonical import canonical
 from tests.methods import networks
+from tests.methods.entries import relative
+from tests.methods.references.structure import bicubic
 
 
 def literal(a: numpy.ndarray, k: float, side: int) -> numpy.ndarray:
@@ -86,3 +90,99 @@ def test_a_layer_too_small_for_any_outlier_is_refused(side, fits):
 def test_values_out_of_range_are_named(layer, k, named):
     with pytest.raises(ValueError, match=f"Fem needs .*{named} was given"):
         Fem(layer, k)
+
+
+@pytest.mark.parametrize(("size", "side"), [(4, 32), (7, 64), (37, 75), (1, 8)])
+def test_the_reference_resizes_as_torch_does(size, side):
+    theirs = nn.functional.interpolate(torch.eye(size).double()[None, None], (side, size), mode="bicubic")[0, 0]
+    torch.testing.assert_close(torch.from_numpy(bicubic(size, side)), theirs)
+
+
+def test_grad_cams_fem_is_another_formula():
+    from pytorch_grad_cam import FEM
+
+    model, x, _, layer = networks.architecture("resnet18")
+    a = []
+    handle = model.get_submodule(layer).register_forward_hook(lambda _m, _i, out: a.append(out.clone()))
+    model(x)
+    handle.remove()
+    theirs = torch.from_numpy(
+        FEM(model, [model.get_submodule(layer)]).get_cam_image(None, None, None, a[0].numpy(), None, False)
+    )
+    deviation, mean = torch.std_mean(a[0], (2, 3), correction=0, keepdim=True)
+    outlier = (a[0] > mean + 2 * deviation).double()
+    formula = (outlier.mean((2, 3), keepdim=True) * a[0]).sum(1)
+    assert relative(theirs, formula) < 1e-5
+    assert relative((mean * outlier).sum(1), theirs) > 0.1
+
+
+mlfem = Mlfem(2.0, 4, canonical)
+
+LAST = {
+    "vgg16": (32, ["features_3", "features_8", "features_15", "features_22", "features_29", "pre_logits_act2"]),
+    "resnet18": (64, ["act1", "layer1_1_act2", "layer2_1_act2", "layer3_1_act2", "layer4_1_act2"]),
+    "densenet121": (64, ["features_norm0_act", *(f"features_transition{i}_norm_act" for i in (1, 2, 3)),
+                         "features_norm5_act"]),
+    "efficientnet_b0": (64, [*(f"blocks_{i}_0_bn1_act" for i in (1, 2, 3, 5)), "bn2_act"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_the_last_layer_of_a_size_is_in_no_branch(name):
+    """Squeeze-and-excitation gates and the branches of a block are left out, though they come later."""
+    side, wanted = LAST[name]
+    graph = canonical(timm.create_model(name, num_classes=4).eval(), torch.zeros(1, 3, side, side))
+    assert [node.name for node in bottlenecks(graph).values()] == wanted
+
+
+def test_layers_are_the_deepest():
+    """With one layer it is the FEM of the last layer that is large enough, over its maximum."""
+    model, x, target, _ = networks.architecture("resnet18")
+    one = Mlfem(2.0, 1, canonical)(model, x, target)
+    fem = Fem("layer3", 2.0)(model, x, target)
+    ratio = fem.amax((1, 2)) / one.amax((1, 2))
+    torch.testing.assert_close(one * ratio[:, None, None], fem)
+    a = []
+    handle = model.layer3.register_forward_hook(lambda _m, _i, out: a.append(out))
+    model(x)
+    handle.remove()
+    deviation, mean = torch.std_mean(a[0], (2, 3), correction=0, keepdim=True)
+    torch.testing.assert_close(ratio, (mean * (a[0] > mean + 2 * deviation)).sum(1).amax((1, 2)))
+
+
+def test_every_layer_counts_the_same():
+    """A layer's unit cancels: weights and biases of one layer times 10, those of the next over 10."""
+    layers = [
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 2, 2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(64, 3),
+    ]
+    model, (x, target) = nn.Sequential(*layers).eval().requires_grad_(False), networks.images(side=8)
+    before = mlfem(model, x, target)
+    layers[0].weight.mul_(10), layers[0].bias.mul_(10), layers[2].weight.div_(10)
+    assert before.max() > 0.5
+    torch.testing.assert_close(mlfem(model, x, target), before)
+
+
+def test_a_layer_without_outliers_counts_as_zeros():
+    model = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(192, 3)).eval().requires_grad_(False)
+    assert (mlfem(model, torch.ones(2, 3, 8, 8), torch.tensor([0, 1])) == 0).all()
+
+
+def test_mlfem_needs_a_layer_that_is_large_enough():
+    model = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(12, 3)).eval().requires_grad_(False)
+    with pytest.raises(
+        Inapplicable, match=r"Mlfem with k=2\.0 needs activations of more than 5 pixels; Sequential gives no"
+    ):
+        mlfem(model, torch.ones(1, 3, 2, 2), torch.tensor([0]))
+    with pytest.raises(Inapplicable, match="Mlfem needs a canonical form"):
+        mlfem(networks.network("residual").train(), *networks.images())
+
+
+@pytest.mark.parametrize(("k", "layers", "named"), [(-1.0, 4, "k=-1.0"), (True, 4, "k=True"), (2.0, 0, "layers=0")])
+def test_values_of_mlfem_out_of_range_are_named(k, layers, named):
+    with pytest.raises(ValueError, match=f"Mlfem needs .*{named} was given"):
+        Mlfem(k, layers, canonical)

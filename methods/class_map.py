@@ -1,0 +1,178 @@
+"""Methods that read the class map of networks that end in a global average pool and one linear layer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Node
+from torch.nn.functional import max_pool2d
+from zennit.core import BasicHook, Hook, stabilize
+from zennit.rules import ClampMod
+
+from methods import Inapplicable
+from methods.cam import upsampled
+from methods.fields import number, whole
+from methods.relevance import positive, relevance
+
+REDUCED = ("linear", "average", "max")  # what makes a pixel of a map, other than the network's strides
+POINTWISE = ("relu", "activation", "scale")
+
+
+class Head(NamedTuple):
+    """A network's canonical form, the name of the module that reads the last layer, and the class weights (n, k)."""
+
+    graph: nn.Module
+    reader: str
+    weight: Tensor
+
+
+def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Head:
+    """Find the global average pool, and the linear layer behind it that gives the logits.
+
+    A last layer of one pixel has no pool in the canonical form: there the linear layer reads it.
+    """
+    name = type(method).__name__
+    try:
+        graph = method.canonical(model, x)
+    except ValueError as error:
+        raise Inapplicable(f"{name} needs a canonical form: {error}") from error
+    (report,) = (node for node in graph.graph.nodes if node.meta["role"] == "report")
+    linear = before(report.args[1], "shape")
+    is_linear = linear.meta["role"] == "linear"
+    last = before(linear.args[0], "shape") if is_linear else linear
+    pooled = last.meta["role"] == "average" and last.args[0].meta["size"][1:] == window(graph, last)
+    pixel = last.meta["size"][1:] == (1, 1) and before(last, *POINTWISE).meta["role"] not in REDUCED
+    if not is_linear or not (pooled or pixel):
+        given = f"{type(model).__name__} has {last.meta['role'] or last.name!r} there"
+        raise Inapplicable(f"{name} needs a global average pool before one linear layer; {given}")
+    weight = graph.get_submodule(linear.target).weight[target]
+    return Head(graph, last.target if pooled else linear.target, weight[:, :, None, None])
+
+
+def before(node: Node, *roles: str) -> Node:
+    """Go up to the first node with another role."""
+    while node.meta["role"] in roles:
+        node = node.args[0]
+    return node
+
+
+def window(graph: nn.Module, pool: Node) -> tuple[int, ...]:
+    size = getattr(graph.get_submodule(pool.target), "kernel_size", 0)
+    return tuple(size) if isinstance(size, tuple) else (size, size)
+
+
+def as_map(a: Tensor) -> Tensor:
+    """Return what the linear layer reads as a map of one pixel."""
+    return a if a.ndim == 4 else a[:, :, None, None]
+
+
+@dataclass(frozen=True)
+class Cam:
+    """Channels before the global average pool, weighed by the class's weights [Zhou et al. 2016].
+
+    Signed, as in the paper, which takes no ReLU. The mean over the layer's pixels, and the bias, are the logit. Where
+    the layer has one pixel the map is constant.
+    """
+
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
+    group: ClassVar[str] = "structure"
+    signed: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""  # the upsampled map's mean is not the layer's
+    passes: ClassVar[tuple[int, int]] = (1, 0)
+    cites: ClassVar[str] = "Zhou et al. 2016"
+
+    @torch.no_grad()
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        graph, reader, weight = head(self, model, x, target)
+        seen: list[Tensor] = []
+        handle = graph.get_submodule(reader).register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+        try:
+            graph(x.detach().clone())
+        finally:
+            handle.remove()
+        return upsampled((weight * as_map(seen[0])).sum(1), x)
+
+
+@dataclass(frozen=True)
+class PeakResponse:
+    """What excites the peaks of the class map, propagated down to the pixels [Zhou et al. 2018].
+
+    Peaks are pixels of the class map of `Cam` that are no smaller than their neighbours (a square `across` pixels
+    wide) and than the map's (lower) median, as in the authors' code; its further threshold, 30, is for one network's
+    logits and is left out. Each peak starts with probability 1, which a layer passes down in proportion to how much
+    its inputs excite: positive weights only, no biases, and inputs counted from the smallest of the image. Sums and
+    average pools share among their positive terms, where that code passes gradients on; max pools give to the winner.
+    The map is the sum over the peaks, in one pass since propagation is linear in its start. It sums to their number,
+    less what was excited by nothing. `stabilizer` keeps denominators from zero, in units of activation.
+    """
+
+    across: int
+    stabilizer: float
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
+    group: ClassVar[str] = "structure"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (1, 1)
+    cites: ClassVar[str] = "Zhou et al. 2018"
+
+    def __post_init__(self) -> None:
+        whole(self, across=1)
+        if self.across % 2 == 0:
+            raise ValueError(f"PeakResponse needs an odd number across; across={self.across!r} was given")
+        number(self, "stabilizer", "> 0", lambda value: value > 0)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        _, reader, weight = head(self, model, x, target)
+        start = Peaks(weight, self.across, self.stabilizer)
+        layer = excitation(self.stabilizer)
+        rules = {"convolution": layer, "linear": layer, **positive(self.stabilizer)}
+        return relevance(self, model, x, target, rules, lambda _graph: {reader: start})
+
+
+def peaks(response: Tensor, across: int) -> Tensor:
+    """Return which pixels of the maps (n, h, w) are largest around them and not below the median."""
+    largest = max_pool2d(response[:, None], across, stride=1, padding=across // 2)[:, 0]
+    return (response == largest) & (response >= response.flatten(1).median(1).values[:, None, None])
+
+
+def above(a: Tensor) -> Tensor:
+    """Return activations counted from the smallest of their image."""
+    return a - a.flatten(1).amin(1).view(-1, *[1] * (a.ndim - 1))
+
+
+def excitation(stabilizer: float) -> BasicHook:
+    """The rule by which a layer passes probability on."""
+    return BasicHook(
+        input_modifiers=[above],
+        param_modifiers=[ClampMod(min=0, zero_params="bias")],
+        gradient_mapper=lambda probability, outputs: [probability / stabilize(outputs[0], stabilizer)],
+    )
+
+
+class Peaks(Hook):
+    """Behind the last layer: whatever comes back, each peak of the class map starts with probability 1."""
+
+    def __init__(self, weight: Tensor, across: int, stabilizer: float):
+        super().__init__()
+        self.weight, self.across, self.stabilizer = weight, across, stabilizer
+
+    def forward(self, module: nn.Module, input: tuple[Tensor, ...], output: Tensor) -> None:
+        self.stored_tensors["input"] = input[0]
+
+    def backward(self, module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple[Tensor]:
+        a = as_map(self.stored_tensors["input"])
+        excited = above(a) * self.weight.clamp(min=0)
+        start = peaks((self.weight * a).sum(1), self.across)[:, None]
+        started = excited * start / stabilize(excited.sum(1, keepdim=True), self.stabilizer)
+        return (started.view_as(self.stored_tensors["input"]),)
+
+    def copy(self) -> "Peaks":
+        return Peaks(self.weight, self.across, self.stabilizer)
