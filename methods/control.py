@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from methods import Inapplicable
+from methods.fields import number, whole
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,11 @@ class Uniform:
     cites: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        if type(self.seed) is not int or self.seed < 0:
-            raise ValueError(f"Uniform needs a whole number seed >= 0; seed={self.seed!r} was given")
+        whole(self, seed=0)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         noise = torch.rand(x.shape[2:], generator=torch.Generator().manual_seed(self.seed))
-        return noise.to(x.device).repeat(len(x), 1, 1)
+        return noise.to(x).repeat(len(x), 1, 1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,41 @@ class Edges:
 
 
 @dataclass(frozen=True)
+class BlurredEdges:
+    """`Edges` smoothed by a Gaussian, since removal metrics can reward mere blur [Song et al. 2023].
+
+    `sigma` is a fraction of each side. The kernel is cut off at four sigma and scaled to sum 1; the border's pixels are
+    mirrored about the edge of the image, so that no weight is lost and a map keeps its sum.
+    """
+
+    sigma: float
+
+    group: ClassVar[str] = "control"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = False
+    complete: ClassVar[str] = ""
+    passes: ClassVar[tuple[int, int]] = (0, 0)
+    cites: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        number(self, "sigma", "> 0", lambda sigma: sigma > 0)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        rows, columns = (self.weights(side).to(x) for side in x.shape[2:])
+        return rows @ Edges()(model, x, target) @ columns.T
+
+    def weights(self, side: int) -> Tensor:
+        """Return the share of each pixel of a side in each smoothed one, (side, side)."""
+        sigma = self.sigma * side
+        offset = torch.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)
+        kernel = torch.exp(-0.5 * (offset / sigma).double() ** 2)
+        place = (torch.arange(side)[:, None] + offset) % (2 * side)  # the mirrored image repeats after two sides
+        place = torch.minimum(place, 2 * side - 1 - place)
+        return torch.zeros(side, side).double().scatter_add_(1, place, (kernel / kernel.sum()).expand(side, -1))
+
+
+@dataclass(frozen=True)
 class Centre:
     """A Gaussian at the centre of the image; `sigma` is a fraction of each side."""
 
@@ -85,11 +120,10 @@ class Centre:
     cites: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        if type(self.sigma) not in (int, float) or not 0 < self.sigma < float("inf"):
-            raise ValueError(f"Centre needs a number sigma > 0; sigma={self.sigma!r} was given")
+        number(self, "sigma", "> 0", lambda sigma: sigma > 0)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        offsets = ((torch.arange(side) + 0.5) / side - 0.5 for side in x.shape[2:])
+        offsets = ((torch.arange(side, dtype=x.dtype) + 0.5) / side - 0.5 for side in x.shape[2:])
         row, column = (torch.exp(-0.5 * (offset / self.sigma) ** 2) for offset in offsets)
         return torch.outer(row, column).to(x.device).repeat(len(x), 1, 1)
 
@@ -110,4 +144,4 @@ class Truth:
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
             raise Inapplicable("Truth needs a data set with masks; this one gives none")
-        return mask.detach().float().to(x.device)
+        return mask.detach().to(x)

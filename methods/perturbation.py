@@ -1,12 +1,15 @@
 """Methods that hide parts of the image and watch the probability of the target."""
 
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
+
+from methods.batching import within_batch
+from methods.fields import number, whole
 
 
 @torch.no_grad()
@@ -38,19 +41,13 @@ class Occlusion:
     cites: ClassVar[str] = "Zeiler & Fergus 2014"
 
     def __post_init__(self) -> None:
-        for name in ("window", "stride", "value"):
-            if type(value := getattr(self, name)) not in (int, float) or not isfinite(value):
-                raise ValueError(f"Occlusion needs a number as {name}; {name}={value!r} was given")
-        if not 0 < self.stride <= self.window <= 1:
-            given = f"stride={self.stride} and window={self.window}"
-            raise ValueError(f"Occlusion needs fractions 0 < stride <= window <= 1; {given} were given")
-        if type(self.batch) is not int or self.batch < 1:
-            raise ValueError(f"Occlusion needs a whole number batch >= 1; batch={self.batch!r} was given")
+        number(self, "window", "> 0 and <= 1", lambda window: 0 < window <= 1)
+        number(self, "stride", f"> 0 and <= window={self.window}", lambda stride: 0 < stride <= self.window)
+        number(self, "value", "that is finite", lambda _: True)
+        whole(self, batch=1)
 
+    @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        if len(x) > self.batch:
-            parts = zip(x.split(self.batch), target.split(self.batch), strict=True)
-            return torch.cat([self(model, *part) for part in parts])
         x = x.detach()
         rows, columns = self.windows(x.shape[2], x), self.windows(x.shape[3], x)
         grid, scores = (len(rows), len(columns)), []
@@ -75,8 +72,9 @@ class Rise:
 
     A mask is a `grid` x `grid` of ones (with probability `p`) and zeros, upsampled bilinearly to one cell more than
     the image and cropped at a random place; the map is the sum of probability times mask over (masks p). Cells have
-    ceil(side / grid) pixels, as in the authors' code, since rounding down may leave less than the image to crop.
-    Hidden is 0 in model units, the data set's mean colour. The same masks serve every image.
+    ceil(side / grid) pixels, as in the authors' code, since rounding down may leave less than the image to crop. Beyond
+    the outermost cells' centres their values hold, where the authors' code mirrors them. Hidden is 0 in model units,
+    the data set's mean colour. The same masks serve every image.
     """
 
     masks: int
@@ -93,21 +91,16 @@ class Rise:
     cites: ClassVar[str] = "Petsiuk et al. 2018"
 
     def __post_init__(self) -> None:
-        for name, least in (("masks", 1), ("grid", 1), ("seed", 0), ("batch", 1)):
-            if type(value := getattr(self, name)) is not int or value < least:
-                raise ValueError(f"Rise needs a whole number {name} >= {least}; {name}={value!r} was given")
-        if type(self.p) is not float or not 0 < self.p < 1:
-            raise ValueError(f"Rise needs a number 0 < p < 1; p={self.p!r} was given")
+        whole(self, masks=1, grid=1, seed=0, batch=1)
+        number(self, "p", "> 0 and < 1", lambda p: 0 < p < 1)
 
     @property
     def passes(self) -> tuple[int, int]:
         """Forward and backward passes of one image."""
         return self.masks, 0
 
+    @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        if len(x) > self.batch:
-            parts = zip(x.split(self.batch), target.split(self.batch), strict=True)
-            return torch.cat([self(model, *part) for part in parts])
         x, total = x.detach(), torch.zeros_like(x[:, 0])
         rng = torch.Generator().manual_seed(self.seed)
         cells = (torch.rand(self.masks, self.grid, self.grid, generator=rng) < self.p).to(x)
@@ -123,6 +116,7 @@ class Rise:
     def weights(self, side: int, indent: Tensor, x: Tensor) -> Tensor:
         """Return the share of each cell in each pixel of a side, (masks, side, grid), `indent` in [0, 1)."""
         cell = ceil(side / self.grid)
-        ramp = interpolate(torch.eye(self.grid)[None], (self.grid + 1) * cell, mode="linear")[0].T.to(x)
+        cells = torch.eye(self.grid, dtype=x.dtype)[None]
+        ramp = interpolate(cells, (self.grid + 1) * cell, mode="linear")[0].T.to(x.device)
         start = (indent * cell).long()
         return ramp[start[:, None] + torch.arange(side, device=x.device)]

@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
@@ -25,6 +26,12 @@ def composed(*overrides: str):
     """The config that `python run.py OVERRIDES` would get."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", list(overrides))
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Random weights in a test are the same in every run."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(params=options("method"))

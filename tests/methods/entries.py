@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tests.conftest import composed
 from tests.methods import networks
 
-BUDGET = {"steps": 3, "samples": 3, "masks": 5, "iterations": 3, "window": 0.5, "stride": 0.25, "batch": 8}
+BUDGET = {"steps": 3, "samples": 3, "masks": 5, "iterations": 3, "grid": 3, "window": 0.5, "stride": 0.25, "batch": 8}
 
 
 @cache
@@ -27,7 +27,8 @@ def pointed(method, layer: str):
 
 def explain(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     """Call a method with all that it needs; an image's mask is where its first channel is positive."""
-    offered = {"mask": x[:, 0] > 0, "background": background(x)}
+    box = torch.tensor([[-3.0], [3.0]]).expand(2, x.shape[1]).to(x)
+    offered = {"mask": x[:, 0] > 0, "background": background(x), "box": box}
     return method(model, x, target, **{name: offered[name] for name in getattr(method, "needs", ())})
 
 

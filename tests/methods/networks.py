@@ -105,9 +105,9 @@ def images(n: int = 3, side: int = 32, classes: int = 4) -> tuple[Tensor, Tensor
 
 # timm's name: (a layer for CAM methods, the side of the images, options); narrow enough for channel-wise methods
 ARCHITECTURES = {
-    "vgg16": ("features.8", 32, {"mlp_ratio": 1 / 32}),
-    "resnet18": ("layer2", 64, {}),
-    "inception_v3": ("Mixed_5b", 75, {}),
+    "vgg16": ("features.3", 32, {"mlp_ratio": 1 / 32}),
+    "resnet18": ("layer1", 64, {}),
+    "inception_v3": ("Conv2d_2b_3x3", 75, {}),
 }
 
 

@@ -1,0 +1,165 @@
+"""Methods that optimise a perturbation of the image against its class and read it as the map."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from methods.batching import within_batch
+from methods.fields import number, whole
+
+
+def gaussian(points: int, side: int, sigma: float, x: Tensor) -> Tensor:
+    """Return the weight of each of `points` even cells in each pixel of a side, (side, points); they sum to 1.
+
+    `sigma` is a fraction of the side. With as many points as pixels the matrix blurs, with fewer it interpolates.
+    """
+    pixel, centre = ((torch.arange(many, dtype=torch.float64) + 0.5) / many for many in (side, points))
+    return (-(((pixel[:, None] - centre) / sigma) ** 2) / 2).softmax(1).to(x)
+
+
+def blurred(x: Tensor, sigma: float) -> Tensor:
+    """Return the images under a Gaussian blur that is renormalised at the border."""
+    rows, columns = (gaussian(side, side, sigma, x) for side in x.shape[2:])
+    return rows @ x @ columns.T
+
+
+@dataclass(frozen=True)
+class MaskOptimisation:
+    """Smallest smooth mask that hides the class behind a blur [Fong & Vedaldi 2017, eq. 4].
+
+    Minimises l1 sum|1 - m| + tv sum |grad m|^beta + p(target) over masks m of `cells` x `cells` values in [0, 1], by
+    Adam with learning rate `rate`; the map is what is hidden, 1 - m. Cells are interpolated by a Gaussian of
+    standard deviation `smooth`, the image is hidden by one of `blur`; both are fractions of the side. In each
+    iteration the image moves under the mask, by at most `jitter` (fraction of the side) each way, the border
+    repeated; all images share the moves. |grad m|^beta sums both axes, as in the paper's norm; the authors' code
+    takes the Euclidean length. All cells begin at `start`: the authors search for the smallest disc in the middle
+    that hides the class, which costs passes and favours the middle, and from 1 a saturated softmax gives no gradient.
+    Adam's `epsilon` is larger than the authors' 1e-8, with which a gradient of mere rounding moves a cell by `rate`.
+    """
+
+    iterations: int
+    cells: int
+    start: float
+    l1: float
+    tv: float
+    beta: float
+    rate: float
+    epsilon: float
+    smooth: float
+    blur: float
+    jitter: float
+    seed: int
+    batch: int
+
+    group: ClassVar[str] = "adversarial"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = True
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Fong & Vedaldi 2017"
+
+    def __post_init__(self) -> None:
+        whole(self, iterations=1, cells=2, seed=0, batch=1)
+        for name in ("rate", "epsilon", "smooth", "blur"):
+            number(self, name, "> 0", lambda value: value > 0)
+        for name in ("l1", "tv"):
+            number(self, name, ">= 0", lambda value: value >= 0)
+        number(self, "beta", ">= 1", lambda value: value >= 1)
+        number(self, "start", "in [0, 1]", lambda value: 0 <= value <= 1)
+        number(self, "jitter", "in [0, 0.5)", lambda value: 0 <= value < 0.5)
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Forward and backward passes of one image."""
+        return self.iterations, self.iterations
+
+    @within_batch
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        x = x.detach()
+        rows, columns = (gaussian(self.cells, side, self.smooth, x) for side in x.shape[2:])
+        mask = x.new_full((len(x), self.cells, self.cells), self.start)
+        first, second = torch.zeros_like(mask), torch.zeros_like(mask)  # Adam's moments
+        for step, (image, hidden) in enumerate(self.moved(x, blurred(x, self.blur)), 1):
+            with torch.enable_grad():
+                leaf = mask.requires_grad_()
+                seen = hidden + (rows @ leaf @ columns.T)[:, None] * (image - hidden)
+                loss = model(seen).softmax(1).gather(1, target[:, None]).sum() + self.penalty(leaf).sum()
+                gradient = torch.autograd.grad(loss, leaf)[0]
+            first, second = first.lerp(gradient, 0.1), second.lerp(gradient**2, 0.001)
+            size = (second / (1 - 0.999**step)).sqrt() + self.epsilon
+            mask = (mask.detach() - self.rate * first / (1 - 0.9**step) / size).clamp(0, 1)
+        return rows @ (1 - mask) @ columns.T
+
+    def penalty(self, mask: Tensor) -> Tensor:
+        """Return what each mask costs, (n,)."""
+        edges = (mask.diff(dim=axis).abs().pow(self.beta).sum((1, 2)) for axis in (1, 2))
+        return self.l1 * (1 - mask).abs().sum((1, 2)) + self.tv * sum(edges)
+
+    def moved(self, *images: Tensor):
+        """Yield the images as they lie in each iteration."""
+        h, w = images[0].shape[2:]
+        up, left = round(self.jitter * h), round(self.jitter * w)
+        wide = [pad(image, (left, left, up, up), "replicate") for image in images]
+        draws = torch.rand(self.iterations, 2, generator=torch.Generator().manual_seed(self.seed))
+        for i, j in (draws * torch.tensor([2 * up + 1, 2 * left + 1])).long().tolist():
+            yield [image[:, :, i : i + h, j : j + w] for image in wide]
+
+
+@dataclass(frozen=True)
+class AdversarialDifference:
+    """How far each pixel of an adversarial image moved, summed over channels [Madry et al. 2018].
+
+    Projected gradient descent on the margin (target logit less the largest other logit) in the ball of images whose
+    root mean square difference from the image is at most `radius`, in model units; so its size does not depend on
+    the image's. A Euclidean ball, since in a box all pixels would move equally far. A step goes `step` radii over
+    `iterations` along the normalised gradient; there is no random start, no early stop and no clipping to valid
+    colours, which a method does not know. An image without a gradient gets 0.
+    """
+
+    iterations: int
+    radius: float
+    step: float
+    batch: int
+
+    group: ClassVar[str] = "adversarial"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Madry et al. 2018"
+
+    def __post_init__(self) -> None:
+        whole(self, iterations=1, batch=1)
+        for name in ("radius", "step"):
+            number(self, name, "> 0", lambda value: value > 0)
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Forward and backward passes of one image."""
+        return self.iterations, self.iterations
+
+    @within_batch
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        return self.difference(model, x.detach(), target).abs().sum(1)
+
+    def difference(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        """Return adversarial image less image, (n, c, h, w)."""
+        difference, radius = torch.zeros_like(x), self.radius * x[0].numel() ** 0.5
+        for _ in range(self.iterations):
+            with torch.enable_grad():
+                leaf = difference.requires_grad_()
+                logits = model(x + leaf)
+                other = logits.scatter(1, target[:, None], -torch.inf).amax(1)
+                margin = logits.gather(1, target[:, None])[:, 0] - other
+                gradient = torch.autograd.grad(margin.sum(), leaf)[0]
+            moved = difference.detach() - radius * self.step / self.iterations * gradient / length(gradient)
+            difference = moved * (radius / length(moved)).clamp(max=1)
+        return difference
+
+
+def length(x: Tensor) -> Tensor:
+    """Return the Euclidean length of each image, (n, 1, 1, 1), above 0."""
+    return x.flatten(1).norm(dim=1).clamp(min=torch.finfo(x.dtype).tiny)[:, None, None, None]

@@ -1,0 +1,147 @@
+"""Methods that measure how far the target's probability depends on each cell of a random mask."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+from torch.quasirandom import SobolEngine
+
+from methods.batching import within_batch
+from methods.fields import number, whole
+from methods.perturbation import probability
+
+AT_ONCE = 2**22  # values of an output kernel, 32 MiB
+
+
+@dataclass(frozen=True)
+class Sobol:
+    """Share of the score's variance under random masks that involves a cell [Fel et al. 2021].
+
+    Masks are `grid` x `grid` of values in [0, 1] that blend the image with `value` (model units), constant in a cell.
+    The rows of two matrices A and B come from one scrambled Sobol sequence; C_i is A with B's column i. The total index
+    of cell i is Jansen's estimate mean (f(A) - f(C_i))^2 / 2 over the variance of f(A) and f(B) together (the paper:
+    of f(A) alone, though B costs as many passes), 0 where the score never varies. As in the authors' code it is
+    resized bicubically; the dips below 0 that this makes are cut off. They do not scramble, and score by whatever
+    the network returns; here the score is the target's probability.
+
+    `masks` is what a map may cost: A and B get the largest power of two of rows, N, with N (grid^2 + 2) <= masks, for a
+    Sobol sequence is balanced at powers of two only; at least two, for the variance, even if `masks` is too few.
+    """
+
+    masks: int
+    grid: int
+    value: float
+    seed: int
+    batch: int
+
+    group: ClassVar[str] = "black box"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = True
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Fel et al. 2021"
+
+    def __post_init__(self) -> None:
+        whole(self, masks=1, grid=1, seed=0, batch=1)
+        number(self, "value", "that is finite", lambda _: True)
+
+    @property
+    def designs(self) -> int:
+        """Rows of A, of B and of each C_i."""
+        return 2 ** max(1, (self.masks // (self.grid**2 + 2)).bit_length() - 1)
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Forward and backward passes of one image."""
+        return self.designs * (self.grid**2 + 2), 0
+
+    @within_batch
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        rows, cells = self.designs, self.grid**2
+        sequence = SobolEngine(2 * cells, scramble=True, seed=self.seed).draw(rows, dtype=torch.float64)
+        a, b = sequence.split(cells, 1)
+        swapped = torch.where(torch.eye(cells, dtype=torch.bool)[:, None], b, a)
+        masks = torch.cat([a, b, swapped.flatten(0, 1)]).unflatten(1, (self.grid, self.grid))
+        scores = scores_under(masks, self.value, self.batch, model, x, target)
+        residual = (scores[:rows] - scores[2 * rows :].unflatten(0, (cells, rows))).square().mean(1) / 2
+        variance = scores[: 2 * rows].var(0)
+        return resized(torch.where(variance > 0, residual / variance, 0), self.grid, x)
+
+
+@dataclass(frozen=True)
+class Hsic:
+    """Dependence of the score on whether a cell is seen, the kernel measure HSIC [Novello et al. 2022].
+
+    Masks are `grid` x `grid` of ones and zeros that replace cells by `value` (model units). They are a Latin hypercube
+    rounded to binary, so that each cell is seen in half of the masks. HSIC = tr(K H L H) / (masks - 1)^2 with the
+    delta kernel K = [m = m'] - 1/2 of one cell's states and the Gaussian kernel L of the target's
+    probabilities, whose deviation is the image's median probability, as in the authors' code. Resized bicubically,
+    dips below 0 cut off, as for `Sobol`. K is a product s s' / 2 of signs, so L is needed in parts only. A single mask
+    tells nothing and gives zeros.
+    """
+
+    masks: int
+    grid: int
+    value: float
+    seed: int
+    batch: int
+
+    group: ClassVar[str] = "black box"
+    signed: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = True
+    class_specific: ClassVar[bool] = True
+    complete: ClassVar[str] = ""
+    cites: ClassVar[str] = "Novello et al. 2022"
+
+    def __post_init__(self) -> None:
+        whole(self, masks=1, grid=1, seed=0, batch=1)
+        number(self, "value", "that is finite", lambda _: True)
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """Forward and backward passes of one image."""
+        return self.masks, 0
+
+    @within_batch
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        rng, shape = torch.Generator().manual_seed(self.seed), (self.masks, self.grid**2)
+        order, place = (torch.rand(shape, generator=rng, dtype=torch.float64) for _ in range(2))
+        seen = ((order.argsort(0) + place) / self.masks > 0.5).double()
+        masks = seen.unflatten(1, (self.grid, self.grid))
+        scores = scores_under(masks, self.value, self.batch, model, x, target).T
+        return resized(self.dependence((seen - seen.mean(0)).to(x.device), scores).T, self.grid, x)
+
+    def dependence(self, seen: Tensor, scores: Tensor) -> Tensor:
+        """Return HSIC (n, cells) of centred binary states (masks, cells) and scores (n, masks)."""
+        middle = scores.sort(1).values[:, [(self.masks - 1) // 2, self.masks // 2]].mean(1, keepdim=True)
+        scores = scores / middle.clamp(min=torch.finfo(scores.dtype).tiny)  # at a median of 0, L is the delta kernel
+        total = torch.zeros_like(scores[:, :1])
+        for part in torch.arange(self.masks, device=seen.device).split(max(1, AT_ONCE // scores.numel())):
+            kernel = torch.exp(-0.5 * (scores[:, part, None] - scores[:, None]) ** 2)
+            total = total + (seen[part] * (kernel @ seen)).sum(1)
+        return 2 * total / max(1, self.masks - 1) ** 2
+
+
+def scores_under(masks: Tensor, value: float, batch: int, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """Return the target's probability (masks, n), float64, where masks (masks, grid, grid) blend images and `value`.
+
+    A pixel takes the value of the cell in which its centre lies.
+    """
+    x, masks, scores = x.detach(), masks.to(x), []
+    rows, columns = (
+        (2 * torch.arange(side, device=x.device) + 1) * cells // (2 * side)
+        for side, cells in zip(x.shape[2:], masks.shape[1:], strict=True)
+    )
+    for part in masks.split(batch // len(x)):
+        seen = part[:, None, None, rows[:, None], columns]
+        images = (x * seen + value * (1 - seen)).flatten(0, 1)
+        scores.append(probability(model, images, target.repeat(len(part))).view(-1, len(x)))
+    return torch.cat(scores).double()
+
+
+def resized(cells: Tensor, grid: int, x: Tensor) -> Tensor:
+    """Return maps (n, h, w) of the images' size from values (cells, n)."""
+    maps = cells.T.unflatten(1, (1, grid, grid)).to(x)
+    return interpolate(maps, x.shape[2:], mode="bicubic", align_corners=False)[:, 0].relu()
