@@ -50,6 +50,12 @@ def galleries(scores: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     return found
 
 
+def common(stored: dict[str, dict[str, np.ndarray]]) -> list[str]:
+    """Return the images that all methods have stored."""
+    sets = [set(gallery["image"]) for gallery in stored.values()]
+    return [image for gallery in [*stored.values()][:1] for image in gallery["image"] if all(image in s for s in sets)]
+
+
 def _finished(sweep: Path, name: str) -> Iterator[Path]:
     """Yield the files called `name`, leaving out hidden and temporary folders."""
     if not sweep.is_dir():
@@ -98,10 +104,12 @@ def _refuse_mixtures(scores: pd.DataFrame) -> None:
 
 
 def _label(scores: pd.DataFrame) -> None:
-    """Write what is left of a variant into the method's name: `smooth_grad [samples=8]`."""
+    """Write what is left of a variant into the method's name: `smooth_grad [samples=8]`, `rise [scale=0.1]`."""
     parts = {variant: re.split(r",(?![^\[\(\{]*[\]\)\}])", variant) for variant in scores.variant.unique()}
     shared = set.intersection(*map(set, parts.values()))
     rest = {variant: [part for part in every if part and part not in shared] for variant, every in parts.items()}
-    label = {variant: f" [{', '.join(part.removeprefix('method.') for part in every)}]" if every else ""
-             for variant, every in rest.items()}  # fmt: skip
+    short = {variant: [re.sub(r"^(method|budget)\.", "", part) for part in every] for variant, every in rest.items()}
+    if len(set(map(tuple, short.values()))) < len(set(map(tuple, rest.values()))):
+        short = rest  # method.samples=8 and budget.samples=8 are not the same
+    label = {variant: f" [{', '.join(every)}]" if every else "" for variant, every in short.items()}
     scores["method"] = scores.method.astype(str) + scores.variant.map(label).astype(str)

@@ -2,6 +2,8 @@
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, product
 from pathlib import Path
 
 import matplotlib
@@ -10,8 +12,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-PAGE = 7.0  # inches: the width of a paper's page
-SHOWN = 4  # images of a gallery
+from results.collect import common
+from results.taxonomy import by_group
+from results.validity import PROMISE, marked
+
+PAGE, HEIGHT = 7.0, 9.5  # inches: a paper's page
+SHOWN = 4  # images of a gallery, fewer where they would not fit a page
+COLUMNS = range(9, 21)  # maps beside each other: as few as fit a page, since these are the largest
+LEFT, RIGHT = 0.3, 0.45  # inches beside the tiles
+DAGGER = " †"
+NOTE = f"†: {PROMISE} (median over images)"
 styled = matplotlib.rc_context({
     "font.size": 7, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7,
     "axes.linewidth": 0.5, "xtick.major.width": 0.5, "ytick.major.width": 0.5, "lines.linewidth": 1.1,
@@ -19,43 +29,119 @@ styled = matplotlib.rc_context({
 })  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Where the tiles of a gallery go; in inches."""
+
+    bands: list[list[str]]  # the maps beside each other, band below band
+    images: int
+    tall: float  # height of an image over its width
+    groups: Mapping[str, str]
+
+    @property
+    def across(self) -> int:
+        return max(map(len, self.bands)) + 1
+
+    @property
+    def side(self) -> float:
+        return min(0.9, (PAGE - LEFT - RIGHT) / self.across)
+
+    @property
+    def size(self) -> float:
+        """Points of the names: two lines of one name pass between its neighbours."""
+        return 7 if self.side > 0.45 else 6
+
+    @property
+    def height(self) -> float:
+        tiles = len(self.bands) * self.images * self.tall * self.side
+        return sum(map(self.head, self.bands)) + tiles + (0.2 if _any_marked(self.bands) else 0)
+
+    def head(self, band: Sequence[str]) -> float:
+        lines = [name.split("\n") for name in map(self.written, band)]
+        names = 0.0053 * self.size * max(len(line) for name in lines for line in name) + 0.012 * self.size
+        return names + 0.1 * (max(map(len, lines)) > 1) + self.over(band) + 0.06
+
+    def written(self, name: str) -> str:
+        """Return a name as it is read, a long one on two lines of about one length."""
+        (name,) = readable([name])
+        breaks = [k for k, letter in enumerate(name) if letter == " " and name[k:] != DAGGER]
+        if len(name) <= (20 if self.side > 0.45 else 14) or not breaks:
+            return name
+        best = min(breaks, key=lambda k: max(k, len(name) - k - 1))
+        return f"{name[:best]}\n{name[best + 1 :]}"
+
+    def over(self, band: Sequence[str]) -> float:
+        return 0.1 + 0.12 * (1 + max(level for *_, level in self.spans(band))) if self.groups else 0.06
+
+    def spans(self, band: Sequence[str]) -> list[tuple[str, int, int, int]]:
+        """Return each group's name, first and last column, and on which line there is room for its name."""
+        found, ends, start = [], [0.0] * len(band), 1
+        for group, family in groupby(band, key=self.groups.get):
+            end = start + len(list(family)) - 1
+            level = next(k for k, used in enumerate(ends) if used <= start)
+            ends[level] = start + (0.058 * len(group) + 0.05) / self.side
+            found.append((group, start, end, level))
+            start = end + 1
+        return found
+
+
+def fitted(names: Sequence[str], images: int, tall: float, groups: Mapping[str, str]) -> Layout:
+    """Return the layout with the most images, then the largest, that fits a page."""
+    for shown, columns in product(range(images, 0, -1), COLUMNS):
+        each = -(-len(names) // -(-len(names) // columns))
+        layout = Layout([list(names[k : k + each]) for k in range(0, len(names), each)], shown, tall, groups)
+        if layout.height <= HEIGHT:
+            break
+    return layout
+
+
 @styled
 def maps_of(
     pixels: np.ndarray, maps: Mapping[str, np.ndarray], signed: Mapping[str, bool],
-    mask: np.ndarray | None = None, targets: Sequence[str] = (), columns: int = 9,
+    mask: np.ndarray | None = None, targets: Sequence[str] = (), groups: Mapping[str, str] | None = None,
 ) -> Figure:  # fmt: skip
-    """Draw images (n, h, w, 3) and each method's maps (n, h, w); more than `columns` methods go on below.
+    """Draw images (n, h, w, 3) and each method's maps (n, h, w), `groups` over them; the last images may not fit.
 
     The mask's outline is on the image. Unsigned maps start at 0 (black), signed ones are centred at 0 (white); each
     map has its own scale, up to the 99.5th percentile of its absolute values.
     """
-    names, n = list(maps), len(pixels)
-    bands = [names[start : start + columns] for start in range(0, len(names), columns)]
-    across, left, right = max(map(len, bands)) + 1, 0.3, 0.45
-    side = min(0.9, (PAGE - left - right) / across)
-    tall = pixels.shape[1] / pixels.shape[2]
-    heads = [(0.15 + 0.037 * max(map(len, [*band, "input"]))) / side for band in bands]
-    width, height = left + right + side * across, side * (sum(heads) + len(bands) * n * tall)
+    layout = fitted(list(maps), len(pixels), pixels.shape[1] / pixels.shape[2], groups or {})
+    side, tall, height = layout.side, layout.tall, layout.height
+    width = LEFT + RIGHT + side * layout.across
     figure = Figure((width, height))
     axes = figure.add_axes((0, 0, 1, 1))
     y = 0.0
-    for names, head in zip(bands, heads, strict=True):
-        y += head
-        for j, name in enumerate(["input", *names]):
-            axes.text(j + 0.4, y - 0.08, *readable([name]), rotation=40, ha="left", va="bottom", rotation_mode="anchor")
-        for k in range(n):
+    for band in layout.bands:
+        y += layout.head(band) / side
+        _heads(axes, layout, band, y)
+        for k in range(layout.images):
             _tile(axes, pixels[k], 0, y, tall, None)
             if mask is not None and mask[k].any():
                 _outline(axes, mask[k], y, tall)
             if len(targets):
-                text = "\n".join(textwrap.wrap(str(targets[k]).split(",")[0], 13)[:2])
-                axes.text(-0.05, y + tall / 2, text, rotation=90, ha="right", va="center", multialignment="center")
-            for j, name in enumerate(names, 1):
+                words = str(targets[k]).split(",")[0]
+                lines = textwrap.wrap(words, max(9, int(21 * side * tall)), break_long_words=False)[:3]
+                axes.text(-0.05, y + tall / 2, "\n".join(lines), rotation=90, ha="right", va="center",
+                          multialignment="center", size=layout.size if len(lines) < 3 else 5)  # fmt: skip
+            for j, name in enumerate(band, 1):
                 _tile(axes, maps[name][k], j, y, tall, bool(signed[name]))
             y += tall
-    axes.set(xlim=(-left / side, across + right / side), ylim=(y, 0))
+    if _any_marked(layout.bands):
+        axes.text(0, y + 0.08 / side, NOTE, va="top", size=6)
+    axes.set(xlim=(-LEFT / side, (width - LEFT) / side), ylim=(height / side, 0))
     axes.set_axis_off()
     return figure
+
+
+def _heads(axes, layout: Layout, band: Sequence[str], y: float) -> None:
+    """Write the names over their columns, and under the names their groups."""
+    side = layout.side
+    for group, start, end, level in layout.spans(band) if layout.groups else ():
+        axes.plot([start + 0.03, end + 0.9], [y - 0.05 / side] * 2, color="0.3", lw=0.6)
+        axes.text(start, y - (0.07 + 0.12 * level) / side, group, va="bottom", size=7, color="0.3")
+    for j, name in enumerate(["input", *map(layout.written, band)]):
+        axes.text(j + 0.4, y - layout.over(band) / side, name, rotation=40, ha="left", va="bottom",
+                  rotation_mode="anchor", size=layout.size, linespacing=0.95)  # fmt: skip
 
 
 def _outline(axes, mask: np.ndarray, y: float, tall: float) -> None:
@@ -76,15 +162,18 @@ def _tile(axes, picture: np.ndarray, x: float, y: float, tall: float, signed: bo
     axes.add_patch(Rectangle((x, y), 0.97, 0.97 * tall, fill=False, ec="0.6", lw=0.3))
 
 
-def gallery(stored: Mapping[str, Mapping[str, np.ndarray]], order: pd.Series) -> Figure:
-    """Draw the first images that all methods have stored, the methods in the order of the leaderboard."""
-    names = [method for method in order.index if method in stored]
-    common = [image for image in stored[names[0]]["image"] if all(image in stored[name]["image"] for name in names)]
-    place = {name: [list(stored[name]["image"]).index(image) for image in common[:SHOWN]] for name in names}
-    first, at = stored[names[0]], place[names[0]]
-    maps = {name: stored[name]["maps"][place[name]] for name in names}
-    signed = {name: bool(np.all(stored[name]["signed"])) for name in names}
-    return maps_of(first["pixels"][at], maps, signed, first["mask"][at], first["target"][at])
+def gallery(stored: Mapping[str, Mapping[str, np.ndarray]], rows: pd.DataFrame) -> Figure:
+    """Draw the first images that all methods have stored, ordered by group; `rows` of the leaderboard tell which."""
+    group = by_group(rows.drop_duplicates("method").set_index("method").group[list(stored)])
+    names = dict(zip(group.index, marked(group.index, rows, DAGGER), strict=True))
+    first = stored[group.index[0]]
+    images = common(stored)[:SHOWN]
+    place = {name: [list(stored[name]["image"]).index(image) for image in images] for name in names}
+    maps = {shown: stored[name]["maps"][place[name]] for name, shown in names.items()}
+    signed = {shown: bool(np.all(stored[name]["signed"])) for name, shown in names.items()}
+    at = place[group.index[0]]
+    return maps_of(first["pixels"][at], maps, signed, first["mask"][at], first["target"][at],
+                   {shown: group[name] for name, shown in names.items()})  # fmt: skip
 
 
 def first_maps(pixels: np.ndarray, maps: np.ndarray, signed: bool, path: Path) -> None:
@@ -102,3 +191,14 @@ def save(figure: Figure, path: Path) -> Path:
 def readable(names: Iterable[str]) -> list[str]:
     """Return names as they are read."""
     return [name.replace("_", " ") for name in names]
+
+
+def note(figure: Figure, names: Iterable[str], *more: str) -> None:
+    """Write under a figure what the dagger behind some of the names says, and what else there is to say."""
+    lines = [*more, NOTE] if _any_marked([names]) else [*more]
+    if text := "\n".join(filter(None, lines)):
+        figure.supxlabel(text, x=0.01, ha="left", size=6)
+
+
+def _any_marked(names: Iterable[Iterable[str]]) -> bool:
+    return any(name.endswith(DAGGER) for some in names for name in some)

@@ -1,14 +1,16 @@
 """Write a leaderboard as booktabs LaTeX for a paper."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 import numpy as np
 import pandas as pd
 
 from results.tables import ALL_MODELS, MEAN_RANK, numbers, order_of
+from results.validity import PROMISE, marked
 
 BREAK = r"\\"
+DAGGER = "\\textsuperscript{\\dag}"
 TEX = {character: "\\" + character for character in "_%&#${}"} | {
     "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\\": "\\textbackslash{}",
 }  # fmt: skip
@@ -36,19 +38,20 @@ def _latex_table(metrics: list[pd.DataFrame], order: pd.Series, label: str) -> s
     facts = [rows.iloc[0] for rows in metrics]
     families = [(category, len(list(family))) for category, family in groupby(fact.category for fact in facts)]
     ends = np.cumsum([count for _, count in families]) + 1
-    over = " & ".join(f"\\multicolumn{{{count}}}{{c}}{{{_tex(category)}}}" for category, count in families)
+    over = " & ".join(f"\\multicolumn{{{count}}}{{c}}{{{tex(category)}}}" for category, count in families)
     rules = " ".join(f"\\cmidrule(lr){{{end - count + 1}-{end}}}"
                      for (_, count), end in zip(families, ends, strict=True))  # fmt: skip
     heads = " & ".join(_stacked(fact.metric.split("_"), "$\\uparrow$" if fact.higher_is_better else "$\\downarrow$")
                        for fact in facts)  # fmt: skip
     columns = [_latex_cells(rows, order) for rows in metrics]
-    lines = [" & ".join(cells) + r" \\" for cells in zip(map(_tex, order.index), *columns, strict=True)]
+    names = marked_tex(order.index, metrics[0])
+    lines = [" & ".join(cells) + r" \\" for cells in zip(names, *columns, strict=True)]
     rule = int((~order).sum())
     lines[rule:rule] = ["\\midrule"] if 0 < rule < len(lines) else []
     caption = (
-        f"Mean scores on {_tex(facts[0].dataset)}, {_tex(facts[0].model)} ({facts[0].images} images) with 95\\,\\% "
+        f"Mean scores on {tex(facts[0].dataset)}, {tex(facts[0].model)} ({facts[0].images} images) with 95\\,\\% "
         "percentile bootstrap intervals over images. Best method bold, second underlined; "
-        "controls below the line; --: no score."
+        "controls below the line; --: no score." + footnote(names)
     )
     body = ["\\toprule", f" & {over} \\\\", rules, f"method & {heads} \\\\", "\\midrule", *lines, "\\bottomrule"]
     return "\n".join([
@@ -56,6 +59,17 @@ def _latex_table(metrics: list[pd.DataFrame], order: pd.Series, label: str) -> s
         f"\\label{{tab:{label.replace('_', '-')}}}",
         f"\\begin{{tabular}}{{l{'c' * len(metrics)}}}", *body, "\\end{tabular}", "\\end{table*}", "",
     ])  # fmt: skip
+
+
+def marked_tex(methods: Iterable[str], rows: pd.DataFrame) -> list[str]:
+    """Return the methods' names for LaTeX, with a dagger behind those that miss their law in `rows`."""
+    return [tex(name.removesuffix("!")) + DAGGER * name.endswith("!") for name in marked(methods, rows, "!")]
+
+
+def footnote(names: Iterable[str]) -> str:
+    """Return what a caption says of the dagger, if any of the names has one."""
+    dagger = any(name.endswith(DAGGER) for name in names)
+    return f" {DAGGER}: {tex(PROMISE)} (median over images)." if dagger else ""
 
 
 def _latex_cells(rows: pd.DataFrame, order: pd.Series) -> list[str]:
@@ -78,5 +92,5 @@ def _stacked(lines: Sequence[str], last: str) -> str:
     return f"\\begin{{tabular}}{{@{{}}c@{{}}}}{BREAK.join([*lines, last])}\\end{{tabular}}"
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
     return "".join(TEX.get(character, character) for character in text)

@@ -13,6 +13,7 @@ import pandas as pd
 from results import latex, statistics, tables
 from results.collect import collect
 from results.tables import ALL_CATEGORIES, ALL_MODELS, MEAN_RANK
+from results.validity import PLACE, on_any, validity
 
 CATEGORIES = ["faithfulness", "robustness", "localisation", "complexity", "randomisation", "axiomatic"]
 CEILINGS = ["truth"]  # controls that know the answer are no measure of what a method must beat
@@ -46,13 +47,14 @@ def leaderboard(
     models. Merged rows have `metric == "mean rank"`: the mean of the ranks over a category's metrics, and for category
     "all" the mean of these over the categories that rank at least half of the methods; every row of "all models" is a
     mean of ranks over the models. There, `mean`, `low` and `high` are that mean rank and its interval, and `merged`
-    says how many ranks it is over.
+    says how many ranks it is over. `residual` and `valid` say how far the method is from the law that it states on the
+    model, the worst of them for "all models".
     With `metric`, only that metric is ranked and nothing is merged.
     """
+    laws = validity(scores)
     if metric is not None:
         _known([metric], scores.metric)
-        rows = leaderboard(scores[scores.metric == metric], None, resamples, seed)
-        return rows[(rows.metric == metric) & (rows.model != ALL_MODELS)].reset_index(drop=True)
+        scores = scores[scores.metric == metric]
     parts = []
     for dataset, cells in scores.groupby("dataset", sort=False):
         models = {model: _one_model(ours, resamples, seed) for model, ours in cells.groupby("model", sort=False)}
@@ -64,6 +66,11 @@ def leaderboard(
             rows.append(_merged_rows(merged, cells).assign(model=ALL_MODELS))
         parts += [table.assign(dataset=dataset) for table in rows]
     table = pd.concat(parts, ignore_index=True)
+    if metric is not None:
+        table = table[(table.metric == metric) & (table.model != ALL_MODELS)].reset_index(drop=True)
+    laws = pd.concat([laws, on_any(laws).assign(model=ALL_MODELS).set_index("model", append=True)
+                      .reorder_levels(PLACE)])  # fmt: skip
+    table = table.join(laws, on=PLACE)
     counts = dict.fromkeys(["version", "n", "undefined", "images", "left_out", "seeds", "merged", "merged_of"], "Int64")
     return table.assign(control=table.group == "control").reindex(columns=tables.COLUMNS).astype(counts)
 

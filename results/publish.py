@@ -10,6 +10,7 @@ from PIL import Image
 
 from results.collect import collect
 from results.leaderboard import leaderboard, summary
+from results.methods import methods, report
 
 PUBLISHED = Path(__file__).parent / "published"
 COLUMNS = [
@@ -25,6 +26,7 @@ def publish(sweep: Path, command: str) -> None:
     PUBLISHED.mkdir(exist_ok=True)
     scores[COLUMNS].to_parquet(PUBLISHED / f"{name}.parquet", compression="zstd", index=False)
     leaderboard(scores).round(6).to_csv(PUBLISHED / f"{name}.csv", index=False)
+    methods(scores).round(6).to_csv(PUBLISHED / f"{name}_methods.csv", index=False)
     pictures = sorted((sweep / "figures").glob("*.png"))
     (PUBLISHED / "figures").mkdir(exist_ok=True)
     for picture in pictures:
@@ -49,7 +51,8 @@ def account(scores: pd.DataFrame, name: str, command: str) -> str:
         f"- machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, {scores.device.iloc[0]}",
         *(f"- {model}: weights {digest}; {spent[model] / 60:.1f} minutes of explaining and scoring"
           for model, digest in scores.groupby("model", sort=False).weights.first().items()),
-        "", "```", summary(scores, width=110).rstrip(), "```", "",
+        "", "```", summary(scores, width=110).rstrip(), "```",
+        "", "```", report(scores, width=110).rstrip(), "```", "",
     ]  # fmt: skip
     return "\n".join(lines)
 

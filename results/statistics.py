@@ -65,11 +65,18 @@ def interval(drawn: np.ndarray, n: Sequence[int], attained: bool = False) -> np.
     """
     ends = np.full((2, drawn.shape[1]), np.nan)
     low, high = ("inverted_cdf", "higher") if attained else ("linear", "linear")
-    for j, images in enumerate(n):
-        column = drawn[1:, j]
-        if images > 1 and (column := column[~np.isnan(column)]).size:
-            cut = tail(images)
-            ends[:, j] = np.quantile(column, cut, method=low), np.quantile(column, 1 - cut, method=high)
+    n, columns, whole = np.asarray(n), drawn[1:], ~np.isnan(drawn[1:]).any(0)
+
+    def cut(columns: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
+        return tuple(np.quantile(columns, q, axis=0, method=how)
+                     for q, how in ((tail(images), low), (1 - tail(images), high)))  # fmt: skip
+
+    for images in np.unique(n[whole & (n > 1)]) if len(columns) else ():
+        ours = whole & (n == images)
+        ends[:, ours] = cut(columns[:, ours], images)
+    for j in np.flatnonzero(~whole & (n > 1)):
+        if (some := columns[~np.isnan(columns[:, j]), j]).size:
+            ends[:, j] = cut(some, n[j])
     return ends
 
 
@@ -125,18 +132,28 @@ def fewest_images(methods: int) -> int:
 def letters(same: np.ndarray, order: Sequence[int]) -> list[str]:
     """Return each method's letters: two methods share one exactly if they cannot be told apart [Piepho 2004].
 
-    `order` lists the methods with a score, best first; the others get no letter.
+    `order` lists the methods with a score, best first; the others get no letter. Groups are grown greedily around pairs
+    that share none yet [Gramm et al. 2007]: taking all largest groups can be exponentially many.
     """
-    groups = [frozenset(order)] if len(order) else []
-    for a, b in ((a, b) for i, a in enumerate(order) for b in order[i + 1 :] if not same[a, b]):
-        split = {part for group in groups for part in ((group - {a}, group - {b}) if {a, b} <= group else (group,))}
-        groups = [group for group in split if not any(group < other for other in split)]
+    order = np.asarray(order, dtype=int)
+    shared = np.zeros(same.shape, dtype=int)  # how many groups hold both
+    groups: list[np.ndarray] = []
+    for a, b in ((a, b) for i, a in enumerate(order) for b in order[i:] if same[a, b]):
+        if not shared[a, b]:
+            group, fits = {a, b}, same[a] & same[b]
+            for c in order:
+                if fits[c]:
+                    group.add(c)
+                    fits = fits & same[c]
+            groups.append(np.array([c for c in order if c in group]))
+            shared[np.ix_(groups[-1], groups[-1])] += 1
     place = {method: k for k, method in enumerate(order)}
-    groups.sort(key=lambda group: sorted(place[method] for method in group))
-    for group in groups[::-1]:  # leave out what the others say already
-        others = [other for other in groups if other != group]
-        pairs = ((a, b) for a in group for b in group)
-        if others and all(any({a, b} <= other for other in others) for a, b in pairs):
-            groups = others
-    names = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    return ["".join(names[k % 52] for k, group in enumerate(groups) if method in group) for method in range(len(same))]
+    groups.sort(key=lambda group: [place[method] for method in group])
+    for k in reversed(range(len(groups))):  # leave out what the others say already
+        pairs = np.ix_(groups[k], groups[k])
+        if (shared[pairs] > 1).all():
+            shared[pairs] -= 1
+            del groups[k]
+    alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # then a1, b1, ...
+    names = [f"{alphabet[k % 52]}{k // 52 or ''}" for k in range(len(groups))]
+    return ["".join(name for name, group in zip(names, groups, strict=True) if j in group) for j in range(len(same))]

@@ -8,16 +8,19 @@ import pandas as pd
 
 from results.grid import Column, grid
 from results.statistics import fewest_images
+from results.validity import LAW, PROMISE, marked
 
 COLUMNS = [
     "dataset", "model", "category", "metric", "protocol", "version", "higher_is_better", "method", "group", "control",
-    "rank", "rank_low", "rank_high", "mean", "low", "high", "groups", "tied", "best_control", "gain", "gain_low",
-    "gain_high", "beats_control", "n", "undefined", "images", "left_out", "seeds", "merged", "merged_of", "reason",
+    "residual", "valid", "rank", "rank_low", "rank_high", "mean", "low", "high", "groups", "tied", "best_control",
+    "gain", "gain_low", "gain_high", "beats_control", "n", "undefined", "images", "left_out", "seeds", "merged",
+    "merged_of", "reason",
 ]  # fmt: skip
 MEAN_RANK = "mean rank"
 ALL_MODELS = "all models"
 ALL_CATEGORIES = "all"
 DASH = "-"
+MARK = " !"
 OVERVIEW = """\
 Rank of the mean score: 1 and how many methods are better; - has no score; controls are below the line.
 *  cannot be told from the best method (paired t-test over images, Holm over all pairs, 5 %)
@@ -36,16 +39,16 @@ Cell = Callable[..., str]
 
 def overview(table: pd.DataFrame, width: int) -> str:
     """Return, for every data set and model, the ranks by metric and the mean ranks by category."""
-    parts = [OVERVIEW]
+    parts = [OVERVIEW, legend(table, width)]
     for (dataset, model), ours in table.groupby(["dataset", "model"], sort=False):
         merged, metrics = ours[ours.metric == MEAN_RANK], ours[ours.metric != MEAN_RANK]
         pooled = model == ALL_MODELS
-        parts.append(_underlined(f"{dataset} / {model}" + ("" if pooled else _counts(ours))))
+        parts.append(underlined(f"{dataset} / {model}" + ("" if pooled else _counts(ours))))
         order = order_of(merged)
         if len(order) == 1:
             parts.append(_one_method(metrics, width))
         elif not metrics.empty:
-            stub = Column("", ["method"], order.index.tolist(), left=True)
+            stub = Column("", ["method"], marked(order.index, ours, MARK), left=True)
             rule = int((~order).sum())
             columns = [Column(category, metric.split("_"), _cells(rows, order, _mean_rank if pooled else _rank))
                        for (category, metric), rows in metrics.groupby(["category", "metric"], sort=False)]  # fmt: skip
@@ -58,24 +61,26 @@ def overview(table: pd.DataFrame, width: int) -> str:
                       grid(stub, [total, *columns], rule, width)]  # fmt: skip
         parts += _missing(ours, width) if not pooled else []
     names = [metric for metric in table.metric.unique() if metric != MEAN_RANK]
-    hint = _wrapped("Scores, groups and distances to controls: --metric " + " ".join(names), width)
+    hint = wrapped("Scores, groups and distances to controls: --metric " + " ".join(names), width)
     return "".join(parts) + "\n" + hint
 
 
 def details(table: pd.DataFrame, metrics: Sequence[str], width: int) -> str:
     """Return everything that is known about some metrics: one table for each, data set and model."""
-    parts = [DETAILS]
+    parts = [DETAILS, legend(table, width)]
     chosen = table[table.metric.isin(metrics) & (table.model != ALL_MODELS)]
     for (metric, dataset, model), rows in chosen.groupby(["metric", "dataset", "model"], sort=False):
         rows = rows.sort_values("rank", na_position="last", kind="stable")
         facts, show = rows.iloc[0], numbers(rows)
         rivals = rows.best_control.dropna()
-        parts.append(_underlined(f"{metric}: {dataset} / {model}{_counts(rows)}"))
+        parts.append(underlined(f"{metric}: {dataset} / {model}{_counts(rows)}"))
         what = (f"{facts.category}; {_better(facts)}; {facts.protocol or 'no settings'}, version {facts.version}; "
                 f"best control: {rivals.iloc[0] if len(rivals) else 'none'}")  # fmt: skip
-        parts.append(_wrapped(what, width))
+        parts.append(wrapped(what, width))
+        names = marked(rows.method, rows, MARK)
         rows = list(rows.itertuples())
-        stub = Column("", ["method"], [row.method + " (control)" * bool(row.control) for row in rows], left=True)
+        names = [name + " (control)" * bool(row.control) for name, row in zip(names, rows, strict=True)]
+        stub = Column("", ["method"], names, left=True)
         columns = [
             Column("rank", [""], [_number(row.rank) for row in rows]),
             Column("rank", ["95 %"], [_span(row.rank_low, row.rank_high) for row in rows]),
@@ -92,6 +97,13 @@ def details(table: pd.DataFrame, metrics: Sequence[str], width: int) -> str:
     return "".join(parts)
 
 
+def legend(table: pd.DataFrame, width: int) -> str:
+    """Say what the mark behind a method's name means, or that nothing was checked."""
+    text = f"!  {PROMISE} on this network (median over images); under all models: on one of them"
+    unknown = f"No law was checked: no method states one, or the sweep does not measure {LAW}."
+    return wrapped(text, width) + (wrapped(unknown, width) if table.valid.isna().all() else "")
+
+
 def _one_method(metrics: pd.DataFrame, width: int) -> str:
     """Return the means of a method that has nothing to be ranked against."""
     rows = [(row, numbers(metrics[metrics.metric == row.metric])) for row in metrics.itertuples()]
@@ -102,7 +114,8 @@ def _one_method(metrics: pd.DataFrame, width: int) -> str:
         Column("", ["n"], [_number(row.n) for row, _ in rows]),
         Column("", ["undefined"], [_number(row.undefined) for row, _ in rows]),
     ]
-    return grid(Column("", [metrics.method.iloc[0]], better, left=True), columns, len(rows), width) if rows else ""
+    stub = Column("", marked(metrics.method[:1], metrics, MARK), better, left=True)
+    return grid(stub, columns, len(rows), width) if rows else ""
 
 
 def order_of(table: pd.DataFrame) -> pd.Series:
@@ -167,19 +180,19 @@ def _missing(rows: pd.DataFrame, width: int) -> Iterator[str]:
     gone = rows[rows["rank"].isna() & rows.reason.fillna("").ne("")]
     whole = gone.reason.str.startswith("inapplicable") | (gone.metric == MEAN_RANK)
     for (reason, method), _ in gone[whole].groupby(["reason", "method"], sort=False):
-        yield _wrapped(f"- {method}: {reason}", width)
+        yield wrapped(f"- {method}: {reason}", width)
     missing = gone[~whole].groupby(["reason", "metric"], sort=False).method.agg(", ".join).reset_index()
     for (reason, methods), ours in missing.groupby(["reason", "method"], sort=False):
-        yield _wrapped(f"- {', '.join(ours.metric)} of {methods}: {reason}", width)
+        yield wrapped(f"- {', '.join(ours.metric)} of {methods}: {reason}", width)
     some = rows[(rows.undefined.fillna(0) > 0) & (rows.n > 0)]
     if len(some):
         counts = [f"{metric} (up to {ours.undefined.max()})" for metric, ours in some.groupby("metric", sort=False)]
-        yield _wrapped(f"Undefined on some images: {', '.join(counts)}", width)
+        yield wrapped(f"Undefined on some images: {', '.join(counts)}", width)
 
 
-def _wrapped(text: str, width: int) -> str:
+def wrapped(text: str, width: int) -> str:
     return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n"
 
 
-def _underlined(text: str) -> str:
+def underlined(text: str) -> str:
     return f"\n{text}\n{'=' * len(text)}\n"

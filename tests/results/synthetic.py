@@ -25,7 +25,22 @@ METRICS = {
     "energy_in_mask": ("localisation", True), "relevance_rank": ("localisation", True), "gini": ("complexity", True),
     "mprt": ("randomisation", False), "random_logit": ("randomisation", False), "completeness": ("axiomatic", False),
 }  # fmt: skip
+UNDEFINED = {"completeness": "the method states no completeness law"}
+MORE = {
+    "expected_gradients": "linearisation", "smooth_grad_squared": "linearisation", "var_grad": "linearisation",
+    "full_grad": "linearisation", "blur_integrated_gradients": "linearisation",
+    "guided_integrated_gradients": "linearisation", "guided_grad_cam": "linearisation",
+    "excitation_backprop": "linearisation", "lrp_epsilon": "linearisation", "lrp_gamma": "linearisation",
+    "lrp_alpha2_beta1": "linearisation", "lrp_epsilon_gamma_box": "linearisation", "deep_taylor": "linearisation",
+    "deep_lift": "linearisation", "deep_lift_shap": "linearisation", "cam": "linearisation",
+    "grad_cam_pp": "linearisation", "x_grad_cam": "linearisation", "hires_cam": "linearisation",
+    "eigen_cam": "structure", "score_cam": "linearisation", "ablation_cam": "linearisation", "mlfem": "structure",
+    "peak_response": "structure", "lime": "black box", "kernel_shap": "black box", "sobol": "black box",
+    "hsic": "black box", "mask_optimisation": "adversarial", "extremal_perturbation": "adversarial",
+    "adversarial_difference": "adversarial", "blurred_edges": "control", "smooth_grad_cam": "linearisation",
+}  # fmt: skip
 MODELS = ("resnet18", "inception_v3")
+RESIDUALS = {"integrated_gradients": 0.05, "lrp_epsilon_plus": 1.0, "deep_lift": 0.2}  # largest; others state no law
 SIGNED = ("gradient", "input_x_gradient", "integrated_gradients", "lrp_epsilon_plus")
 
 
@@ -34,26 +49,29 @@ def scores(
 ) -> pd.DataFrame:
     """Draw a long table: a quality per method, noise per image; some scores undefined.
 
-    `lrp_epsilon_plus` does not apply to inception_v3, `constant` has no correlation, `fem` no completeness.
+    `lrp_epsilon_plus` does not apply to inception_v3, `constant` has no correlation, few methods state a law.
     """
     rng = np.random.default_rng(seed)
     parts = []
     for model, (place, method), s, metric in product(models, enumerate(methods), seeds, metrics):
         category, better = METRICS[metric]
         inapplicable = (method, model) == ("lrp_epsilon_plus", "inception_v3")
-        quality = 2 if method == "truth" else -1.5 if METHODS[method] == "control" else np.cos(1.7 * place)
+        group = (METHODS | MORE)[method]
+        quality = 2 if method == "truth" else -1.5 if group == "control" else np.cos(1.7 * place)
         latent = (quality if better else -quality) + rng.normal(0, 1, images) + rng.normal(0, 0.5)
         value = 1 / (1 + np.exp(-latent))
         value = (value > 0.5).astype(float) if metric == "pointing_game" else value
-        value = (value * 40 if metric == "completeness" else value).round(4)
+        value = (value * RESIDUALS.get(method, 1) if metric == "completeness" else value).round(4)
         value[_undefined(method, metric, rng, images)] = np.nan
+        why = UNDEFINED.get(metric, "the correlation of a constant is undefined")
         cell = pd.DataFrame({
             "benchmark": "attribution", "dataset": "shapes", "model": model, "method": method, "variant": "",
-            "group": METHODS[method], "seed": s, "image": [f"test/{k:05d}" for k in range(images)], "metric": metric,
+            "group": group, "seed": s, "image": [f"test/{k:05d}" for k in range(images)], "metric": metric,
             "category": category, "protocol": f"{metric} 16 steps", "version": 1, "higher_is_better": better,
             "score": value, "status": np.where(np.isnan(value), "undefined", "ok"),
-            "reason": np.where(np.isnan(value), "the correlation of a constant is undefined", ""),
-            "seconds": 0.01, "weights": f"sha256:{model}", "device": "cpu",
+            "reason": np.where(np.isnan(value), why, ""),
+            "seconds": 0.01, "weights": f"sha256:{model}", "device": "cpu", "explain_seconds": 0.001 * (1 + place),
+            "explain_forwards": 2.0 + place, "explain_backwards": float(group == "linearisation"),
         })  # fmt: skip
         if inapplicable:
             reason = f"{method} needs a model without concatenations; {model} has some"
@@ -63,7 +81,8 @@ def scores(
 
 
 def _undefined(method: str, metric: str, rng: np.random.Generator, images: int) -> np.ndarray:
-    never = {("constant", "faithfulness_correlation"), ("constant", "mprt"), ("fem", "completeness")}
+    never = {("constant", "faithfulness_correlation"), ("constant", "mprt")}
+    never |= {(method, "completeness")} if method not in RESIDUALS else set()
     chance = 1 if (method, metric) in never else 0.1 if metric == "noise_stability_ssim" else 0
     return rng.random(images) < chance
 
@@ -85,7 +104,7 @@ def curves(table: pd.DataFrame, steps: int = 16, seed: int = 1) -> pd.DataFrame:
 
 
 def gallery(method: str, images: int = 6, side: int = 64, seed: int = 2) -> dict[str, np.ndarray]:
-    """Draw discs on clutter and, per method, a more or less noisy map of the disc."""
+    """Draw discs on clutter and, per method, a more or less noisy map of the disc and of what its group looks at."""
     rng = np.random.default_rng(seed)
     ys, xs = np.mgrid[:side, :side]
     centres = rng.uniform(18, side - 18, (images, 2))
@@ -93,7 +112,9 @@ def gallery(method: str, images: int = 6, side: int = 64, seed: int = 2) -> dict
     pixels = rng.integers(40, 160, (images, side // 8, side // 8, 3)).repeat(8, 1).repeat(8, 2)
     pixels = np.where(mask[..., None], rng.integers(150, 255, (images, 1, 1, 3)), pixels).astype(np.uint8)
     own = np.random.default_rng([seed, *method.encode()])
-    maps = mask + own.normal(0, own.uniform(0.2, 1.5), mask.shape)
+    group = (METHODS | MORE)[method]
+    common = np.random.default_rng([seed, *group.encode()]).normal(0, group != "control", mask.shape)
+    maps = mask + common + own.normal(0, own.uniform(0.2, 1.5), mask.shape)
     maps = gaussian_filter(maps, (0, 4, 4)) if method in ("grad_cam", "layer_cam", "fem", "rise", "occlusion") else maps
     signed = method in SIGNED
     maps = np.zeros(mask.shape) if method == "constant" else maps if signed else np.abs(maps)
@@ -114,6 +135,21 @@ def write(folder: Path, table: pd.DataFrame, drawn: bool = False) -> Path:
             lines[ours].to_parquet(place / "curves.parquet", index=False)
             np.savez_compressed(place / "gallery.npz", **gallery(method))
     return folder
+
+
+def budgets(scales=(0.1, 0.32, 1, 3.2, 10), methods=("rise", "smooth_grad", "uniform"), **how) -> pd.DataFrame:
+    """Draw a sweep over budgets: ten times the passes halve the distance to the best score."""
+    rng = np.random.default_rng(3)
+    parts = []
+    for scale in scales:
+        table = scores(methods, **how).assign(variant=f"budget.scale={scale}")
+        free = table.group == "control"
+        loss = 0.4 * scale**-0.3 + rng.uniform(0, 0.1, len(table))
+        score = np.where(free, 0.9, loss)
+        table["score"] = np.where(table.higher_is_better, 1 - score, score)
+        passes = np.where(free, 0, (table.method == "rise") * 900 + 100) * scale
+        parts.append(table.assign(explain_forwards=passes, explain_backwards=0.0))
+    return pd.concat(parts, ignore_index=True)
 
 
 def golden_scores() -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from results import collect
-from tests.results.synthetic import scores, write
+from tests.results.synthetic import budgets, scores, write
 
 METHODS = ("gradient", "rise", "uniform")
 SMALL = {"methods": METHODS, "metrics": ("deletion", "gini"), "models": ("resnet18",), "images": 4}
@@ -39,6 +39,28 @@ def test_variants_that_differ_name_the_method(tmp_path):
     found = collect.collect(write(tmp_path / "a", pd.concat(variants)))
     assert set(found.method) == {"gradient", "uniform", "rise [masks=8]", "rise [masks=9, grid=7]"}
     assert not [column for column in found if "=" in column or column.startswith("method.")]
+
+
+def test_budgets_name_the_method_shortly(tmp_path):
+    found = collect.collect(
+        write(tmp_path / "a", budgets((0.1, 1), ("rise", "uniform"), models=("resnet18",), images=2))
+    )
+    assert set(found.method) == {f"{stem} [scale={scale}]" for stem in ("rise", "uniform") for scale in (0.1, 1)}
+
+
+def test_short_names_do_not_merge_what_differs(tmp_path):
+    table = scores(**SMALL)
+    variants = [table.assign(variant=f"{prefix}.masks=8") for prefix in ("method", "budget")]
+    found = collect.collect(write(tmp_path / "a", pd.concat(variants)))
+    assert {"rise [method.masks=8]", "rise [budget.masks=8]"} < set(found.method)
+    both = [table.assign(variant=f"budget.masks=9,method.masks={masks}") for masks in (8, 9)]
+    found = collect.collect(write(tmp_path / "b", pd.concat(both)))
+    assert {"rise [masks=8]", "rise [masks=9]"} < set(found.method)
+
+
+def test_common_images_are_those_of_all():
+    stored = {"a": {"image": np.array(["x", "y", "z"])}, "b": {"image": np.array(["z", "x"])}}
+    assert collect.common(stored) == ["x", "z"] and collect.common({}) == []
 
 
 def test_curves_and_galleries_belong_to_their_methods(tmp_path):

@@ -7,11 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from results import figures
-from results.gallery import maps_of
+from results.budgets import budgets
+from results.gallery import COLUMNS, first_maps, fitted, gallery, maps_of
+from results.heatmaps import agreement, ranks, similarity
 from results.leaderboard import leaderboard
-from tests.results.synthetic import scores, write
+from results.lines import band, budget, curves
+from results.methods import methods
+from results.taxonomy import Similarity, contrast
+from tests.results import synthetic
+from tests.results.synthetic import METHODS as FIRST
+from tests.results.synthetic import MORE, scores, write
 
 METHODS = ("gradient", "integrated_gradients", "lrp_epsilon_plus", "grad_cam", "rise", "uniform", "constant")
 
@@ -28,7 +36,7 @@ def drawn(tmp_path_factory):
 
 def test_every_figure_is_there_twice(drawn):
     folder, paths = drawn
-    names = {f"{kind}_shapes_resnet18" for kind in ("ranks", "curves", "gallery", "agreement")}
+    names = {f"{kind}_shapes_resnet18" for kind in ("ranks", "curves", "gallery", "agreement", "similarity")}
     assert set(paths) == {folder / "figures" / f"{name}{suffix}" for name in names for suffix in (".png", ".pdf")}
 
 
@@ -58,7 +66,7 @@ def test_band_is_the_mean_with_its_interval():
     values = rng.normal([0, 1, 2], size=(50, 3))
     lines = pd.DataFrame({"image": np.repeat([f"{k:02d}" for k in range(50)], 3), "fraction": np.tile([0, 0.5, 1], 50),
                           "value": values.ravel()})  # fmt: skip
-    fraction, mean, low, high = figures.band(lines)
+    fraction, mean, low, high = band(lines)
     np.testing.assert_allclose(fraction, [0, 0.5, 1])
     np.testing.assert_allclose(mean, values.mean(0))
     half = 1.96 * values.std(0) / np.sqrt(50)
@@ -82,10 +90,102 @@ def test_a_small_sweep_draws_what_it_can(tmp_path):
     assert kinds == {"curves", "gallery"}
 
 
+@pytest.fixture(scope="module")
+def fifty():
+    """The leaderboard and the maps of 50 methods of which one misses its law."""
+    names = (*FIRST, *MORE)
+    table = scores(names, ("deletion", "insertion", "gini", "completeness"), ("resnet18",), images=6)
+    return leaderboard(table), {name: synthetic.gallery(name) for name in names}
+
+
+def fits(figure):
+    return figure.get_figwidth() <= 7 and figure.get_figheight() <= 9.5
+
+
+def written(figure):
+    """Return every text of a figure, without line breaks."""
+    figure.draw_without_rendering()
+    return [text.get_text().replace("\n", " ") for text in figure.findobj(Text) if text.get_text()]
+
+
+def test_fifty_methods_fit_a_page_and_are_ordered_by_group(fifty):
+    table, stored = fifty
+    figure = gallery(stored, table)
+    assert fits(figure) and len(figure.axes[0].images) == 3 * 4 + 50 * 4
+    texts = written(figure)
+    order = [texts.index(name) for name in ("deep lift", "fem", "mask optimisation", "rise", "uniform")]
+    assert order == sorted(order) and {"linearisation", "structure", "adversarial", "black box"} <= set(texts)
+    assert "lrp epsilon plus †" in texts and "deep lift †" not in texts and any("promises" in text for text in texts)
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 17, 35, 50, 60])
+@pytest.mark.parametrize("tall", [1, 1.5])
+def test_a_gallery_shows_as_many_images_as_fit_and_all_maps(count, tall):
+    names = [f"method_number_{k}" for k in range(count)]
+    layout = fitted(names, 4, tall, dict.fromkeys(names, "structure"))
+    assert (
+        [name for band in layout.bands for name in band] == names and layout.height <= 9.5 and 1 <= layout.images <= 4
+    )
+    assert layout.across <= max(COLUMNS) + 1 and (layout.images == 4 or tall > 1 or count > 50)
+
+
+def test_heat_maps_of_fifty_methods_fit_a_page(fifty):
+    table, stored = fifty
+    correlation = pd.DataFrame(np.eye(50), [*stored], [*stored])
+    group = table.drop_duplicates("method").set_index("method").group
+    found = Similarity(correlation, pd.Series(0, [*stored]), 6)
+    answer = contrast(correlation, group, 99)
+    for figure in (ranks(table), similarity(found, table, answer)):
+        assert fits(figure)
+        texts = written(figure)
+        assert "lrp epsilon plus †" in texts and "deep lift" in texts and any("promises" in text for text in texts)
+        sizes = [label.get_size() for label in figure.axes[0].get_yticklabels()]
+        assert min(sizes) >= 5 and len(sizes) == 50
+    assert any(str(answer) in text for text in texts)
+
+
+def test_similarity_is_drawn_where_it_belongs(fifty):
+    table, _ = fifty
+    names = ["uniform", "rise", "fem", "gradient"]
+    values = np.array([[1, 0.1, 0.2, 0.3], [0.1, 1, 0.4, 0.5], [0.2, 0.4, 1, np.nan], [0.3, 0.5, np.nan, 1]])
+    found = Similarity(pd.DataFrame(values, names, names), pd.Series([0, 0, 2, 0], names), 3)
+    figure = similarity(found, table, None)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["gradient", "fem", "rise", "uniform"]
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array().filled(np.nan), values[::-1, ::-1])
+    assert "constant maps, left out: fem (2)" in written(figure)
+
+
+def test_curves_mark_what_misses_its_law():
+    table = scores(("lrp_epsilon_plus", "gradient", "uniform"), ("deletion", "completeness"), ("resnet18",), images=4)
+    texts = written(curves(synthetic.curves(table), leaderboard(table)))
+    assert {"lrp epsilon plus †", "gradient"} <= set(texts) and any("promises" in text for text in texts)
+
+
+def test_budgets_are_lines_over_passes():
+    table = synthetic.budgets(models=("resnet18",), metrics=("deletion", "insertion"), images=5)
+    table["method"] += table.variant.str.replace("budget.", " [", regex=False) + "]"
+    points = budgets(leaderboard(table), methods(table))
+    figure = budget(points)
+    assert fits(figure) and len(figure.axes) == 2
+    lines = {line.get_xdata()[-1]: line for line in figure.axes[0].lines if len(line.get_xdata()) == 5}
+    assert set(lines) == {10000, 1000} and figure.axes[0].get_xscale() == "log"
+    rise = points[(points.stem == "rise") & (points.metric == "deletion")]
+    np.testing.assert_allclose(lines[10000].get_ydata(), rise["mean"])
+    floor = [line for line in figure.axes[0].lines if line.get_linestyle() != "-"]
+    assert len(floor) == 1 and floor[0].get_ydata()[0] == pytest.approx(0.9)
+    assert {"deletion", "lower is better", "higher is better", "rise", "uniform"} <= set(written(figure))
+
+
+def test_a_sweep_over_budgets_draws_them(tmp_path):
+    table = synthetic.budgets((1, 10), ("rise", "uniform"), models=("resnet18",), metrics=("deletion",), images=3)
+    names = [path.name for path in figures.figures(write(tmp_path / "a", table))]
+    assert names == [f"{kind}_shapes_resnet18{suffix}" for kind in ("ranks", "budget") for suffix in (".png", ".pdf")]
+
+
 def test_one_cell(tmp_path):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (3, 16, 16, 3), dtype=np.uint8)
-    figures.first_maps(pixels, rng.normal(size=(3, 16, 16)), True, tmp_path / "first_maps.png")
+    first_maps(pixels, rng.normal(size=(3, 16, 16)), True, tmp_path / "first_maps.png")
     assert imread(tmp_path / "first_maps.png")[..., :3].std() > 0.1
 
 
@@ -102,5 +202,5 @@ def test_controls_do_not_count_as_agreement():
     mine = (flipped.metric == "insertion") & ~flipped.control
     order = flipped[(flipped.metric == "deletion") & ~flipped.control].set_index("method")["rank"]
     flipped.loc[mine, "rank"] = -flipped[mine].method.map(order)
-    texts = [text.get_text() for text in figures.agreement(flipped).axes[0].texts]
+    texts = [text.get_text() for text in agreement(flipped).axes[0].texts]
     assert texts == ["-1"]

@@ -1,5 +1,7 @@
 """The bootstrap, ranks and groups against scipy, exact enumeration, definitions and simulations."""
 
+import re
+import time
 from itertools import product
 
 import numpy as np
@@ -139,6 +141,16 @@ def test_two_methods_share_a_letter_exactly_if_alike():
             shared = np.array([[bool(set(a) & set(b)) for b in given] for a in given])
             np.testing.assert_array_equal(shared, same)
             assert "a" in given[order[0]]
+
+
+def test_letters_take_no_time_where_the_largest_groups_are_many():
+    """3^16 largest groups: 48 methods of which each cannot be told from those outside its own three."""
+    same = ~np.kron(np.eye(16, dtype=bool), np.ones((3, 3), dtype=bool)) | np.eye(48, dtype=bool)
+    start = time.process_time()
+    given = [set(re.findall(r"[a-zA-Z]\d*", written)) for written in letters(same, range(48))]
+    assert time.process_time() - start < 5
+    np.testing.assert_array_equal([[bool(a & b) for b in given] for a in given], same)
+    assert any(name[1:] for names in given for name in names)  # more than the alphabet has
 
 
 def test_letters_are_compact():
