@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from benchmarks.batch import batch_size
 from benchmarks.cost import Cost, measured
 from benchmarks.environment import chosen_device, environment
 from benchmarks.explained import Explained
+from benchmarks.metrics.axiomatic import Completeness
 from methods import Inapplicable
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class Attribution:
         cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, network.input_size, device)})
         method = instantiate(cfg.method, _convert_="all")
         metrics = {name: instantiate(node, _convert_="all") for name, node in cfg.metric.items()}
+        if getattr(method, "complete", ""):  # whoever is ranked has been asked whether its law holds
+            metrics.setdefault("completeness", Completeness())
         mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
         others = torch.zeros(0, 3, network.input_size, network.input_size)
         if "background" in getattr(method, "needs", ()) and hasattr(dataset, "background"):
@@ -78,15 +81,19 @@ class Attribution:
         for batch in batches(images, cfg.batch_size):
             x = (batch.pixels.to(device) - mean[:, None, None]) / std[:, None, None]
             logits, target, mask = self.question(model, x, batch)
+            explained = Explained(
+                model=model, method=method, x=x, target=target, maps=torch.empty(0), mask=mask, mean=mean, std=std,
+                background=background,
+            )  # fmt: skip
             with measured(model, device) as cost:
                 try:
-                    maps = Explained(model, method, x, target, x[:, 0], mask, mean, std, background).explain()
+                    maps = explained.explain()
                 except Inapplicable as reason:
                     log.warning("skipped: %s", reason)
                     scores, curves, gallery = [inapplicable(metrics, str(reason))], [], []
                     break
             check(maps, mask, method)
-            explained = Explained(model, method, x, target, maps, mask, mean, std, background)
+            explained = replace(explained, maps=maps)
             explained.once("clean logits", lambda logits=logits: logits)
             identity = {
                 "image": batch.image,
@@ -188,7 +195,7 @@ def per_image(cost: Cost, n: int, prefix: str = "") -> dict[str, float]:
 
 def declared(metrics: dict[str, Callable], nodes: DictConfig, target: str) -> pd.DataFrame:
     """Return what each metric states of itself; explained class and settings, such as `steps=16`, are its protocol."""
-    settings = {name: OmegaConf.to_container(node, resolve=True) for name, node in nodes.items()}
+    settings = {name: OmegaConf.to_container(nodes[name], resolve=True) if name in nodes else {} for name in metrics}
     left_out = ("_target_", "seed", "batch")
     protocol = {
         name: " ".join([f"target={target}", *(f"{k}={v}" for k, v in node.items() if k not in left_out)])

@@ -5,9 +5,10 @@ from omegaconf import OmegaConf
 
 def scaled(budget: int, scale: float) -> int:
     """Return `scale` times a budget, at least 1."""
-    for name, value, kinds in (("budget", budget, (int,)), ("budget.scale", scale, (int, float))):
-        if type(value) not in kinds or not 0 < value < float("inf"):
-            raise ValueError(f"{name} needs a number > 0; {value!r} was given")
+    if type(budget) is not int or budget < 1:
+        raise ValueError(f"budget.* needs whole numbers >= 1; {budget!r} was given")
+    if type(scale) not in (int, float) or not 0 < scale < float("inf"):
+        raise ValueError(f"budget.scale needs a number > 0; {scale!r} was given")
     return max(1, round(budget * scale))
 
 

@@ -1,19 +1,18 @@
 """The README's tables of entries, made from conf/ and results/published/: `python -m benchmarks.catalogue`."""
 
 import re
-import sys
 from pathlib import Path
 
 import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from results.methods import methods
 
 import benchmarks.budget  # noqa: F401 (its resolver)
+from results.methods import methods
+from results.taxonomy import GROUPS
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "results" / "published"
-GROUPS = ["linearisation", "structure", "adversarial", "black box", "control"]
 FAMILIES = {"resnet18": "R", "inception_v3": "I", "vgg16": "V"}
 
 
@@ -57,20 +56,20 @@ def families(measured: pd.DataFrame) -> str:
     """Return the networks that the method applies to, in brackets where its law does not hold."""
     seen = []
     for model, letter in FAMILIES.items():
-        if model in measured.index and not measured.reason[model]:
-            seen.append(letter if measured.valid[model] is not False else f"({letter})")
+        if model in measured.index and pd.isna(measured.reason[model]):
+            broken = pd.notna(measured.valid[model]) and not measured.valid[model]
+            seen.append(f"({letter})" if broken else letter)
     return " ".join(seen)
 
 
 def written(readme: str, name: str, table: str) -> str:
     """Return the README with the table between the comments that mark its place."""
-    start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
     if start not in readme or end not in readme:
         raise ValueError(f"README.md needs the lines {start.strip()} and {end.strip()}; one of them is missing")
-    return re.sub(f"{start}.*?{end}", lambda _: f"{start}\n{table}\n{end}", readme, flags=re.DOTALL)
+    return re.sub(f"{start}.*?{end}", lambda _: f"{start}\n{table}\n\n{end}", readme, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
     path = ROOT / "README.md"
     path.write_text(written(path.read_text(), "table of methods", method_table()))
-    sys.exit(0)

@@ -46,6 +46,7 @@ class Completeness:
             raise ValueError(f"Completeness needs a method with complete of {laws}; it is {law!r}")
         reference = reference.gather(1, explained.target[:, None])[:, 0]
         residual = (explained.maps.flatten(1).double().sum(1) - reference).abs() / reference.abs()
+        residual = residual.clamp(max=torch.finfo(torch.float32).max)  # beyond float32 is broken, not undefined
         return torch.where(reference.abs() > NOTHING * logits.abs().amax(1), residual, torch.nan).float()
 
     def constant_logits(self, explained: Explained) -> Tensor:

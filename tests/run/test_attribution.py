@@ -50,6 +50,13 @@ def evaluated(*overrides: str, method: str | None = None, metric: str | None = N
     return instantiate(cfg.benchmark)(cfg)
 
 
+def test_a_law_is_checked_whether_asked_for_or_not():
+    scores, *_ = evaluated("method=integrated_gradients", "method.steps=4")
+    assert (scores.metric == "completeness").sum() == 6 and scores.score[scores.metric == "completeness"].max() < 1e-4
+    scores, *_ = evaluated("method=gradient")
+    assert "completeness" not in set(scores.metric)
+
+
 def test_rows_carry_facts_and_cost():
     scores, curves, gallery = evaluated("method=gradient")
     assert len(scores) == 12 and scores.groupby("metric").image.nunique().tolist() == [6, 6]

@@ -35,5 +35,5 @@ def test_scaled(budget, scale, expected):
 
 @pytest.mark.parametrize(("budget", "scale"), [(0, 1), (2.5, 1), ("abc", 1), (10, 0), (10, "x"), (10, float("inf"))])
 def test_a_wrong_budget_is_one_sentence(budget, scale):
-    with pytest.raises(ValueError, match=r"^budget(\.scale)? needs a number > 0; .* was given$"):
+    with pytest.raises(ValueError, match=r"^budget.* needs (whole numbers >= 1|a number > 0); .* was given$"):
         scaled(budget, scale)
