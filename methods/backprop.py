@@ -1,4 +1,4 @@
-"""Backward passes with a rule of their own: at ReLUs, or as probabilities."""
+"""Gradients with a rule of their own at ReLUs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.fx import Interpreter
-from zennit.rules import ZPlus
 
 from methods import Inapplicable
 from methods.cam import GradCam
-from methods.fields import layered, number
-from methods.relevance import positive, relevance
+from methods.fields import layered
+from methods.graph import canonical_form
 
 
 class Deconvolved(torch.autograd.Function):
@@ -55,13 +54,9 @@ class Replaced(Interpreter):
 
 def modified_gradient(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     """Return the target logit's input gradient (n, c, h, w) with the method's ReLUs."""
-    name = type(method).__name__
-    try:
-        graph = method.canonical(model, x)
-    except ValueError as error:
-        raise Inapplicable(f"{name} needs a canonical form: {error}") from error
+    graph = canonical_form(method, model, x)
     if not any(node.meta["role"] == "relu" for node in graph.graph.nodes):
-        raise Inapplicable(f"{name} needs a ReLU; {type(model).__name__} has none")
+        raise Inapplicable(f"{type(method).__name__} needs a plain ReLU; {type(model).__name__} has none")
     with torch.enable_grad():
         x = x.detach().clone().requires_grad_()
         logit = Replaced(graph, method.rectifier).run(x).gather(1, target[:, None]).sum()
@@ -76,6 +71,8 @@ class Deconvnet:
     single feature map as in the paper. Activations other than ReLU keep their own gradient.
     """
 
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
     group: ClassVar[str] = "linearisation"
     signed: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
@@ -84,8 +81,6 @@ class Deconvnet:
     passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Zeiler & Fergus 2014"
     rectifier: ClassVar[type] = Deconvolved
-
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return modified_gradient(self, model, x, target).abs().amax(1)
@@ -98,6 +93,8 @@ class GuidedBackprop:
     a is the ReLU's input. Activations other than ReLU keep their own gradient.
     """
 
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
     group: ClassVar[str] = "linearisation"
     signed: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
@@ -106,8 +103,6 @@ class GuidedBackprop:
     passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Springenberg et al. 2015"
     rectifier: ClassVar[type] = Guided
-
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return modified_gradient(self, model, x, target).abs().amax(1)
@@ -121,6 +116,9 @@ class GuidedGradCam:
     before or after gives one map. The CAM is upsampled as in `GradCam`, bilinear.
     """
 
+    layer: str
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
     group: ClassVar[str] = "linearisation"
     signed: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
@@ -130,10 +128,7 @@ class GuidedGradCam:
     cites: ClassVar[str] = "Selvaraju et al. 2017"
     rectifier: ClassVar[type] = Guided
 
-    layer: str
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         layered(self)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -142,34 +137,3 @@ class GuidedGradCam:
             return guided.abs().amax(1) * GradCam(self.layer)(model, x, target)
         except Inapplicable as reason:
             raise Inapplicable(f"GuidedGradCam needs a Grad-CAM: {reason}") from reason
-
-
-@dataclass(frozen=True)
-class ExcitationBackprop:
-    """Marginal winning probabilities of the pixels, sent down from the target [Zhang et al. 2016].
-
-    A winner's parent passes its probability on in the ratio of the positive contributions, so a map is not negative and
-    sums to one. Departures: the paper stops at a layer in the middle, here the pixels are reached, and a negative input
-    counts with its negative weights (the z+ rule). Sums and average pools share among their positive terms, max pools
-    give all to the winner, biases get nothing. A parent without any positive contribution has no winner, and what it
-    had is lost. `stabilizer` keeps denominators from zero, in units of activation.
-    """
-
-    group: ClassVar[str] = "linearisation"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 1)
-    cites: ClassVar[str] = "Zhang et al. 2016"
-
-    stabilizer: float
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    def __post_init__(self):
-        number(self, "stabilizer", "> 0", lambda value: value > 0)
-
-    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        plus = ZPlus(self.stabilizer, "bias")
-        rules = {"convolution": plus, "linear": plus, **positive(self.stabilizer)}
-        return relevance(self, model, x, target, rules, start=torch.ones_like)

@@ -65,6 +65,11 @@ def upsampled(cam: Tensor, x: Tensor) -> Tensor:
     return interpolate(cam[:, None], x.shape[2:], mode="bilinear", align_corners=False)[:, 0]
 
 
+def bicubic(cells: Tensor, x: Tensor) -> Tensor:
+    """Return maps (n, h', w') in the size of the images, bicubic; the dips below 0 beside a peak are cut off."""
+    return interpolate(cells[:, None], x.shape[2:], mode="bicubic", align_corners=False)[:, 0].relu()
+
+
 @dataclass(frozen=True)
 class GradCam:
     """ReLU of the channels' sum, each weighed by its mean gradient [Selvaraju et al. 2017]."""
@@ -89,7 +94,10 @@ class GradCam:
 
 @dataclass(frozen=True)
 class LayerCam:
-    """ReLU of the channels' sum, each pixel weighed by its own positive gradient [Jiang et al. 2021]."""
+    """ReLU of the channels' sum, each pixel weighed by its own positive gradient [Jiang et al. 2021].
+
+    A stride behind the layer reaches some of its pixels more often than others, and the map shows that grid.
+    """
 
     layer: str
 
@@ -172,7 +180,8 @@ class XGradCam:
 class HiResCam:
     """Gradient times activation, pixel by pixel, summed over the channels [Draelos & Carin 2020].
 
-    Signed, without a ReLU: before one linear layer the map of the layer's own size sums to the logit less its bias.
+    Signed, without a ReLU: before one linear layer the map of the layer's own size sums to the logit less its bias. A
+    stride behind the layer reaches some of its pixels more often than others, and the map shows that grid.
     """
 
     layer: str

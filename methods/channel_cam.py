@@ -7,29 +7,25 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from methods.batching import within_batch
 from methods.cam import activations, upsampled
 from methods.fields import layered, whole
+from methods.perturbation import logit
 
 PASSES = "{} of the image, and one for each channel that is not {}"
-
-
-def score(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """Return the logit (n,) of the target."""
-    return model(x).gather(1, target[:, None])[:, 0]
 
 
 @dataclass(frozen=True)
 class ScoreCam:
     """Channels weighed by the logit of the image seen through them [Wang et al. 2020, alg. 1].
 
-    A channel, upsampled and stretched to [0, 1], multiplies the image; 0 in model units, the data set's mean colour,
-    is what it hides. The weights are the softmax over channels of the target's logit; the logit of a baseline image,
-    which the paper takes off, cancels there. (The authors' code weighs by the target's probability instead, with no
-    softmax over channels.) The map is ReLU(sum_k w_k A^k). As in that code a channel without contrast gets weight 0;
-    it takes no pass here. Group "structure" is the suite's assignment of CAMs that perturb.
+    A channel, upsampled and stretched to [0, 1], multiplies the image; 0 in model units, the mean colour of the
+    network's normalisation, is what it hides. The weights are the softmax over channels of the target's logit; the
+    logit of a baseline image, which the paper takes off, cancels there. (The authors' code weighs by the target's
+    probability instead, with no softmax over channels.) The map is ReLU(sum_k w_k A^k). As in that code a channel
+    without contrast gets weight 0; it takes no pass here. Group "structure" is the suite's assignment of CAMs that
+    perturb.
     """
 
     layer: str
@@ -57,10 +53,10 @@ class ScoreCam:
         contrast = high - low > 16 * torch.finfo(a.dtype).eps * torch.maximum(high, -low)
         weight = torch.full_like(low, float("-inf"))
         for image, channel in pairs(contrast, self.batch):
-            mask = interpolate(a[image, channel][:, None], x.shape[2:], mode="bilinear", align_corners=False)
+            mask = upsampled(a[image, channel], x)[:, None]
             mask = mask - mask.amin((2, 3), keepdim=True)
             mask = mask / mask.amax((2, 3), keepdim=True).clamp(min=torch.finfo(mask.dtype).tiny)
-            weight[image, channel] = score(model, x[image] * mask, target[image])
+            weight[image, channel] = logit(model, x[image] * mask, target[image])
         weight = weight.softmax(1).nan_to_num(0)  # nan where all channels are constant
         return upsampled((weight[:, :, None, None] * a).sum(1).relu(), x)
 
@@ -97,12 +93,12 @@ class AblationCam:
         a, _ = activations(model, self.layer, x, "AblationCam")
         # the whole image, too, is seen in a pass of this size: its rounding would else be in every channel's loss
         seen = torch.cat([torch.ones_like(a[:, :1, 0, 0], dtype=torch.bool), a.flatten(2).any(2)], 1)
-        logit = torch.zeros_like(seen, dtype=a.dtype)
+        logits = torch.zeros_like(seen, dtype=a.dtype)
         for image, number in pairs(seen, self.batch):
             with silenced(model.get_submodule(self.layer), number - 1):
-                logit[image, number] = score(model, x[image], target[image])
-        total = logit[:, :1]
-        weight = torch.where(seen[:, 1:] & (total != 0), (total - logit[:, 1:]) / total, 0)
+                logits[image, number] = logit(model, x[image], target[image])
+        total = logits[:, :1]
+        weight = torch.where(seen[:, 1:] & (total != 0), (total - logits[:, 1:]) / total, 0)
         return upsampled((weight[:, :, None, None] * a).sum(1).relu(), x)
 
 

@@ -14,6 +14,7 @@ from zennit.rules import ClampMod
 from methods import Inapplicable
 from methods.cam import upsampled
 from methods.fields import number, whole
+from methods.graph import canonical_form
 from methods.relevance import positive, relevance
 
 REDUCED = ("linear", "average", "max")  # what makes a pixel of a map, other than the network's strides
@@ -33,11 +34,7 @@ def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Head:
 
     A last layer of one pixel has no pool in the canonical form: there the linear layer reads it.
     """
-    name = type(method).__name__
-    try:
-        graph = method.canonical(model, x)
-    except ValueError as error:
-        raise Inapplicable(f"{name} needs a canonical form: {error}") from error
+    graph = canonical_form(method, model, x)
     (report,) = (node for node in graph.graph.nodes if node.meta["role"] == "report")
     linear = before(report.args[1], "shape")
     is_linear = linear.meta["role"] == "linear"
@@ -46,7 +43,8 @@ def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Head:
     pixel = last.meta["size"][1:] == (1, 1) and before(last, *POINTWISE).meta["role"] not in REDUCED
     if not is_linear or not (pooled or pixel):
         given = f"{type(model).__name__} has {last.meta['role'] or last.name!r} there"
-        raise Inapplicable(f"{name} needs a global average pool before one linear layer; {given}")
+        need = f"{type(method).__name__} needs a global average pool before one linear layer"
+        raise Inapplicable(f"{need}; {given}")
     weight = graph.get_submodule(linear.target).weight[target]
     return Head(graph, last.target if pooled else linear.target, weight[:, :, None, None])
 
@@ -59,6 +57,7 @@ def before(node: Node, *roles: str) -> Node:
 
 
 def window(graph: nn.Module, pool: Node) -> tuple[int, ...]:
+    """Return the height and width of what a pool averages."""
     size = getattr(graph.get_submodule(pool.target), "kernel_size", 0)
     return tuple(size) if isinstance(size, tuple) else (size, size)
 

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-from methods import Inapplicable
-from methods.fields import number, whole
+from methods.fields import needed, number, whole
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Edges:
 
 @dataclass(frozen=True)
 class BlurredEdges:
-    """`Edges` smoothed by a Gaussian, since removal metrics can reward mere blur [Song et al. 2023].
+    """`Edges` smoothed by a Gaussian, since removal metrics can reward mere blur.
 
     `sigma` is a fraction of each side. The kernel is cut off at four sigma and scaled to sum 1; the border's pixels are
     mirrored about the edge of the image, so that no weight is lost and a map keeps its sum.
@@ -142,6 +141,4 @@ class Truth:
     needs: ClassVar[tuple[str, ...]] = ("mask",)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-        if mask is None:
-            raise Inapplicable("Truth needs a data set with masks; this one gives none")
-        return mask.detach().to(x)
+        return needed(self, "masks", mask).detach().to(x)

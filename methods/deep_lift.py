@@ -11,7 +11,8 @@ from torch.fx import Interpreter, Node
 
 from methods import Inapplicable
 from methods.batching import within_batch
-from methods.fields import number, whole
+from methods.fields import needed, number, whole
+from methods.graph import Kept, canonical_form, without_rule
 
 AFFINE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "sum", "scale", "average", "convolution",
           "linear"}  # fmt: skip
@@ -73,17 +74,13 @@ def rescale_max(pool: nn.Module, a: Tensor, b: Tensor) -> Tensor:
 RULES = {"relu": rescale_relu, "activation": rescale, "max": rescale_max}
 
 
-class Recorded(Interpreter):
-    """Runs a canonical graph and keeps what comes into each node that has a rule."""
-
-    def __init__(self, graph: nn.Module):
-        super().__init__(graph)
-        self.inputs, self.extra_traceback = {}, False
-
-    def run_node(self, node: Node) -> Any:
-        if node.meta["role"] in RULES:
-            self.inputs[node] = self.env[node.args[0]]
-        return super().run_node(node)
+def recorded(graph: nn.Module, reference: Tensor) -> dict[Node, Tensor]:
+    """Return what comes into each node that has a rule."""
+    nodes = [node for node in graph.graph.nodes if node.meta["role"] in RULES]
+    kept = Kept(graph, (node.args[0] for node in nodes))
+    with torch.no_grad():
+        kept.run(reference)
+    return {node: kept.outputs[node.args[0]] for node in nodes}
 
 
 class Rescaled(Interpreter):
@@ -101,22 +98,13 @@ class Rescaled(Interpreter):
 
 def contributions(method: object, model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> Tensor:
     """Return multiplier times difference, summed over the channels (n, h, w); images and references are paired."""
-    name, network = type(method).__name__, type(model).__name__
-    try:
-        graph = method.canonical(model, x)
-    except ValueError as error:
-        raise Inapplicable(f"{name} needs a canonical form: {error}") from error
-    for node in graph.graph.nodes:
-        if node.meta["role"] not in AFFINE | RULES.keys():
-            module = graph.get_submodule(node.target) if node.op == "call_module" else None
-            operation = type(module).__name__ if module else getattr(node.target, "__name__", node.target)
-            raise Inapplicable(f"{name} has no rule for {operation!r} of {network}")
-    before = Recorded(graph)
-    with torch.no_grad():
-        before.run(reference)
+    graph = canonical_form(method, model, x)
+    if operation := without_rule(graph, AFFINE | RULES.keys()):
+        raise Inapplicable(f"{type(method).__name__} has no rule for {operation!r} of {type(model).__name__}")
+    inputs = recorded(graph, reference)
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
-        logit = Rescaled(graph, before.inputs).run(leaf).gather(1, target[:, None]).sum()
+        logit = Rescaled(graph, inputs).run(leaf).gather(1, target[:, None]).sum()
         (multiplier,) = torch.autograd.grad(logit, leaf)
     return (multiplier * (x.detach() - reference)).sum(1)
 
@@ -125,12 +113,15 @@ def contributions(method: object, model: nn.Module, x: Tensor, reference: Tensor
 class DeepLift:
     """Multipliers times difference to a reference, rescale rule, channels summed [Shrikumar et al. 2017].
 
-    The reference is the constant image `baseline` in model units (0 is the data set's mean colour). The multiplier of
-    an elementwise function is its difference over that of its input. The paper has no rule for max pools: here, as in
-    captum and SHAP, the difference goes to the winner in the image if the image's maximum is the larger, else to the
-    winner in the reference; windows that overlap add up (captum 0.9 keeps one of them, and the map no longer sums to
-    the difference). Products of two activations have no rule, and networks with them are refused.
+    The reference is the constant image `baseline` in model units (0 is the mean colour of the network's normalisation).
+    The multiplier of an elementwise function is its difference over that of its input. The paper has no rule for max
+    pools: here, as in captum and SHAP, the difference goes to the winner in the image if the image's maximum is the
+    larger, else to the winner in the reference; windows that overlap add up (captum 0.9 keeps one of them, and the map
+    no longer sums to the difference). Products of two activations have no rule, and networks with them are refused.
     """
+
+    baseline: float
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
 
     group: ClassVar[str] = "structure"
     signed: ClassVar[bool] = True
@@ -140,11 +131,8 @@ class DeepLift:
     passes: ClassVar[tuple[int, int]] = (2, 1)
     cites: ClassVar[str] = "Shrikumar et al. 2017"
 
-    baseline: float
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
     def __post_init__(self) -> None:
-        number(self, "baseline", "in model units", lambda value: True)
+        number(self, "baseline")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return contributions(self, model, x, torch.full_like(x, self.baseline), target).contiguous()
@@ -157,6 +145,9 @@ class DeepLiftShap:
     The rules are those of `DeepLift`. Each image is paired with each background image, `batch` pairs at once.
     """
 
+    batch: int
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
     group: ClassVar[str] = "structure"
     signed: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
@@ -166,16 +157,12 @@ class DeepLiftShap:
     cites: ClassVar[str] = "Lundberg & Lee 2017"
     needs: ClassVar[tuple[str, ...]] = ("background",)
 
-    batch: int
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
     def __post_init__(self) -> None:
         whole(self, batch=1)
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, background: Tensor | None = None) -> Tensor:
-        if background is None or not len(background):
-            raise Inapplicable(f"DeepLiftShap needs background images; none came with {type(model).__name__}")
+        background = needed(self, "background images", background)
         total = torch.zeros_like(x[:, 0])
         for part in background.detach().to(x).split(self.batch // len(x)):
             images, references = x.repeat(len(part), 1, 1, 1), part.repeat_interleave(len(x), 0)

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from zennit.core import Stabilizer
 from zennit.rules import AlphaBeta, Epsilon, ZPlus
 
-from methods.fields import number
+from methods.fields import flag, number
 from methods.relevance import boxed, no_bias, relevance, signed_gamma
 
 
 def check(method: object, *positive: str) -> None:
+    """Refuse fields that are not `positive`, and a `bias` that is neither true nor false."""
     for name in positive:
         number(method, name, "> 0", lambda value: value > 0)
-    if not isinstance(method.bias, bool):
-        raise ValueError(f"{type(method).__name__} needs bias to be true or false; bias={method.bias!r} was given")
+    flag(method, "bias")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class LrpEpsilon:
     grows without bound: 10^37 times the logit on a 34-layer ResNet at 1e-6, 3.5 times at .25 (biases kept: 43 and .7).
     """
 
+    epsilon: float
+    stabilizer: float
+    bias: bool
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
     group: ClassVar[str] = "structure"
     signed: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
@@ -46,12 +51,7 @@ class LrpEpsilon:
     passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Bach et al. 2015"
 
-    epsilon: float
-    stabilizer: float
-    bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, "epsilon", "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -66,10 +66,15 @@ class LrpGamma:
 
     Shares are of z + gamma z^+, of z + gamma z^- where z is negative. This is the form for all signs: z^+ and z^- are
     sums of contributions, not weights. Where activations and neurons are positive it is the paper's. A layer multiplies
-    the sum of magnitudes by (2 + gamma) / gamma at most; the paper's form has no bound at negative branches and scores
-    (10^7 times the logit on a 34-layer ResNet, where this one gives .6). The paper uses gamma in lower layers only, and
-    epsilon and 0 above.
+    the sum of magnitudes by (2 + gamma) / gamma at most (a residual sum whose terms cancel has no bound); the paper's
+    form has no bound at negative branches and scores (10^7 times the logit on a 34-layer ResNet, where this one gives
+    .6). The paper uses gamma in lower layers only, and epsilon and 0 above.
     """
+
+    gamma: float
+    stabilizer: float
+    bias: bool
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
 
     group: ClassVar[str] = "structure"
     signed: ClassVar[bool] = True
@@ -79,12 +84,7 @@ class LrpGamma:
     passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Montavon et al. 2019"
 
-    gamma: float
-    stabilizer: float
-    bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, "gamma", "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -100,6 +100,13 @@ class LrpAlphaBeta:
     has no contribution of one sign gets alpha or -beta times its relevance instead of 1; `epsilon` is absolute.
     """
 
+    alpha: float
+    beta: float
+    epsilon: float
+    stabilizer: float
+    bias: bool
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
     group: ClassVar[str] = "structure"
     signed: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
@@ -108,14 +115,7 @@ class LrpAlphaBeta:
     passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Bach et al. 2015"
 
-    alpha: float
-    beta: float
-    epsilon: float
-    stabilizer: float
-    bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         number(self, "beta", ">= 0", lambda beta: beta >= 0)
         number(self, "alpha", "= 1 + beta", lambda alpha: alpha == 1 + self.beta)
         check(self, "epsilon", "stabilizer")
@@ -136,6 +136,11 @@ class LrpEpsilonPlus:
     biases that of a linear layer. `epsilon` is absolute.
     """
 
+    epsilon: float
+    stabilizer: float
+    bias: bool
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
     group: ClassVar[str] = "structure"
     signed: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
@@ -144,12 +149,7 @@ class LrpEpsilonPlus:
     passes: ClassVar[tuple[int, int]] = (1, 1)
     cites: ClassVar[str] = "Bach et al. 2015"
 
-    epsilon: float
-    stabilizer: float
-    bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, "epsilon", "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -166,6 +166,12 @@ class LrpEpsilonGammaBox:
     signs, as in `LrpGamma`; `epsilon` is absolute. The paper has epsilon in upper convolutions as well.
     """
 
+    epsilon: float
+    gamma: float
+    stabilizer: float
+    bias: bool
+    canonical: Callable[[nn.Module, Tensor], nn.Module]
+
     group: ClassVar[str] = "structure"
     signed: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
@@ -175,16 +181,10 @@ class LrpEpsilonGammaBox:
     cites: ClassVar[str] = "Montavon et al. 2019"
     needs: ClassVar[tuple[str, ...]] = ("box",)
 
-    epsilon: float
-    gamma: float
-    stabilizer: float
-    bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check(self, "epsilon", "gamma", "stabilizer")
 
-    def __call__(self, model: nn.Module, x: Tensor, target: Tensor, *, box: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None = None) -> Tensor:
         gamma = signed_gamma(self.gamma, self.stabilizer, self.bias)
         rules = {"convolution": gamma, "linear": Epsilon(self.epsilon, no_bias(self.bias))}
         return relevance(self, model, x, target, rules, lambda graph: boxed(self, graph, x, box))

@@ -1,5 +1,6 @@
 """Methods that optimise a perturbation of the image against its class and read it as the map."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -98,7 +99,7 @@ class MaskOptimisation:
         edges = (mask.diff(dim=axis).abs().pow(self.beta).sum((1, 2)) for axis in (1, 2))
         return self.l1 * (1 - mask).abs().sum((1, 2)) + self.tv * sum(edges)
 
-    def moved(self, *images: Tensor):
+    def moved(self, *images: Tensor) -> Iterator[list[Tensor]]:
         """Yield the images as they lie in each iteration."""
         h, w = images[0].shape[2:]
         up, left = round(self.jitter * h), round(self.jitter * w)
@@ -112,11 +113,12 @@ class MaskOptimisation:
 class AdversarialDifference:
     """How far each pixel of an adversarial image moved, summed over channels [Madry et al. 2018].
 
-    Projected gradient descent on the margin (target logit less the largest other logit) in the ball of images whose
-    root mean square difference from the image is at most `radius`, in model units; so its size does not depend on
-    the image's. A Euclidean ball, since in a box all pixels would move equally far. A step goes `step` radii over
+    Projected gradient descent on the target's log-odds (its logit less the log-sum-exp of the others), whose gradient
+    has the direction of the cross-entropy's and does not fade where the network is sure. It stays in the ball of images
+    whose root mean square difference from the image is at most `radius`, in model units; so its size does not depend
+    on the image's. A Euclidean ball, since in a box all pixels would move equally far. A step goes `step` radii over
     `iterations` along the normalised gradient; there is no random start, no early stop and no clipping to valid
-    colours, which a method does not know. An image without a gradient gets 0.
+    colours. An image without a gradient gets 0.
     """
 
     iterations: int
@@ -152,9 +154,9 @@ class AdversarialDifference:
             with torch.enable_grad():
                 leaf = difference.requires_grad_()
                 logits = model(x + leaf)
-                other = logits.scatter(1, target[:, None], -torch.inf).amax(1)
-                margin = logits.gather(1, target[:, None])[:, 0] - other
-                gradient = torch.autograd.grad(margin.sum(), leaf)[0]
+                others = logits.scatter(1, target[:, None], -torch.inf).logsumexp(1)
+                odds = logits.gather(1, target[:, None])[:, 0] - others
+                gradient = torch.autograd.grad(odds.sum(), leaf)[0]
             moved = difference.detach() - radius * self.step / self.iterations * gradient / length(gradient)
             difference = moved * (radius / length(moved)).clamp(max=1)
         return difference

@@ -7,9 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from methods import Inapplicable
 from methods.batching import within_batch
-from methods.fields import number, whole
+from methods.fields import needed, number, whole
 from methods.gradient import input_gradient
 
 
@@ -45,8 +44,7 @@ class ExpectedGradients:
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, background: Tensor | None = None) -> Tensor:
-        if background is None or not len(background):
-            raise Inapplicable("ExpectedGradients needs a data set with background images; this one gives none")
+        background = needed(self, "background images", background)
         x, total, rng = x.detach(), torch.zeros_like(x), torch.Generator().manual_seed(self.seed)
         order = torch.randperm(len(background), generator=rng)
         shares = torch.rand(self.samples, 1, 1, 1, 1, generator=rng).to(x)
@@ -157,7 +155,7 @@ class GuidedIntegratedGradients:
         whole(self, steps=1, batch=1)
         number(self, "fraction", "in (0, 1]", lambda fraction: 0 < fraction <= 1)
         number(self, "deviation", "in [0, 1]", lambda deviation: 0 <= deviation <= 1)
-        number(self, "baseline", "in model units", lambda _: True)
+        number(self, "baseline")
 
     @property
     def passes(self) -> tuple[int, int]:

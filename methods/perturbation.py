@@ -18,13 +18,19 @@ def probability(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     return model(x).softmax(1).gather(1, target[:, None])[:, 0]
 
 
+@torch.no_grad()
+def logit(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """Return the target's logit (n,)."""
+    return model(x).gather(1, target[:, None])[:, 0]
+
+
 @dataclass(frozen=True)
 class Occlusion:
     """Drop of the target's probability while a square is hidden, mean over squares [Zeiler & Fergus 2014].
 
     `window` and `stride` are fractions of each side, rounded to whole pixels (half to even), at least one; the last
-    square is moved back to end at the border. Squares are painted with `value` in model units (0 is the data set's
-    mean colour). A pixel gets the mean drop of the squares that hide it.
+    square is moved back to end at the border. Squares are painted with `value` in model units (0 is the
+    mean colour of the network's normalisation). A pixel gets the mean drop of the squares that hide it.
     """
 
     window: float
@@ -43,7 +49,7 @@ class Occlusion:
     def __post_init__(self) -> None:
         number(self, "window", "> 0 and <= 1", lambda window: 0 < window <= 1)
         number(self, "stride", f"> 0 and <= window={self.window}", lambda stride: 0 < stride <= self.window)
-        number(self, "value", "that is finite", lambda _: True)
+        number(self, "value")
         whole(self, batch=1)
 
     @within_batch
@@ -74,7 +80,7 @@ class Rise:
     the image and cropped at a random place; the map is the sum of probability times mask over (masks p). Cells have
     ceil(side / grid) pixels, as in the authors' code, since rounding down may leave less than the image to crop. Beyond
     the outermost cells' centres their values hold, where the authors' code mirrors them. Hidden is 0 in model units,
-    the data set's mean colour. The same masks serve every image.
+    the mean colour of the network's normalisation. The same masks serve every image.
     """
 
     masks: int

@@ -9,6 +9,8 @@ from zennit.core import Composite, Hook, stabilize
 from zennit.rules import Gamma, NoMod, Norm, Pass, ZBox
 
 from methods import Inapplicable
+from methods.fields import needed
+from methods.graph import canonical_form, without_rule
 
 FREE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "max"}  # their gradient is the rule
 WEIGHTED = ("convolution", "linear")
@@ -87,22 +89,13 @@ def pixel_layers(graph: GraphModule, x: Tensor, box: Tensor) -> dict[str, tuple[
     return layers
 
 
-def boxed(method: object, graph: GraphModule, x: Tensor, box: Tensor) -> dict[str, Hook]:
+def boxed(method: object, graph: GraphModule, x: Tensor, box: Tensor | None) -> dict[str, Hook]:
     """The z^B rule for the layers that read pixels; biases cancel in it."""
-    layers = pixel_layers(graph, x, box)
+    layers = pixel_layers(graph, x, needed(method, "a range of pixel values", box))
     if not layers:
         need = f"{type(method).__name__} needs a convolution or linear layer that reads the pixels"
         raise Inapplicable(f"{need}; {type(graph).__name__.removeprefix('Canonical')} has none")
     return {name: ZBox(*ends, method.stabilizer) for name, ends in layers.items()}
-
-
-def without_rule(graph: GraphModule, rules: Mapping[str, Hook]) -> str:
-    """Return the name of the first operation that has no rule, or nothing."""
-    for node in graph.graph.nodes:
-        if node.meta["role"] not in FREE | rules.keys():
-            module = graph.get_submodule(node.target) if node.op == "call_module" else None
-            return type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)
-    return ""
 
 
 def relevance(
@@ -119,7 +112,7 @@ def relevance(
     `rules` has a rule for each role of a node, and `pixels` those of single nodes by name. What is left to the method
     are layers with weights; sums and average pools share in proportion, activations and scales pass relevance on.
     """
-    small, name = method.stabilizer, type(method).__name__
+    small = method.stabilizer
     rules = {
         "relu": Pass(),
         "activation": Pass(),
@@ -128,12 +121,9 @@ def relevance(
         "sum": Share(small),
         **rules,
     }
-    try:
-        graph = method.canonical(model, x)
-    except ValueError as error:
-        raise Inapplicable(f"{name} needs a canonical form: {error}") from error
-    if operation := without_rule(graph, rules):
-        raise Inapplicable(f"{name} has no rule for {operation!r} of {type(model).__name__}")
+    graph = canonical_form(method, model, x)
+    if operation := without_rule(graph, FREE | rules.keys()):
+        raise Inapplicable(f"{type(method).__name__} has no rule for {operation!r} of {type(model).__name__}")
     hooks = {node.target: rules[node.meta["role"]] for node in graph.graph.nodes if node.meta["role"] in rules}
     hooks |= pixels(graph)
     composite = Composite(lambda _context, name, _module: hooks.get(name))

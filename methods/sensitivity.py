@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from torch.quasirandom import SobolEngine
 
 from methods.batching import within_batch
+from methods.cam import bicubic
 from methods.fields import number, whole
 from methods.perturbation import probability
 
@@ -45,7 +45,7 @@ class Sobol:
 
     def __post_init__(self) -> None:
         whole(self, masks=1, grid=1, seed=0, batch=1)
-        number(self, "value", "that is finite", lambda _: True)
+        number(self, "value")
 
     @property
     def designs(self) -> int:
@@ -67,7 +67,8 @@ class Sobol:
         scores = scores_under(masks, self.value, self.batch, model, x, target)
         residual = (scores[:rows] - scores[2 * rows :].unflatten(0, (cells, rows))).square().mean(1) / 2
         variance = scores[: 2 * rows].var(0)
-        return resized(torch.where(variance > 0, residual / variance, 0), self.grid, x)
+        total = torch.where(variance > 0, residual / variance, 0)
+        return bicubic(total.T.unflatten(1, (self.grid, self.grid)).to(x), x)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Hsic:
 
     def __post_init__(self) -> None:
         whole(self, masks=1, grid=1, seed=0, batch=1)
-        number(self, "value", "that is finite", lambda _: True)
+        number(self, "value")
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -111,7 +112,8 @@ class Hsic:
         seen = ((order.argsort(0) + place) / self.masks > 0.5).double()
         masks = seen.unflatten(1, (self.grid, self.grid))
         scores = scores_under(masks, self.value, self.batch, model, x, target).T
-        return resized(self.dependence((seen - seen.mean(0)).to(x.device), scores).T, self.grid, x)
+        dependence = self.dependence((seen - seen.mean(0)).to(x.device), scores)
+        return bicubic(dependence.unflatten(1, (self.grid, self.grid)).to(x), x)
 
     def dependence(self, seen: Tensor, scores: Tensor) -> Tensor:
         """Return HSIC (n, cells) of centred binary states (masks, cells) and scores (n, masks)."""
@@ -139,9 +141,3 @@ def scores_under(masks: Tensor, value: float, batch: int, model: nn.Module, x: T
         images = (x * seen + value * (1 - seen)).flatten(0, 1)
         scores.append(probability(model, images, target.repeat(len(part))).view(-1, len(x)))
     return torch.cat(scores).double()
-
-
-def resized(cells: Tensor, grid: int, x: Tensor) -> Tensor:
-    """Return maps (n, h, w) of the images' size from values (cells, n)."""
-    maps = cells.T.unflatten(1, (1, grid, grid)).to(x)
-    return interpolate(maps, x.shape[2:], mode="bicubic", align_corners=False)[:, 0].relu()

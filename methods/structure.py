@@ -2,27 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Interpreter, Node
-from torch.nn.functional import interpolate
+from torch.fx import Node
 
 from methods import Inapplicable
-from methods.cam import activations
+from methods.cam import activations, bicubic
 from methods.fields import layered, number, whole
+from methods.graph import Kept, canonical_form
 
 
 def outliers(a: Tensor, k: float) -> Tensor:
-    """Return the sum (n, 1, h, w) of channel means where a channel exceeds its own by k deviations."""
+    """Return the sum (n, h, w) of channel means where a channel exceeds its own by k deviations."""
     deviation, mean = torch.std_mean(a, (2, 3), correction=0, keepdim=True)
-    return (mean * (a > mean + k * deviation)).sum(1, keepdim=True)
-
-
-def resized(fem: Tensor, x: Tensor) -> Tensor:
-    """Return maps (n, h, w) of x's size, bicubic, without the dips below 0 that this makes beside a peak."""
-    return interpolate(fem, x.shape[2:], mode="bicubic", align_corners=False)[:, 0].relu()
+    return (mean * (a > mean + k * deviation)).sum(1)
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class Fem:
                 f"Fem with k={self.k} needs more than {self.k**2 + 1:g} pixels; {self.layer!r} of "
                 f"{type(model).__name__} gives {h} x {w}"
             )
-        return resized(outliers(a, self.k), x)
+        return bicubic(outliers(a, self.k), x)
 
 
 def bottlenecks(graph: nn.Module) -> dict[tuple[int, int], Node]:
@@ -77,20 +72,6 @@ def bottlenecks(graph: nn.Module) -> dict[tuple[int, int], Node]:
     return last
 
 
-class Kept(Interpreter):
-    """Runs a canonical graph and keeps what some of its nodes give."""
-
-    def __init__(self, graph: nn.Module, nodes: list[Node]):
-        super().__init__(graph)
-        self.outputs, self.extra_traceback = dict.fromkeys(nodes), False
-
-    def run_node(self, node: Node) -> Any:
-        output = super().run_node(node)
-        if node in self.outputs:
-            self.outputs[node] = output
-        return output
-
-
 @dataclass(frozen=True)
 class Mlfem:
     """FEM of the last layer of each resolution, each over its maximum, averaged [Bourroux et al. 2022].
@@ -99,7 +80,8 @@ class Mlfem:
     size, the last layer that all paths to the logits go through (an activation, a residual sum, a concatenation of
     branches), and of those with more than k^2 + 1 pixels (see `Fem`) the deepest `layers`. Each layer's FEM is divided
     by its largest value, since means of different layers have no common unit, and resized as in `Fem`; what is left
-    is the mean over layers. A layer without outliers counts as zeros.
+    is the mean over layers. A layer without outliers counts as zeros. As in `Fem`, channel means are taken to be
+    positive, as they are behind a ReLU.
     """
 
     k: float
@@ -119,10 +101,7 @@ class Mlfem:
         whole(self, layers=1)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        try:
-            graph = self.canonical(model, x)
-        except ValueError as error:
-            raise Inapplicable(f"Mlfem needs a canonical form: {error}") from error
+        graph = canonical_form(self, model, x)
         nodes = [node for (h, w), node in bottlenecks(graph).items() if h * w > self.k**2 + 1][-self.layers :]
         if not nodes:
             need = f"Mlfem with k={self.k} needs activations of more than {self.k**2 + 1:g} pixels"
@@ -131,7 +110,6 @@ class Mlfem:
         with torch.no_grad():
             kept.run(x.detach())
         fems = [outliers(a, self.k) for a in kept.outputs.values()]
-        tops = [fem.amax((1, 2, 3), keepdim=True) for fem in fems]
-        return sum(resized(fem / top.masked_fill(top <= 0, 1), x) for fem, top in zip(fems, tops, strict=True)) / len(
-            fems
-        )
+        tops = [fem.amax((1, 2), keepdim=True) for fem in fems]
+        total = sum(bicubic(fem / top.masked_fill(top <= 0, 1), x) for fem, top in zip(fems, tops, strict=True))
+        return total / len(fems)

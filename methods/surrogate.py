@@ -9,16 +9,10 @@ from torch import Tensor, nn
 
 from methods.batching import within_batch
 from methods.fields import number, whole
-from methods.perturbation import probability
+from methods.perturbation import logit, probability
 from methods.superpixels import MOST, hide, spread, superpixels
 
 FAINT = 0.01  # with about as many pairs of coalitions as superpixels, what lies below is noise of many times the map
-
-
-@torch.no_grad()
-def logit(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """Return the target's logit (n,)."""
-    return model(x).gather(1, target[:, None])[:, 0]
 
 
 def moments(
@@ -44,9 +38,9 @@ class Lime:
     """Weights of superpixels in a linear model of the target's probability nearby [Ribeiro et al. 2016].
 
     Superpixels (about `segments`) are shown with probability 1/2 each, else painted with `value` in model units (0 is
-    the data set's mean colour); the first of the `masks` is the image itself. The model is a ridge regression with
-    an intercept and penalty `ridge`, and a sample weighs exp(-D^2 / width^2), D its cosine distance to the image.
-    Departures: SLIC instead of quickshift; the authors' code takes the root of that weight, paints with each
+    the mean colour of the network's normalisation); the first of the `masks` is the image itself. The model is a ridge
+    regression with an intercept and penalty `ridge`, and a sample weighs exp(-D^2 / width^2), D its cosine distance to
+    the image. Departures: SLIC instead of quickshift; the authors' code takes the root of that weight, paints with each
     superpixel's own mean unless told a colour, and may drop superpixels; and a pixel gets its superpixel's weight
     divided by the superpixel's pixels, so that sums over pixels are sums over superpixels.
     """
@@ -70,7 +64,7 @@ class Lime:
         whole(self, masks=1, segments=1, seed=0, batch=1)
         number(self, "width", "> 0", lambda width: width > 0)
         number(self, "ridge", "> 0", lambda ridge: ridge > 0)
-        number(self, "value", "in model units", lambda value: True)
+        number(self, "value")
 
     @property
     def passes(self) -> tuple[int, int]:
@@ -105,13 +99,13 @@ class Lime:
 class KernelShap:
     """Shapley values of superpixels, by a regression on sampled coalitions [Lundberg & Lee 2017].
 
-    The worth of a coalition is the target's logit with the other superpixels painted with `baseline` (model units, 0
-    is the data set's mean colour). Sizes s of `masks` coalitions follow the Shapley kernel's total over all
-    coalitions of a size, 1 / (s (n - s)), stratified; members are drawn uniformly; every other coalition is the
-    complement of the one before. So all count alike in the least squares, under the constraint that the values sum to
-    logit(image) - logit(baseline). What the samples leave open is equal: directions of the values that they tell less
-    than 1 / 100 as well as the best (in eigenvalues of the normal equations), which are none with clearly more pairs
-    than superpixels. Unlike the authors' code it enumerates no size and selects no superpixels. A pixel gets its
+    The worth of a coalition is the target's logit with the other superpixels painted with `baseline` (model units, 0 is
+    the mean colour of the network's normalisation). Sizes s of `masks` coalitions follow the Shapley kernel's total
+    over all coalitions of a size, 1 / (s (n - s)), stratified; members are drawn uniformly; every other coalition is
+    the complement of the one before. So all count alike in the least squares, under the constraint that the values sum
+    to logit(image) - logit(baseline). What the samples leave open is equal: directions of the values that they tell
+    less than 1 / 100 as well as the best (in eigenvalues of the normal equations), which are none with clearly more
+    pairs than superpixels. Unlike the authors' code it enumerates no size and selects no superpixels. A pixel gets its
     superpixel's value divided by the superpixel's pixels, so that the law holds for sums over pixels.
     """
 
@@ -130,7 +124,7 @@ class KernelShap:
 
     def __post_init__(self) -> None:
         whole(self, masks=1, segments=1, seed=0, batch=1)
-        number(self, "baseline", "in model units", lambda value: True)
+        number(self, "baseline")
 
     @property
     def passes(self) -> tuple[int, int]:

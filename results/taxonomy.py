@@ -79,7 +79,8 @@ def contrast(
     """Compare pairs within groups with pairs between them, controls left out; None where either kind is missing.
 
     Pairs of one method depend on each other, so methods exchange their groups: one-sided, and the groups as they are
-    count among the permutations [after Mantel 1967]. Variants of one method are no pair and move together.
+    count among the permutations [after Mantel 1967]. Variants of one method are no pair, move together, and
+    count as their mean.
     """
     some = correlation.index[(group[correlation.index] != "control") & (correlation.notna().sum() > 1)]
     stem, stems = pd.factorize(some.str.split(" [", regex=False).str[0])
@@ -87,7 +88,9 @@ def contrast(
     i, j = np.triu_indices(len(some), 1)
     values = correlation.loc[some, some].to_numpy()[i, j]
     kept = ~np.isnan(values) & (stem[i] != stem[j])
-    i, j, values = stem[i[kept]], stem[j[kept]], values[kept]
+    pair = np.sort([stem[i[kept]], stem[j[kept]]], axis=0)
+    pairs = pd.Series(values[kept]).groupby([*pair]).mean()
+    i, j, values = *(pairs.index.get_level_values(k).to_numpy() for k in (0, 1)), pairs.to_numpy()
     same = codes[i] == codes[j]
     if same.all() or not same.any():
         return None

@@ -14,7 +14,7 @@ REACH = 3  # standard deviations at which the blur's kernel ends
 def baseline(explained: Explained, name: str, seed: int) -> Tensor:
     """Return the images (n or 1, c, h, w) whose pixels replace removed ones.
 
-    black: pixel value 0. mean: the mean colour that the model was trained with. blur: the image under a Gaussian of .1
+    black: pixel value 0. mean: the mean colour of the network's normalisation. blur: the image under a Gaussian of .1
     of its side, mirrored at the borders. uniform: each value of its own from [0, 1), the same noise for all images.
     """
     make = {"black": black, "mean": mean_colour, "blur": blurred, "uniform": uniform}[name]

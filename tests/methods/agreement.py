@@ -14,12 +14,13 @@ from tests.methods.references import references
 TABLE = Path(__file__).parents[2] / "results" / "published" / "agreement.csv"
 
 
-def agreement(name: str, network: str, single: bool) -> dict[str, object]:
-    """Compare one method with its reference on one architecture, in float64 and, if asked, in float32.
+def agreement(name: str, network: str, images: int, single: bool) -> dict[str, object]:
+    """Compare one method with its reference on images of one architecture, in float64 and, if asked, in float32.
 
     Differences are in units of each map's largest value; `reason` says why there are none.
     """
     model, x, target, layer = architecture(network)
+    x, target = x[:images], target[:images]
     method, reference = pointed(entry(name), layer), references()[name]
     row = {"method": name, "reference": reference.source, "network": network}
     try:
@@ -35,6 +36,6 @@ def agreement(name: str, network: str, single: bool) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    rows = [agreement(name, network, single=True) for name in options("method") for network in ARCHITECTURES]
+    rows = [agreement(name, network, 2, single=True) for name in options("method") for network in ARCHITECTURES]
     pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.1e")
     print(pd.read_csv(TABLE).to_string())

@@ -4,13 +4,25 @@ from dataclasses import fields, replace
 from functools import cache
 
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from tests.conftest import composed
+from tests.conftest import CONF, composed, options
 from tests.methods import networks
 
 BUDGET = {"steps": 3, "samples": 3, "masks": 5, "iterations": 3, "grid": 3, "window": 0.5, "stride": 0.25, "batch": 8}
+
+
+@cache
+def kind(name: str) -> type:
+    """The class behind a method's name."""
+    return get_class(OmegaConf.load(CONF / "method" / f"{name}.yaml")._target_)
+
+
+def having(field: str) -> list[str]:
+    """The names of the methods that have this field."""
+    return [name for name in options("method") if field in kind(name).__dataclass_fields__]
 
 
 @cache
@@ -38,7 +50,26 @@ def background(x: Tensor) -> Tensor:
     return rest[4:, :, : x.shape[2], : x.shape[3]].to(x)
 
 
+def logit(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """The target's logit (n,)."""
+    return model(x).gather(1, target[:, None])[:, 0]
+
+
+def inputs(method, model: nn.Module, x: Tensor, target: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """The maps, and every pass's images."""
+    seen = []
+    with model.register_forward_pre_hook(lambda _m, args: seen.append(args[0].detach().clone())):
+        return method(model, x, target), seen
+
+
 def relative(maps: Tensor, wanted: Tensor) -> float:
     """The largest difference of two sets of maps (n, h, w), in units of each map's largest value."""
     error, scale = (values.abs().amax((1, 2)) for values in ((maps - wanted).double(), wanted.double()))
     return (error / scale).max().item() if torch.all(scale > 0) else float("nan")
+
+
+def assert_near(maps: Tensor, wanted: Tensor, tolerance: float = 1e-4) -> None:
+    """Equal within a fraction of each map's largest value, which is not 0."""
+    assert maps.shape == wanted.shape
+    error, scale = (values.abs().amax((1, 2)) for values in (maps - wanted, wanted))
+    assert (error <= tolerance * scale).all() and (scale > 0).all()

@@ -1,5 +1,6 @@
 """Small random networks of several families, for tests of methods."""
 
+from copy import deepcopy
 from functools import cache
 
 import timm
@@ -32,6 +33,17 @@ class Branches(nn.Module):
         return torch.cat([self.narrow(x), self.wide(x)], 1)
 
 
+class Square(nn.Module):
+    """Half the sum of squares, and a slope: its gradient is the image plus the slope."""
+
+    def __init__(self, slope: float = 0.0):
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x**2 / 2 + self.slope * x).sum((1, 2, 3))[:, None]
+
+
 def head(k: int, classes: int) -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(k, classes)]
 
@@ -62,7 +74,8 @@ def branches(k: int = 6, classes: int = 4) -> nn.Module:
 
 
 def resnet18(classes: int = 4) -> nn.Module:
-    return timm.create_model("resnet18", num_classes=classes)
+    """Timm's, as wide at the end as at the beginning: a twentieth of the weights, and every kind of block."""
+    return timm.create_model("resnet18", num_classes=classes, channels=(64, 64, 64, 64))
 
 
 @torch.no_grad()
@@ -81,12 +94,38 @@ def ready(model: nn.Module, side: int = 32) -> nn.Module:
     return model.requires_grad_(False)
 
 
+@torch.no_grad()
+def randomised(model: nn.Module, bias: bool = True) -> nn.Module:
+    """Draw every weight and statistic again, biases and means only if asked (else 0), and freeze."""
+    rng = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3, generator=rng).mul_(bias)
+            module.running_var.uniform_(0.5, 2, generator=rng)
+            module.weight.uniform_(0.5, 1.5, generator=rng)
+            module.bias.normal_(0, 0.2, generator=rng).mul_(bias)
+        elif isinstance(module, nn.Conv2d | nn.Linear):
+            module.weight.normal_(0, (2 / module.weight[0].numel()) ** 0.5, generator=rng)
+            if module.bias is not None:
+                module.bias.normal_(0, 0.1, generator=rng).mul_(bias)
+    return model.eval().requires_grad_(False)
+
+
+def not_in_place(model: nn.Module) -> nn.Module:
+    """Copy a network so that no module overwrites what it is given, as other libraries want it."""
+    model = deepcopy(model)
+    for module in model.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False
+    return model
+
+
 # name: (how to build it, a layer of more than 2 x 2 pixels on images of 32 x 32)
 FAMILIES = {
     "residual": (residual, "features"),
     "plain": (plain, "features"),
     "branches": (branches, "features"),
-    "resnet18": (resnet18, "layer2"),
+    "resnet18": (resnet18, "layer1"),
 }
 
 

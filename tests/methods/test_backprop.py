@@ -6,26 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from methods import Inapplicable
-from methods.backprop import Deconvnet, ExcitationBackprop, Guided, GuidedBackprop, GuidedGradCam, modified_gradient
+from methods.backprop import Deconvnet, Guided, GuidedBackprop, GuidedGradCam, modified_gradient
 from methods.cam import GradCam
+from methods.positive_rules import ExcitationBackprop
 from models.canonical import canonical
 from tests.methods import networks
 from tests.methods.entries import relative
+from tests.methods.networks import randomised
 
 KINDS = (Deconvnet, GuidedBackprop)
-
-
-def randomised(model: nn.Module) -> nn.Module:
-    rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.3, generator=rng)
-                module.running_var.uniform_(0.5, 2, generator=rng)
-                module.bias.normal_(0, 0.2, generator=rng)
-            elif isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
-                module.bias.normal_(0, 0.1, generator=rng)
-    return model.eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,7 +39,7 @@ def test_matrices(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_without_relu_is_refused(kind):
     model = timm.create_model("efficientnet_b0", num_classes=5).eval()
-    with pytest.raises(Inapplicable, match=f"{kind.__name__} needs a ReLU; EfficientNet has none"):
+    with pytest.raises(Inapplicable, match=f"{kind.__name__} needs a plain ReLU; EfficientNet has none"):
         kind(canonical)(model, torch.randn(1, 3, 32, 32), torch.tensor([0]))
 
 

@@ -13,6 +13,8 @@ from torch.nn.functional import interpolate
 from methods import Inapplicable
 from methods.cam import EigenCam, GradCam, GradCamPP, HiResCam, LayerCam, XGradCam
 from tests.methods import networks
+from tests.methods.entries import assert_near
+from tests.methods.networks import not_in_place
 
 FAMILIES = ["residual", "plain", "branches", "resnet18"]
 BY_GRADIENT = [GradCam, GradCamPP, XGradCam, HiResCam, LayerCam]
@@ -20,21 +22,6 @@ BY_GRADIENT = [GradCam, GradCamPP, XGradCam, HiResCam, LayerCam]
 
 def case(family):
     return networks.network(family), networks.FAMILIES[family][1], *networks.images()
-
-
-def assert_near(maps, wanted, tolerance=1e-4):
-    """Equal within a fraction of each map's largest value."""
-    assert maps.shape == wanted.shape
-    error, scale = (values.abs().amax((1, 2)) for values in (maps - wanted, wanted))
-    assert (error <= tolerance * scale).all() and scale.max() > 0
-
-
-def not_in_place(model: nn.Module) -> nn.Module:
-    model = deepcopy(model)
-    for module in model.modules():
-        if hasattr(module, "inplace"):
-            module.inplace = False
-    return model
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -178,9 +165,7 @@ class Whole(nn.Module):
 
 @pytest.fixture
 def small():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return Whole().eval().requires_grad_(False), *networks.images(side=8)
+    return Whole().eval().requires_grad_(False), *networks.images(side=8)
 
 
 def test_hires_cam_sums_to_the_logit_less_its_bias(small):

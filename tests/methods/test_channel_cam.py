@@ -23,9 +23,7 @@ class Pooled(nn.Module):
 
 @pytest.fixture
 def small():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return Pooled().eval().requires_grad_(False), *networks.images(side=8)
+    return Pooled().eval().requires_grad_(False), *networks.images(side=8)
 
 
 def channels(model: Pooled, x: torch.Tensor) -> torch.Tensor:

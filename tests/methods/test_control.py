@@ -63,7 +63,7 @@ def test_centre_is_a_gaussian_in_fractions_of_the_side():
 
 def test_truth_is_the_mask():
     mask = X[:, 0] > 0
-    maps = Truth()(None, X, TARGET, mask)
+    maps = Truth()(None, X, TARGET, mask=mask)
     assert maps.dtype == torch.float32 and torch.equal(maps.bool(), mask)
     with pytest.raises(Inapplicable, match="Truth needs a data set with masks; this one gives none"):
         Truth()(None, X, TARGET)

@@ -10,12 +10,13 @@ from captum.attr import Saliency
 from torch import nn
 
 from methods import Inapplicable
-from methods.gradient import FullGrad, Gradient, InputXGradient, IntegratedGradients, full_gradients
+from methods.full_grad import FullGrad, full_gradients
+from methods.gradient import Gradient, InputXGradient, IntegratedGradients
 from methods.noise import SmoothGrad, SmoothGradSquared, VarGrad
 from methods.path import BlurIntegratedGradients, ExpectedGradients, GuidedIntegratedGradients
 from models.canonical import canonical
 from tests.methods import networks
-from tests.methods.entries import background, explain
+from tests.methods.entries import assert_near, background, explain, logit
 
 IG = IntegratedGradients(steps=20, baseline=0.3, batch=16)
 FULL = FullGrad(canonical)
@@ -33,17 +34,6 @@ INVARIANT = [
 @pytest.fixture(params=["residual", "plain", "branches", "resnet18"])
 def case(request):
     return networks.network(request.param), *networks.images()
-
-
-def assert_near(maps, wanted, tolerance=1e-4):
-    """Equal within a fraction of each map's largest value."""
-    assert maps.shape == wanted.shape
-    error, scale = (values.abs().amax((1, 2)) for values in (maps - wanted, wanted))
-    assert (error <= tolerance * scale).all() and (scale > 0).all()
-
-
-def logit(model, x, target):
-    return model(x).gather(1, target[:, None])[:, 0]
 
 
 def test_gradient_is_captums(case):

@@ -9,29 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from methods import Inapplicable
-from methods.backprop import ExcitationBackprop
 from methods.lrp import LrpAlphaBeta, LrpEpsilonGammaBox, LrpEpsilonPlus
+from methods.positive_rules import ExcitationBackprop
 from models.canonical import canonical
+from tests.methods.networks import randomised
 
 EPSILON = 1e-6
 small = {"stabilizer": EPSILON, "canonical": canonical}
 lrp = LrpEpsilonPlus(epsilon=EPSILON, bias=True, **small)
-
-
-def randomised(model: nn.Module, bias: bool = True) -> nn.Module:
-    rng = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.normal_(0, 0.3, generator=rng).mul_(bias)
-                module.running_var.uniform_(0.5, 2, generator=rng)
-                module.weight.uniform_(0.5, 1.5, generator=rng)
-                module.bias.normal_(0, 0.2, generator=rng).mul_(bias)
-            elif isinstance(module, nn.Conv2d | nn.Linear):
-                module.weight.normal_(0, (2 / module.weight[0].numel()) ** 0.5, generator=rng)
-                if module.bias is not None:
-                    module.bias.normal_(0, 0.1, generator=rng).mul_(bias)
-    return model.eval().requires_grad_(False)
 
 
 def images(size: int, n: int = 2) -> Tensor:

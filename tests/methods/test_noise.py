@@ -11,7 +11,8 @@ from methods.gradient import Gradient
 from methods.noise import SmoothGrad, SmoothGradSquared, VarGrad
 from tests.conftest import composed
 from tests.methods import networks
-from tests.methods.test_gradient import assert_near, logit
+from tests.methods.entries import assert_near, inputs, logit
+from tests.methods.networks import Square
 
 SMOOTH = SmoothGrad(samples=5, noise=0.2, seed=0, batch=16)
 SQUARED = SmoothGradSquared(samples=5, noise=0.2, seed=0, batch=16)
@@ -21,26 +22,6 @@ VARIANCE = VarGrad(samples=5, noise=0.2, seed=0, batch=16)
 @pytest.fixture(params=["residual", "plain", "branches", "resnet18"])
 def case(request):
     return networks.network(request.param), *networks.images()
-
-
-class Square(nn.Module):
-    """Half the sum of squares, and a slope: its gradient is the image plus the slope."""
-
-    def __init__(self, slope=0.0):
-        super().__init__()
-        self.slope = slope
-
-    def forward(self, x):
-        return (x**2 / 2 + self.slope * x).sum((1, 2, 3))[:, None]
-
-
-def inputs(method, model, x, target):
-    """Everything that the method passes through the model."""
-    seen = []
-    handle = model.register_forward_pre_hook(lambda _m, args: seen.append(args[0].detach().clone()))
-    maps = method(model, x, target)
-    handle.remove()
-    return maps, seen
 
 
 def test_smooth_grad_averages_gradients_of_what_it_passes(case):

@@ -12,9 +12,8 @@ from methods.gradient import input_gradient
 from methods.path import BlurIntegratedGradients, ExpectedGradients, GuidedIntegratedGradients, blur
 from tests.conftest import composed
 from tests.methods import networks
-from tests.methods.entries import background
-from tests.methods.test_gradient import assert_near, logit
-from tests.methods.test_noise import Square, inputs
+from tests.methods.entries import assert_near, background, inputs, logit
+from tests.methods.networks import Square
 
 EXPECTED = ExpectedGradients(samples=5, seed=0, batch=16)
 BLUR = BlurIntegratedGradients(steps=5, sigma=0.2, batch=16)
@@ -22,9 +21,7 @@ GUIDED = GuidedIntegratedGradients(steps=5, fraction=0.25, deviation=1.0, baseli
 
 
 def linear(side: int = 8) -> nn.Module:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return nn.Sequential(nn.Flatten(), nn.Linear(3 * side * side, 4)).requires_grad_(False)
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * side * side, 4)).requires_grad_(False)
 
 
 def residuals(method, model, x, target, reference):

@@ -10,16 +10,10 @@ from torch import nn
 
 from methods.perturbation import Occlusion, Rise
 from tests.methods import networks
+from tests.methods.entries import assert_near, inputs
 
 OCCLUSION = Occlusion(window=0.25, stride=0.125, value=-0.4, batch=16)
 RISE = Rise(masks=40, grid=5, p=0.4, seed=0, batch=16)
-
-
-def assert_near(maps, wanted, tolerance=1e-4):
-    """Equal within a fraction of each map's largest value."""
-    assert maps.shape == wanted.shape
-    error, scale = (values.abs().amax((1, 2)) for values in (maps - wanted, wanted))
-    assert (error <= tolerance * scale).all() and (scale > 0).all()
 
 
 @pytest.fixture(params=["residual", "plain", "branches", "resnet18"])
@@ -74,10 +68,7 @@ class Sum(nn.Module):
 
 def seen_by(method, model, x, target):
     """The map, and everything that the method passes through the model."""
-    seen = []
-    handle = model.register_forward_pre_hook(lambda _m, args: seen.append(args[0].clone()))
-    maps = method(model, x, target)
-    handle.remove()
+    maps, seen = inputs(method, model, x, target)
     return maps, torch.cat(seen)
 
 

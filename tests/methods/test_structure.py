@@ -12,30 +12,17 @@ from methods.structure import Fem, Mlfem, bottlenecks
 from models.canonical import canonical
 from tests.methods import networks
 from tests.methods.entries import relative
-from tests.methods.references.structure import bicubic
-
-
-def literal(a: numpy.ndarray, k: float, side: int) -> numpy.ndarray:
-    """FEM of one image's activations (channels, h, w), as the authors' notebook goes about it, without its division."""
-    fem = numpy.zeros(a.shape[1:])
-    for channel in a:
-        mu = channel.sum() / channel.size
-        sd = (((channel - mu) ** 2).sum() / channel.size) ** 0.5
-        for row, column in numpy.ndindex(channel.shape):
-            if channel[row, column] > mu + k * sd:
-                fem[row, column] += mu
-    return cv2.resize(fem, (side, side), interpolation=cv2.INTER_CUBIC).clip(0)
+from tests.methods.references.structure import bicubic, outputs
+from tests.methods.references.structure import fem as literal
 
 
 @pytest.mark.parametrize("family", ["residual", "plain", "branches", "resnet18"])
 @pytest.mark.parametrize("k", [0.5, 2.0])
 def test_fem_is_the_literal_loop(family, k):
     model, layer, (x, target) = networks.network(family), networks.FAMILIES[family][1], networks.images()
-    a = []
-    handle = model.get_submodule(layer).register_forward_hook(lambda _m, _i, out: a.append(out.clone()))
-    model(x)
-    handle.remove()
-    wanted = numpy.stack([literal(image, k, 32) for image in a[0].double().numpy()])
+    (a,) = outputs(model, (layer,), x)
+    resized = [cv2.resize(literal(image, k), (32, 32), interpolation=cv2.INTER_CUBIC) for image in a.astype(float)]
+    wanted = numpy.stack(resized).clip(0)
     maps = Fem(layer, k)(model, x, target)
     assert wanted.max() > 0
     torch.testing.assert_close(maps.double(), torch.from_numpy(wanted), atol=1e-5 * wanted.max(), rtol=0)
@@ -102,16 +89,12 @@ def test_grad_cams_fem_is_another_formula():
     from pytorch_grad_cam import FEM
 
     model, x, _, layer = networks.architecture("resnet18")
-    a = []
-    handle = model.get_submodule(layer).register_forward_hook(lambda _m, _i, out: a.append(out.clone()))
-    model(x)
-    handle.remove()
-    theirs = torch.from_numpy(
-        FEM(model, [model.get_submodule(layer)]).get_cam_image(None, None, None, a[0].numpy(), None, False)
-    )
-    deviation, mean = torch.std_mean(a[0], (2, 3), correction=0, keepdim=True)
-    outlier = (a[0] > mean + 2 * deviation).double()
-    formula = (outlier.mean((2, 3), keepdim=True) * a[0]).sum(1)
+    (kept,) = outputs(model, (layer,), x)
+    theirs = FEM(model, [model.get_submodule(layer)]).get_cam_image(None, None, None, kept, None, False)
+    a, theirs = torch.from_numpy(kept), torch.from_numpy(theirs)
+    deviation, mean = torch.std_mean(a, (2, 3), correction=0, keepdim=True)
+    outlier = (a > mean + 2 * deviation).double()
+    formula = (outlier.mean((2, 3), keepdim=True) * a).sum(1)
     assert relative(theirs, formula) < 1e-5
     assert relative((mean * outlier).sum(1), theirs) > 0.1
 
@@ -131,7 +114,8 @@ LAST = {
 def test_the_last_layer_of_a_size_is_in_no_branch(name):
     """Squeeze-and-excitation gates and the branches of a block are left out, though they come later."""
     side, wanted = LAST[name]
-    graph = canonical(timm.create_model(name, num_classes=4).eval(), torch.zeros(1, 3, side, side))
+    _, _, options = networks.ARCHITECTURES.get(name, ("", 0, {}))
+    graph = canonical(timm.create_model(name, num_classes=4, **options).eval(), torch.zeros(1, 3, side, side))
     assert [node.name for node in bottlenecks(graph).values()] == wanted
 
 
@@ -142,12 +126,9 @@ def test_layers_are_the_deepest():
     fem = Fem("layer3", 2.0)(model, x, target)
     ratio = fem.amax((1, 2)) / one.amax((1, 2))
     torch.testing.assert_close(one * ratio[:, None, None], fem)
-    a = []
-    handle = model.layer3.register_forward_hook(lambda _m, _i, out: a.append(out))
-    model(x)
-    handle.remove()
-    deviation, mean = torch.std_mean(a[0], (2, 3), correction=0, keepdim=True)
-    torch.testing.assert_close(ratio, (mean * (a[0] > mean + 2 * deviation)).sum(1).amax((1, 2)))
+    (a,) = outputs(model, ("layer3",), x)
+    wanted = [literal(image, 2.0).max() for image in a]
+    torch.testing.assert_close(ratio, torch.tensor(wanted, dtype=torch.float64))
 
 
 def test_every_layer_counts_the_same():

@@ -13,7 +13,7 @@ GOLDEN = Path(__file__).parent / "golden"
 METHODS = {
     "gradient": "linearisation", "input_x_gradient": "linearisation", "integrated_gradients": "linearisation",
     "smooth_grad": "linearisation", "deconvnet": "linearisation", "guided_backprop": "linearisation",
-    "lrp_epsilon_plus": "linearisation", "grad_cam": "linearisation", "layer_cam": "linearisation", "fem": "structure",
+    "lrp_epsilon_plus": "structure", "grad_cam": "linearisation", "layer_cam": "linearisation", "fem": "structure",
     "occlusion": "black box", "rise": "black box", "uniform": "control", "constant": "control", "edges": "control",
     "centre": "control", "truth": "control",
 }  # fmt: skip
@@ -30,14 +30,14 @@ MORE = {
     "expected_gradients": "linearisation", "smooth_grad_squared": "linearisation", "var_grad": "linearisation",
     "full_grad": "linearisation", "blur_integrated_gradients": "linearisation",
     "guided_integrated_gradients": "linearisation", "guided_grad_cam": "linearisation",
-    "excitation_backprop": "linearisation", "lrp_epsilon": "linearisation", "lrp_gamma": "linearisation",
-    "lrp_alpha2_beta1": "linearisation", "lrp_epsilon_gamma_box": "linearisation", "deep_taylor": "linearisation",
-    "deep_lift": "linearisation", "deep_lift_shap": "linearisation", "cam": "linearisation",
+    "excitation_backprop": "linearisation", "lrp_epsilon": "structure", "lrp_gamma": "structure",
+    "lrp_alpha2_beta1": "structure", "lrp_epsilon_gamma_box": "structure", "deep_taylor": "structure",
+    "deep_lift": "structure", "deep_lift_shap": "structure", "cam": "structure",
     "grad_cam_pp": "linearisation", "x_grad_cam": "linearisation", "hires_cam": "linearisation",
-    "eigen_cam": "structure", "score_cam": "linearisation", "ablation_cam": "linearisation", "mlfem": "structure",
+    "eigen_cam": "structure", "score_cam": "structure", "ablation_cam": "structure", "mlfem": "structure",
     "peak_response": "structure", "lime": "black box", "kernel_shap": "black box", "sobol": "black box",
     "hsic": "black box", "mask_optimisation": "adversarial", "extremal_perturbation": "adversarial",
-    "adversarial_difference": "adversarial", "blurred_edges": "control", "smooth_grad_cam": "linearisation",
+    "adversarial_difference": "adversarial", "blurred_edges": "control",
 }  # fmt: skip
 MODELS = ("resnet18", "inception_v3")
 RESIDUALS = {"integrated_gradients": 0.05, "lrp_epsilon_plus": 1.0, "deep_lift": 0.2}  # largest; others state no law
@@ -71,7 +71,8 @@ def scores(
             "score": value, "status": np.where(np.isnan(value), "undefined", "ok"),
             "reason": np.where(np.isnan(value), why, ""),
             "seconds": 0.01, "weights": f"sha256:{model}", "device": "cpu", "explain_seconds": 0.001 * (1 + place),
-            "explain_forwards": 2.0 + place, "explain_backwards": float(group == "linearisation"),
+            "explain_forwards": 2.0 + place,
+            "explain_backwards": float(group == "linearisation" or method in RESIDUALS),
         })  # fmt: skip
         if inapplicable:
             reason = f"{method} needs a model without concatenations; {model} has some"

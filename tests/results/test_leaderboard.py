@@ -214,9 +214,9 @@ def test_neither_torch_nor_a_server_is_imported():
 
 
 def test_a_large_sweep_takes_seconds():
-    table = scores((*METHODS, *MORE), models=("resnet18", "vgg16", "inception_v3"))
-    assert table.method.nunique() == 50
+    table = scores((*METHODS, *MORE), models=("resnet18",))
+    assert table.method.nunique() == 49
     start = time.process_time()
     text = overview(leaderboard(table), 110)
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 5
     assert max(map(len, text.splitlines())) <= 110

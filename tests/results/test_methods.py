@@ -41,14 +41,14 @@ def test_laws_and_refusals_are_told(sweep):
     refused = table.loc["inception_v3", "lrp_epsilon_plus"]
     assert "concatenations" in refused.reason and np.isnan(refused.seconds) and pd.isna(refused.images)
     text = report(collect(sweep), 110)
-    assert re.search(r"lrp_epsilon_plus ! +linearisation +0\.0020 +3 +1 +150 +0\.\d\d", text)
+    assert re.search(r"lrp_epsilon_plus ! +structure +0\.0020 +3 +1 +150 +0\.\d\d", text)
     assert "- lrp_epsilon_plus: lrp_epsilon_plus needs a model without concatenations" in text
     assert max(map(len, text.splitlines())) <= 110
 
 
 def test_it_is_ordered_by_group_then_name(sweep):
     table = methods(collect(sweep))
-    expected = ["gradient", "integrated_gradients", "lrp_epsilon_plus", "fem", "rise", "uniform"]
+    expected = ["gradient", "integrated_gradients", "fem", "lrp_epsilon_plus", "rise", "uniform"]
     assert all(rows.method.tolist() == expected for _, rows in table.groupby("model"))
 
 

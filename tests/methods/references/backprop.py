@@ -4,26 +4,17 @@ captum needs ReLUs that are modules and do not work in place; timm's are modules
 network is enough and the canonical form has no part in this.
 """
 
-import copy
-
 from torch import Tensor, nn
 
+from tests.methods.networks import not_in_place
 from tests.methods.references import Reference
-
-
-def outside(model: nn.Module) -> nn.Module:
-    model = copy.deepcopy(model)
-    for module in model.modules():
-        if hasattr(module, "inplace"):
-            module.inplace = False
-    return model
 
 
 def captum(name: str):
     def maps(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         import captum.attr
 
-        attribute = getattr(captum.attr, name)(outside(model)).attribute
+        attribute = getattr(captum.attr, name)(not_in_place(model)).attribute
         return attribute(x.clone().requires_grad_(), target=target).detach().abs().amax(1)
 
     return maps
@@ -33,7 +24,7 @@ def guided_grad_cam(method: object, model: nn.Module, x: Tensor, target: Tensor)
     """captum multiplies each channel as the paper does; its own default of nearest upsampling is not ours."""
     from captum.attr import GuidedGradCam
 
-    model = outside(model)
+    model = not_in_place(model)
     attribute = GuidedGradCam(model, model.get_submodule(method.layer)).attribute
     maps = attribute(x.clone().requires_grad_(), target=target, interpolate_mode="bilinear")
     return maps.detach().abs().amax(1)

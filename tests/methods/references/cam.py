@@ -5,8 +5,6 @@ from a paper the paper is followed: it centres the channels of Eigen-CAM, keeps 
 and small sums out of XGrad-CAM by an epsilon, and upsamples Score-CAM's masks between corners.
 """
 
-from copy import deepcopy
-
 import numpy
 import torch
 from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
@@ -15,6 +13,7 @@ from torch.nn.functional import conv2d
 from torch.nn.grad import conv2d_input
 from torch.overrides import TorchFunctionMode
 
+from tests.methods.networks import not_in_place
 from tests.methods.references import Reference
 
 LARGE = 1e9  # gradients times this, activations over it: nothing but an epsilon notices
@@ -37,18 +36,9 @@ def steps(small, large):
     return weights
 
 
-def trainable(model):
-    """A copy that pytorch-grad-cam can use: not in place, with gradients."""
-    model = deepcopy(model).requires_grad_()
-    for module in model.modules():
-        if hasattr(module, "inplace"):
-            module.inplace = False
-    return model
-
-
 def recorded(method, model, x, target):
     """The layer's output, and its gradient."""
-    model = trainable(model)
+    model = not_in_place(model).requires_grad_()
     kept = []
 
     def keep(_module, _inputs, output):
@@ -66,7 +56,7 @@ def library(kind, scale=1.0, rectified=True):
 
     def maps(method, model, x, target):
         a, gradient = recorded(method, model, x, target)
-        model = trainable(model)
+        model = not_in_place(model).requires_grad_()
         with kind(model, [model.get_submodule(method.layer)]) as cam:
             targets = [ClassifierOutputTarget(int(t)) for t in target]
             layer, scaled = model.get_submodule(method.layer), (a.numpy() / scale, gradient.numpy() * scale)

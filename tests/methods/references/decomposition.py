@@ -112,13 +112,6 @@ def box(method: object, layer: Linear, a: Tensor, r: Tensor) -> Tensor:
     return sharing(layer, terms, r / away(total(layer, terms, torch.zeros_like(layer.b)), method.stabilizer))
 
 
-class Recorded(Interpreter):
-    """Keeps what every node gave."""
-
-    def __init__(self, graph: nn.Module):
-        super().__init__(graph, garbage_collect_values=False)
-
-
 def windows(module: nn.Module, axis: int, size: int) -> Tensor:
     """The matrix (out, in) of an average pool along one axis of the image."""
     pick = lambda value: value if isinstance(value, int) else value[axis]  # noqa: E731
@@ -149,7 +142,7 @@ def walked(
 ) -> Tensor:  # fmt: skip
     """Walk the graph back from the target's logit (or from one); `positive` shares sums and pools by positive terms."""
     graph = canonical(model, x)
-    run, modules = Recorded(graph), dict(graph.named_modules())
+    run, modules = Interpreter(graph, garbage_collect_values=False), dict(graph.named_modules())
     with torch.no_grad():
         logits = run.run(x)
         chosen = F.one_hot(target, logits.shape[1]).to(x)

@@ -1,6 +1,5 @@
 """DeepLIFT by captum where it is sound, and by an affine network that takes the values of both images in float64."""
 
-import copy
 import warnings
 
 import torch
@@ -10,6 +9,7 @@ from torch.nn.functional import pad, unfold
 from torch.overrides import TorchFunctionMode
 
 from tests.methods.entries import background
+from tests.methods.networks import not_in_place
 from tests.methods.references import Reference
 
 
@@ -90,11 +90,9 @@ class Apart(nn.Module):
 
 def for_captum(model: nn.Module) -> nn.Module:
     """A copy without in-place operations, whose pools stand apart."""
-    model = copy.deepcopy(model)
+    model = not_in_place(model)
     for parent in list(model.modules()):
         for name, module in parent.named_children():
-            if isinstance(module, nn.ReLU):
-                module.inplace = False
             if isinstance(module, nn.MaxPool2d):
                 setattr(parent, name, Apart(module))
     return model

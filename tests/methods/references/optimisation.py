@@ -138,7 +138,7 @@ def one_extremal(method, model: nn.Module, pyramid: list[Tensor], target: Tensor
 
 
 def adversarial_difference(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """Projected gradient descent on one image; the largest other logit is looked for by hand."""
+    """Projected gradient ascent of the cross-entropy on one image: the same direction, since steps are normalised."""
     maps = []
     for image, t in zip(x, target.tolist(), strict=True):
         radius = method.radius * math.sqrt(image.numel())
@@ -146,8 +146,7 @@ def adversarial_difference(method, model: nn.Module, x: Tensor, target: Tensor) 
         for _ in range(method.iterations):
             attacked.requires_grad_(True)
             logits = model(attacked[None])[0]
-            rival = max((k for k in range(len(logits)) if k != t), key=lambda k: logits[k].item())
-            gradient = torch.autograd.grad(logits[t] - logits[rival], attacked)[0]
+            gradient = torch.autograd.grad(logits.log_softmax(0)[t], attacked)[0]
             step = method.step * radius / method.iterations
             attacked = attacked.detach() - step * gradient / math.sqrt((gradient**2).sum())
             away = math.sqrt(((attacked - image) ** 2).sum())

@@ -1,0 +1,41 @@
+"""The canonical form of a network, as methods read it: one module for each operation, nodes that know their role."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from torch import Tensor, nn
+from torch.fx import GraphModule, Interpreter, Node
+
+from methods import Inapplicable
+
+
+def canonical_form(method: object, model: nn.Module, x: Tensor) -> GraphModule:
+    """Return the network's canonical form for images of x's size; refuse a network that has none."""
+    try:
+        return method.canonical(model, x)
+    except ValueError as error:
+        raise Inapplicable(f"{type(method).__name__} needs a canonical form: {error}") from error
+
+
+def without_rule(graph: GraphModule, known: Collection[str]) -> str:
+    """Return the name of the first operation whose role is not `known`, or nothing."""
+    for node in graph.graph.nodes:
+        if node.meta["role"] not in known:
+            module = graph.get_submodule(node.target) if node.op == "call_module" else None
+            return type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)
+    return ""
+
+
+class Kept(Interpreter):
+    """Runs a canonical graph and keeps what some of its nodes give, in the graph's order."""
+
+    def __init__(self, graph: GraphModule, nodes: Iterable[Node]):
+        super().__init__(graph)
+        self.nodes, self.outputs, self.extra_traceback = set(nodes), {}, False
+
+    def run_node(self, node: Node) -> Any:
+        """Run one node."""
+        output = super().run_node(node)
+        if node in self.nodes:
+            self.outputs[node] = output
+        return output
