@@ -21,7 +21,7 @@ from benchmarks.explained import Explained
 
 ROOT = Path(__file__).parents[1]
 SIZE, CLASSES, REPEATS, LIMIT, FEW = 64, 8, 5, 1.3, 10
-BUDGET = ("budget.steps=16", "budget.samples=16", "budget.masks=64")
+BUDGET = ("budget.steps=16", "budget.samples=16", "budget.masks=64", "budget.iterations=16")
 
 
 class Pass:
