@@ -45,6 +45,8 @@ def sentence(error: BaseException) -> str:
         return f"{key} is not a setting: {lines[0]}"
     if isinstance(cause, OSError) and cause.filename is not None:
         return f"{cause.filename}: {cause.strerror}"
+    if resolved := re.match(r"\w+ raised while resolving interpolation: (.+)", lines[0]):
+        return resolved[1]
     said = " ".join(lines)[:300]
     spoken = isinstance(cause, ValueError | OSError | ImportError)
     if spoken or type(cause).__module__.startswith(("hydra", "omegaconf")):

@@ -4,6 +4,7 @@ import pytest
 from hydra.utils import instantiate
 
 from benchmarks.budget import scaled
+from benchmarks.command import sentence
 from tests.conftest import composed, options
 
 SCALED = ["rise", "lime", "kernel_shap", "integrated_gradients", "expected_gradients", "smooth_grad"]
@@ -26,6 +27,12 @@ def test_every_budget_scales():
         node = composed(f"method={name}")._get_node("method")
         for value in node._content.values():
             assert "budget." not in str(value._value()) or "budget.scale" in str(value._value()), name
+
+
+def test_a_wrong_scale_is_said_plainly():
+    with pytest.raises(Exception, match="resolving") as error:
+        instantiate(composed("method=rise", "budget.scale=0").method)
+    assert sentence(error.value) == "budget.scale needs a number > 0; 0 was given"
 
 
 @pytest.mark.parametrize(("budget", "scale", "expected"), [(1000, 0.1, 100), (32, 10, 320), (3, 0.1, 1), (5, 0.5, 2)])
