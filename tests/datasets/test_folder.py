@@ -1,93 +1,26 @@
-"""Real photographs, saved in every format that people have, against timm's evaluation transform and plain numpy."""
+"""What a folder offers: order, labels, masks, a limit; and what it refuses."""
 
 import logging
 import random
-import struct
-import zlib
-from functools import cache
 
 import numpy as np
 import pytest
-import skimage.data
 import timm.data
-import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 from PIL import Image
-from sklearn.datasets import load_sample_image
 
-from benchmarks.datasets.folder import Folder, imagenet
+from benchmarks.datasets.folder import imagenet
 from tests.conftest import composed
-
-PHOTOS = {
-    "china": load_sample_image("china.jpg"),
-    "flower": load_sample_image("flower.jpg"),
-    "chelsea": skimage.data.chelsea(),
-    "astronaut": skimage.data.astronaut(),
-    "coffee": skimage.data.coffee(),
-    "camera": skimage.data.camera(),  # grey
-}
-
-
-def folder(root, **values) -> Folder:
-    """The entry as configured, with other values in places; Hydra would wrap its errors."""
-    return Folder(**{**configured(), "root": str(root), **values})
-
-
-@cache
-def configured() -> dict:
-    values = OmegaConf.to_container(composed("dataset=folder", "dataset.root=x").dataset, resolve=True)
-    assert values.pop("_target_") == "benchmarks.datasets.folder.Folder"
-    return values
-
-
-def save(array, path, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = array if isinstance(array, Image.Image) else Image.fromarray(array)
-    image.save(path, **options)
-    return path
-
-
-def only(root, size=64, **values):
-    """The single image of a folder."""
-    ((image_id, pixels, label, mask),) = folder(root, **values).test(size)
-    return image_id, pixels, label, mask
-
-
-def whole(root, size):
-    """The single image, neither cropped nor, when `size` is its side, resized."""
-    return only(root, size, crop_pct=1.0)[1]
-
-
-def levels(array):
-    """(h, w, 3) bytes as (3, h, w) in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1) / 255
+from tests.datasets.saved import PHOTOS, folder, save
 
 
 @pytest.fixture
 def square():
     """A 96 x 96 piece of a photograph; its quarters differ, so that every turn shows."""
     return np.ascontiguousarray(PHOTOS["coffee"][100:196, 250:346])
-
-
-@pytest.mark.parametrize(
-    ("size", "crop_pct", "interpolation"), [(224, 0.875, "bicubic"), (299, 0.95, "bilinear"), (64, 1.0, "bicubic")]
-)
-def test_equals_timm_evaluation_on_photographs(tmp_path, size, crop_pct, interpolation):
-    for name, array in PHOTOS.items():
-        save(array, tmp_path / "a" / f"{name}.jpg")
-        save(array[:, :200].swapaxes(0, 1).copy(), tmp_path / "a" / f"{name}_wide.png")
-    transform = timm.data.create_transform(
-        (3, size, size), interpolation=interpolation, crop_pct=crop_pct, mean=(0, 0, 0), std=(1, 1, 1)
-    )
-    images = folder(tmp_path, crop_pct=crop_pct, interpolation=interpolation).test(size)
-    assert len(images) == 12
-    for image_id, pixels, _, _ in images:
-        with Image.open(tmp_path / image_id) as image:
-            difference = (pixels - transform(image.convert("RGB"))).abs() * 255
-        assert difference.max() < 2.1 and (difference > 0.1).float().mean() < 0.05, image_id
 
 
 def test_order_ids_and_labels(tmp_path):
@@ -100,135 +33,6 @@ def test_order_ids_and_labels(tmp_path):
     assert not images[0][3].any() and images[-1][0] == "3/b.JPG"
     with pytest.raises(IndexError):
         images[3]
-
-
-def test_grey_16_bit_is_scaled_not_clipped(tmp_path):
-    grey = PHOTOS["camera"][:96, 200:296]
-    save(grey.astype(np.uint16) * 257, tmp_path / "a" / "x.png")
-    with Image.open(tmp_path / "a" / "x.png") as image:
-        assert image.mode.startswith("I")
-    torch.testing.assert_close(whole(tmp_path, 96), levels(np.repeat(grey[..., None], 3, 2)))
-
-
-def test_colour_16_bit(tmp_path, square):
-    """A PNG of 16-bit colours, written by hand since Pillow cannot."""
-    rows = b"".join(b"\0" + (row.astype(">u2") * 257).astype(">u2").tobytes() for row in square)
-    header = struct.pack(">IIBBBBB", 96, 96, 16, 2, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n"
-    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
-        data += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "x.png").write_bytes(data)
-    torch.testing.assert_close(whole(tmp_path, 96), levels(square))
-
-
-def test_alpha_lies_on_white(tmp_path, square):
-    alpha = np.tile(np.linspace(0, 255, 96).round().astype(np.uint8), (96, 1))
-    save(np.dstack([square, alpha]), tmp_path / "a" / "x.png")
-    blend = (square * (alpha[..., None] / 255.0) + 255 - alpha[..., None]).round()
-    torch.testing.assert_close(whole(tmp_path, 96), levels(blend.astype(np.float32)), atol=1.01 / 255, rtol=0)
-
-
-@pytest.mark.parametrize("mode", ["L", "LA", "1", "P", "P with a transparent index"])
-def test_other_modes_of_png(tmp_path, square, mode):
-    image = Image.fromarray(square)
-    if mode.startswith("P"):
-        image = image.convert("P", palette=Image.Palette.ADAPTIVE, colors=16)
-        expected = np.array(image.convert("RGB"))
-        hidden = {"transparency": 3} if "transparent" in mode else {}
-        if hidden:
-            expected[np.asarray(image) == 3] = 255
-        save(image, tmp_path / "a" / "x.png", **hidden)
-    else:
-        image = image.convert(mode)
-        expected = np.array(image.convert("L"))[..., None].repeat(3, 2)
-        save(image, tmp_path / "a" / "x.png")
-    torch.testing.assert_close(whole(tmp_path, 96), levels(expected))
-
-
-def test_cmyk_keeps_its_colours(tmp_path, square):
-    save(Image.fromarray(square).convert("CMYK"), tmp_path / "a" / "x.jpg", quality=98, subsampling=0)
-    assert (whole(tmp_path, 96) - levels(square)).abs().mean() < 0.02
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (7, 400)])
-def test_tiny_and_narrow_images_are_enlarged(tmp_path, shape):
-    save(PHOTOS["flower"][: shape[0], : shape[1]], tmp_path / "a" / "x.png")
-    _, pixels, _, mask = only(tmp_path, 64)
-    assert pixels.shape == (3, 64, 64) and mask.shape == (64, 64) and 0 <= pixels.min() <= pixels.max() <= 1
-
-
-# What each EXIF orientation asks of the stored array, from the table of the standard.
-UPRIGHT = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
-    8: lambda a: np.rot90(a, 1),
-}
-
-
-@pytest.mark.parametrize("orientation", UPRIGHT)
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_exif_rotation_turns_image_and_mask(tmp_path, square, orientation, suffix):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    save(square, tmp_path / "P" / "a" / f"x.{suffix}", exif=exif, **({"quality": 98} if suffix == "jpg" else {}))
-    drawn = np.zeros((96, 96), np.uint8)
-    drawn[10:30, 5:70] = 255
-    save(drawn, tmp_path / "P_masks" / "a" / "x.png")
-    _, pixels, _, mask = only(tmp_path / "P", 96, crop_pct=1.0)
-    assert (pixels - levels(UPRIGHT[orientation](square))).abs().mean() < (1e-6 if suffix == "png" else 0.02)
-    assert (mask.numpy() == (UPRIGHT[orientation](drawn) > 0)).all()
-
-
-def test_mask_of_the_turned_size_is_upright_already(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    save(PHOTOS["china"][:300, :400], tmp_path / "P" / "a" / "x.jpg", exif=exif)
-    drawn = np.zeros((400, 300), bool)
-    drawn[100:200, :150] = True
-    save(drawn, tmp_path / "P_masks" / "a" / "x.png")
-    mask = only(tmp_path / "P", 300, crop_pct=1.0)[3].numpy()
-    assert (mask == drawn[50:350]).all()
-
-
-@pytest.mark.parametrize("size", [40, 64, 200])
-def test_mask_has_the_geometry_of_its_image(tmp_path, size):
-    """The image is its own mask: bright where the mask is, so both must be framed alike."""
-    drawn = np.zeros((333, 500), np.uint8)
-    drawn[60:250, 130:310] = 255
-    save(drawn, tmp_path / "P" / "a" / "x.png")
-    save(drawn, tmp_path / "P_masks" / "a" / "x.png")
-    _, pixels, _, mask = only(tmp_path / "P", size, interpolation="bilinear")
-    bright = pixels[0] > 0.5
-    assert 0.2 < mask.float().mean() < 0.6 and (mask ^ bright).float().mean() < 0.03
-    assert (mask[(pixels[0] > 0.99)]).all() and not mask[pixels[0] < 0.01].any()
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16"])
-def test_mask_marks_what_is_neither_black_nor_transparent(tmp_path, square, mode):
-    save(square, tmp_path / "P" / "a" / "x.png")
-    drawn = np.zeros((96, 96), bool)
-    drawn[20:40, 30:90] = True
-    if mode == "P":
-        image = Image.fromarray(drawn.astype(np.uint8), "L")
-        image = Image.frombytes("P", (96, 96), image.tobytes())
-        image.putpalette([0, 0, 0, 0, 0, 1])
-    elif mode == "I;16":
-        image = Image.fromarray(drawn.astype(np.uint16))
-    elif mode in ("RGBA", "LA"):
-        alpha = Image.fromarray((~drawn[::-1]).astype(np.uint8) * 255)
-        image = Image.fromarray(drawn).convert(mode)
-        image.putalpha(alpha)
-        drawn = drawn & ~drawn[::-1]
-    else:
-        image = Image.fromarray(drawn).convert(mode)
-    save(image, tmp_path / "P_masks" / "a" / "x.png")
-    assert (only(tmp_path / "P", 96, crop_pct=1.0)[3].numpy() == drawn).all()
 
 
 def test_masks_elsewhere_and_missing_ones(tmp_path, square):
@@ -277,14 +81,6 @@ def test_only_broken_images(tmp_path):
     (tmp_path / "a" / "x.jpg").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"1 of 1 .*a/x\.jpg"):
         folder(tmp_path).test(32)
-
-
-def test_two_pictures_of_a_phone_are_one_photograph(tmp_path, square):
-    both = {"format": "MPO", "save_all": True, "append_images": [Image.fromarray(PHOTOS["chelsea"])]}
-    save(square, tmp_path / "a" / "x.jpg", quality=98, **both)
-    with Image.open(tmp_path / "a" / "x.jpg") as image:
-        assert image.format == "MPO" and image.n_frames == 2
-    assert (whole(tmp_path, 96) - levels(square)).abs().mean() < 0.02
 
 
 def test_a_limit_takes_turns_over_the_classes(tmp_path, square):
