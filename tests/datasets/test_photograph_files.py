@@ -92,6 +92,7 @@ def test_tiny_and_narrow_images_are_enlarged(tmp_path, shape):
     assert pixels.shape == (3, 64, 64) and mask.shape == (64, 64) and 0 <= pixels.min() <= pixels.max() <= 1
 
 
+# What each EXIF orientation asks of the stored array, from the table of the standard.
 UPRIGHT = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
