@@ -2,23 +2,28 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from benchmarks import rows
 from benchmarks.batch import batch_size
-from benchmarks.cost import Cost, measured
+from benchmarks.cost import measured
 from benchmarks.environment import chosen_device, environment
 from benchmarks.explained import Explained
 from benchmarks.metrics.axiomatic import Completeness
+from benchmarks.store import Store
 from methods import Inapplicable
 
 log = logging.getLogger(__name__)
@@ -30,15 +35,6 @@ class Evaluated(NamedTuple):
     scores: pd.DataFrame  # one row per image and metric
     curves: pd.DataFrame  # image, metric, fraction, value
     gallery: dict[str, np.ndarray]  # the first images with their maps
-
-
-class Batch(NamedTuple):
-    """Images of the data set, in pixel space."""
-
-    image: list[str]
-    pixels: Tensor  # (n, 3, h, w) float32 in [0, 1]
-    label: Tensor  # (n,) int64, -1 where unknown
-    mask: Tensor  # (n, h, w) bool
 
 
 @dataclass(frozen=True)
@@ -77,38 +73,41 @@ class Attribution:
             others = dataset.background(network.input_size, self.background)
         background = (others.to(device) - mean[:, None, None]) / std[:, None, None]
 
+        folder = Path(HydraConfig.get().sweep.dir) / ".shared" if HydraConfig.initialized() else None
+        store = Store(folder, model, f"{network.digest} {network.mean} {network.std}", device)
         scores, curves, gallery = [], [], []
         for batch in batches(images, cfg.batch_size):
             x = (batch.pixels.to(device) - mean[:, None, None]) / std[:, None, None]
-            logits, target, mask = self.question(model, x, batch)
+            logits = store((x,), "clean logits", partial(model, x))
+            target, mask = self.question(logits, batch)
             explained = Explained(
                 model=model, method=method, x=x, target=target, maps=torch.empty(0), mask=mask, mean=mean, std=std,
-                background=background,
+                background=background, store=store,
             )  # fmt: skip
             with measured(model, device) as cost:
                 try:
                     maps = explained.explain()
                 except Inapplicable as reason:
                     log.warning("skipped: %s", reason)
-                    scores, curves, gallery = [inapplicable(metrics, str(reason))], [], []
+                    scores, curves, gallery = [rows.inapplicable(metrics, str(reason))], [], []
                     break
             check(maps, mask, method)
             explained = replace(explained, maps=maps)
-            explained.once("clean logits", lambda logits=logits: logits)
+            explained.once(("for all", "clean logits"), lambda logits=logits: logits)
             identity = {
                 "image": batch.image,
                 "label": batch.label.numpy(),
                 "predicted": logits.argmax(1).cpu().numpy(),
                 "target": target.cpu().numpy(),
             }
-            asked = identity | per_image(cost, len(x), "explain_")
+            asked = identity | rows.per_image(cost, len(x), "explain_")
             for name, metric in metrics.items():
-                scores.append(scored(metric, explained).assign(metric=name, **asked))
+                scores.append(rows.scored(metric, explained).assign(metric=name, **asked))
                 if hasattr(metric, "curve") and scores[-1].status[0] != "failed":
-                    curves.append(curve(metric, explained, batch.image).assign(metric=name))
+                    curves.append(rows.curve(metric, explained, batch.image).assign(metric=name))
             shown = self.gallery - sum(len(g["image"]) for g in gallery)
             if shown > 0:
-                gallery.append(first_images(batch, explained, dataset.classes, method.signed, shown))
+                gallery.append(rows.first_images(batch, explained, dataset.classes, method.signed, shown))
 
         if not scores:
             raise ValueError(f"{cfg.dataset._target_.rpartition('.')[2]} gives no image to explain")
@@ -116,7 +115,7 @@ class Attribution:
         place = {name: i for i, name in enumerate(metrics)}  # rows in one order, whatever the batches
         table = table.sort_values("metric", key=lambda names: names.map(place), kind="stable", ignore_index=True)
         facts = {"group": method.group, "weights": network.digest, "device": device.type, **environment()}
-        table = table.assign(**facts).join(declared(metrics, cfg.metric, self.target), on="metric")
+        table = table.assign(**facts).join(rows.declared(metrics, cfg.metric, self.target), on="metric")
         return Evaluated(
             table,
             pd.concat(curves, ignore_index=True)
@@ -125,10 +124,9 @@ class Attribution:
             {key: np.concatenate([g[key] for g in gallery]) for key in (gallery[0] if gallery else ())},
         )
 
-    @torch.no_grad()
-    def question(self, model: nn.Module, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the logits (n, k), the class to explain (n,) and its mask (n, h, w)."""
-        logits, label = model(x), batch.label.to(x.device)
+    def question(self, logits: Tensor, batch: rows.Batch) -> tuple[Tensor, Tensor]:
+        """Return the class to explain (n,) and its mask (n, h, w)."""
+        label = batch.label.to(logits.device)
         wrong = (label >= logits.shape[1]) | ((label < 0) & (self.target == "label"))
         if wrong.any():
             i = int(wrong.nonzero()[0])
@@ -138,13 +136,13 @@ class Attribution:
             )
         target = logits.argmax(1) if self.target == "predicted" else label
         # The mask marks the label's object: it is the truth only where that class is explained.
-        return logits, target, batch.mask.to(x.device) & ((label == target) | (label < 0))[:, None, None]
+        return target, batch.mask.to(logits.device) & ((label == target) | (label < 0))[:, None, None]
 
 
-def batches(images: object, size: int) -> Iterator[Batch]:
+def batches(images: object, size: int) -> Iterator[rows.Batch]:
     """Give the data set in order, with a bar on a terminal."""
     for image, pixels, label, mask in tqdm(DataLoader(images, size), unit="batch", leave=False, disable=None):
-        yield Batch(list(image), pixels, label, mask)
+        yield rows.Batch(list(image), pixels, label, mask)
 
 
 def check(maps: Tensor, mask: Tensor, method: Callable) -> None:
@@ -153,66 +151,3 @@ def check(maps: Tensor, mask: Tensor, method: Callable) -> None:
         given = "values that are not finite" if maps.shape == mask.shape else f"shape {tuple(maps.shape)}"
         name, need = type(method).__name__, tuple(mask.shape)
         raise ValueError(f"{name} needs to give finite maps of shape {need}; it gave {given}")
-
-
-def scored(metric: Callable, explained: Explained) -> pd.DataFrame:
-    """Return score, status, reason and cost per image; a metric that fails loses its own rows only."""
-    n, reason = len(explained.x), metric.undefined
-    with measured(explained.model, explained.x.device) as cost:
-        try:
-            score, failed = metric(explained).double().cpu().numpy(), False
-        except Exception as error:  # whatever a metric raises, the cell's other scores are kept
-            score, failed = np.full(n, np.nan), True
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            log.warning("%s failed: %s", type(metric).__name__, reason)
-    if "mask" in getattr(explained.method, "needs", ()):  # without a mask the truth is unknown, not empty
-        known = explained.mask.flatten(1).any(1).cpu().numpy()
-        score, reason = np.where(known, score, np.nan), np.where(known, reason, "the image has no mask of the class")
-    defined = np.isfinite(score)
-    status = np.where(defined, "ok", "failed" if failed else "undefined")
-    return pd.DataFrame({"score": np.where(defined, score, np.nan), "status": status,
-                         "reason": np.where(defined, "", reason), **per_image(cost, n)})  # fmt: skip
-
-
-def inapplicable(metrics: dict[str, Callable], reason: str) -> pd.DataFrame:
-    """Return one row per metric that says why the cell has no scores."""
-    cost = per_image(Cost(), 1) | per_image(Cost(), 1, "explain_")
-    nobody = {"image": "", "label": -1, "predicted": -1, "target": -1, "score": np.nan}
-    return pd.DataFrame({"metric": list(metrics)}).assign(**nobody, **cost, status="inapplicable", reason=reason)
-
-
-def curve(metric: Callable, explained: Explained, image: list[str]) -> pd.DataFrame:
-    """Return a metric's curve in long form; the passes were made when it was scored."""
-    fractions, values = (t.double().cpu().numpy() for t in metric.curve(explained))
-    return pd.DataFrame({"image": np.repeat(image, len(fractions)), "fraction": np.tile(fractions, len(image)),
-                         "value": values.ravel()})  # fmt: skip
-
-
-def per_image(cost: Cost, n: int, prefix: str = "") -> dict[str, float]:
-    """Return a batch's cost as columns: seconds and passes of one image, memory of the batch."""
-    return {prefix + k: v if k == "peak_memory" else v / n for k, v in asdict(cost).items()}
-
-
-def declared(metrics: dict[str, Callable], nodes: DictConfig, target: str) -> pd.DataFrame:
-    """Return what each metric states of itself; explained class and settings, such as `steps=16`, are its protocol."""
-    settings = {name: OmegaConf.to_container(nodes[name], resolve=True) if name in nodes else {} for name in metrics}
-    left_out = ("_target_", "seed", "batch")
-    protocol = {
-        name: " ".join([f"target={target}", *(f"{k}={v}" for k, v in node.items() if k not in left_out)])
-        for name, node in settings.items()
-    }
-    facts = [(m.category, protocol[name], m.version, m.higher_is_better) for name, m in metrics.items()]
-    return pd.DataFrame(facts, index=list(metrics), columns=["category", "protocol", "version", "higher_is_better"])
-
-
-def first_images(batch: Batch, e: Explained, classes: tuple[str, ...], signed: bool, n: int) -> dict[str, np.ndarray]:
-    """Return what the gallery figure draws of the first `n` images of the batch."""
-    names = [classes[t] if t < len(classes) else str(t) for t in e.target[:n].tolist()]
-    return {
-        "image": np.array(batch.image[:n], dtype=str),
-        "pixels": (batch.pixels[:n] * 255).round().byte().permute(0, 2, 3, 1).numpy(),
-        "maps": e.maps[:n].cpu().numpy(),
-        "mask": batch.mask[:n].numpy(),
-        "signed": np.full(len(names), signed),
-        "target": np.array(names, dtype=str),
-    }

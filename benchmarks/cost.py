@@ -25,8 +25,8 @@ class Cost:
 
 
 @contextmanager
-def measured(model: nn.Module, device: torch.device) -> Iterator[Cost]:
-    """Fill in a `Cost`; a pass is one image through `model`, or its gradient through the model's output."""
+def counted(model: nn.Module) -> Iterator[Cost]:
+    """Count passes: one is one image through `model`, or its gradient through the model's output."""
     cost = Cost()
 
     def count(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -38,16 +38,25 @@ def measured(model: nn.Module, device: torch.device) -> Iterator[Cost]:
         cost.backwards += len(gradient)
 
     handle = model.register_forward_hook(count)
-    reset_peak(device)
-    start = perf_counter()
     try:
         yield cost
     finally:
         handle.remove()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        cost.seconds = perf_counter() - start
-        cost.peak_memory = peak(device) / MIB
+
+
+@contextmanager
+def measured(model: nn.Module, device: torch.device) -> Iterator[Cost]:
+    """Count passes and fill in seconds and memory."""
+    reset_peak(device)
+    with counted(model) as cost:
+        start = perf_counter()
+        try:
+            yield cost
+        finally:
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            cost.seconds = perf_counter() - start
+            cost.peak_memory = peak(device) / MIB
 
 
 def reset_peak(device: torch.device) -> None:

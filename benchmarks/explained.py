@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 Method = Callable[..., Tensor]
+Store = Callable[[tuple[Tensor, ...], Hashable, Callable[[], object]], object]
 T = TypeVar("T")
 
 
@@ -31,12 +32,23 @@ class Explained:
     std: Tensor  # (c,) float32
     background: Tensor  # (m, c, h, w) float32, other images of the data set, normalised; none where it gives none
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
+    store: Store | None = field(default=None, repr=False)  # what all methods of a sweep share
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return `compute()`, computed at most once per batch and key."""
         if key not in self.shared:
             self.shared[key] = compute()
         return self.shared[key]
+
+    def for_all(self, key: Hashable, compute: Callable[[], T], *more: Tensor) -> T:
+        """Return `compute()`, which reads no map and no method: once for all methods of a sweep.
+
+        What it depends on beside network, images and target is in the key, such as settings and a version, or in
+        `more`. It gives tensors, or lists, tuples or dictionaries of tensors.
+        """
+        if self.store is None:
+            return self.once(("for all", key), compute)
+        return self.once(("for all", key), lambda: self.store((self.x, self.target, *more), key, compute))
 
     def explain(self, x: Tensor | None = None, target: Tensor | None = None, model: nn.Module | None = None) -> Tensor:
         """Return maps (n, h, w) for another image, class or model, everything else unchanged."""
@@ -68,5 +80,5 @@ class Explained:
         return self.logits(x).softmax(1).gather(1, self.target[:, None])[:, 0]
 
     def clean_logits(self) -> Tensor:
-        """Return the logits (n, k) of the unperturbed images, passed once per batch."""
-        return self.once("clean logits", lambda: self.logits(self.x))
+        """Return the logits (n, k) of the unperturbed images, passed once for all methods."""
+        return self.for_all("clean logits", lambda: self.logits(self.x))

@@ -25,7 +25,9 @@ class Completeness:
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ()
     undefined: ClassVar[str] = "the method states no completeness law, or there is nothing to explain"
+    passes: ClassVar[tuple[int, int, int]] = (0, 1, 0)
     cites: ClassVar[str] = "Sundararajan et al. 2017"
 
     def __call__(self, explained: Explained) -> Tensor:
@@ -40,7 +42,7 @@ class Completeness:
             reference = reference - self.constant_logits(explained)
         elif law == "background":
             rest = explained.background
-            reference = reference - explained.once("background logits", lambda: explained.logits(rest).mean(0))
+            reference = reference - explained.for_all("background logits", lambda: explained.logits(rest).mean(0), rest)
         elif law != "logit":
             laws = "'', 'logit', 'difference' or 'background'"
             raise ValueError(f"Completeness needs a method with complete of {laws}; it is {law!r}")
@@ -53,4 +55,4 @@ class Completeness:
         """Return the logits (1, k) of the constant image."""
         value = explained.method.baseline
         image = torch.full_like(explained.x[:1], value)
-        return explained.once(("constant logits", value), lambda: explained.logits(image))
+        return explained.for_all(("constant logits", value), lambda: explained.logits(image))

@@ -21,10 +21,18 @@ def baseline(explained: Explained, name: str, seed: int) -> Tensor:
     return explained.once(("baseline", name, seed), lambda: make(explained, seed))
 
 
+def imputed(explained: Explained, removed: Tensor, name: str, seed: int) -> Tensor:
+    """Return the images (n, c, h, w) whose `removed` pixels (n, h, w) bool are replaced."""
+    return torch.where(removed[:, None], baseline(explained, name, seed), explained.x)
+
+
 def baseline_logits(explained: Explained, name: str, seed: int) -> Tensor:
     """Return the logits (n, k) of the baseline alone; one that all images share takes one pass in all."""
-    logits = explained.once(("baseline logits", name, seed), lambda: explained.logits(baseline(explained, name, seed)))
-    return logits.expand(len(explained.x), -1)
+
+    def compute() -> Tensor:
+        return explained.logits(baseline(explained, name, seed))
+
+    return explained.for_all(("baseline logits", name, seed), compute).expand(len(explained.x), -1)
 
 
 def black(explained: Explained, seed: int) -> Tensor:

@@ -21,7 +21,9 @@ class Gini:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
     undefined: ClassVar[str] = "the map is zero"
+    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
     cites: ClassVar[str] = "Chalasani et al. 2020"
 
     def __call__(self, explained: Explained) -> Tensor:

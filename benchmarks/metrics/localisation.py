@@ -23,7 +23,9 @@ class PointingGame:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ("mask",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
     undefined: ClassVar[str] = "no mask of the explained class"
+    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
     cites: ClassVar[str] = "Zhang et al. 2018"
 
     def __call__(self, explained: Explained) -> Tensor:
@@ -41,7 +43,9 @@ class EnergyInMask:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ("mask",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
     undefined: ClassVar[str] = "no mask of the explained class, or no positive value in the map"
+    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
     cites: ClassVar[str] = "Wang et al. 2020"
 
     def __call__(self, explained: Explained) -> Tensor:
@@ -63,7 +67,9 @@ class RelevanceRank:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ("mask",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
     undefined: ClassVar[str] = "no mask of the explained class"
+    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
     cites: ClassVar[str] = "Arras et al. 2022"
 
     def __call__(self, explained: Explained) -> Tensor:

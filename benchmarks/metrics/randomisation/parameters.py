@@ -1,4 +1,4 @@
-"""Does the map change when the model or the class does?"""
+"""The map when the model's weights are drawn anew, layer by layer."""
 
 import zlib
 from copy import deepcopy
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.explained import Explained
+from benchmarks.metrics.fields import whole
 from benchmarks.metrics.similarity import spearman
 
 NOISE = 8  # images; fewer give poor statistics where a layer has few pixels
@@ -33,6 +34,7 @@ class Mprt:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ("explain",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
     undefined: ClassVar[str] = "the map, or that of a randomised model, is constant"
     cites: ClassVar[str] = "Adebayo et al. 2018"
 
@@ -40,9 +42,11 @@ class Mprt:
     seed: int
 
     def __post_init__(self) -> None:
-        if type(self.stages) is not int or self.stages < 1:
-            raise ValueError(f"Mprt needs a whole number of stages >= 1; stages={self.stages!r} was given")
-        check_seed(self)
+        whole(self, stages=1, seed=0)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, 0, self.stages
 
     def __call__(self, explained: Explained) -> Tensor:
         return self.curve(explained)[1][:, 1:].double().mean(1).float()
@@ -69,37 +73,6 @@ class Mprt:
             done = share
         fractions = torch.linspace(0, 1, self.stages + 1, device=ours.device)
         return fractions, torch.stack(values, 1).float()
-
-
-@dataclass(frozen=True)
-class RandomLogit:
-    """Absolute rank correlation of the target's map with that of another class [Sixt et al. 2020].
-
-    A map that ignores the class, or for which it is but a sign, scores 1 (Sixt et al. compare with both signs, too).
-    The other class is the target plus one seeded offset for all images, modulo the number of classes. Departs from the
-    paper's SSIM, which depends on the maps' tails: it is .6 between independent maps of fifth powers of normal noise.
-    """
-
-    category: ClassVar[str] = "randomisation"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("explain",)
-    undefined: ClassVar[str] = "the map, or that of the other class, is constant"
-    cites: ClassVar[str] = "Sixt et al. 2020"
-
-    seed: int
-
-    def __post_init__(self) -> None:
-        check_seed(self)
-
-    def __call__(self, explained: Explained) -> Tensor:
-        classes = explained.clean_logits().shape[1]
-        if classes < 2:
-            raise ValueError(f"RandomLogit needs a model of at least 2 classes; it has {classes}")
-        offset = torch.randint(1, classes, (), generator=torch.Generator().manual_seed(self.seed)).item()
-        other = explained.explain(target=(explained.target + offset) % classes)
-        return spearman(explained.maps, other).abs().float()
 
 
 def top_down(model: nn.Module, x: Tensor) -> list[tuple[str, dict[str, Tensor]]]:
@@ -156,8 +129,3 @@ def settle(model: nn.Module, norms: list[nn.Module], x: Tensor) -> None:
         model(x)
     for norm in norms:
         norm.eval()
-
-
-def check_seed(metric: Mprt | RandomLogit) -> None:
-    if type(metric.seed) is not int or metric.seed < 0:
-        raise ValueError(f"{type(metric).__name__} needs a whole seed >= 0; seed={metric.seed!r} was given")

@@ -1,5 +1,6 @@
-"""Does the map keep still when the image hardly changes?"""
+"""The map under pixel noise: all metrics with the same settings share the noisy images and their maps."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -8,8 +9,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained, draws
+from benchmarks.metrics.fields import choice, number, whole
 from benchmarks.metrics.ranking import constant, pixel_order
 from benchmarks.metrics.similarity import spearman, ssim
+
+MEASURES = ("spearman", "ssim", "top_10")
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class MaxSensitivity:
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ("explain",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
     undefined: ClassVar[str] = "the map is zero"
     cites: ClassVar[str] = "Yeh et al. 2019"
 
@@ -35,6 +40,10 @@ class MaxSensitivity:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, 0, self.samples
 
     def __call__(self, explained: Explained) -> Tensor:
         ours = explained.maps.flatten(1).double()
@@ -67,9 +76,16 @@ class NoiseStability:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.measure not in ("spearman", "ssim", "top_10"):
-            raise ValueError(f"NoiseStability needs spearman, ssim or top_10; measure={self.measure!r} was given")
+        choice(self, "measure", MEASURES)
         check(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return ("scale",) if self.measure == "ssim" else ("scale", "order")
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, 0, self.samples
 
     def __call__(self, explained: Explained) -> Tensor:
         overlap = partial(self.top_10, explained)
@@ -85,22 +101,23 @@ class NoiseStability:
         return (a & b).flatten(1).sum(1).double() / count
 
 
+def noisy_images(explained: Explained, radius: float, samples: int, seed: int) -> Iterator[Tensor]:
+    """Yield `samples` times the images (n, c, h, w) with uniform noise, the same for all images."""
+    rng, shape = draws(seed, "noise"), explained.x.shape[1:]
+    for _ in range(samples):
+        noise = radius * (2 * torch.rand(shape, generator=rng) - 1).to(explained.x)
+        yield explained.x + noise / explained.std[:, None, None]
+
+
 def noisy_maps(explained: Explained, radius: float, samples: int, seed: int) -> list[Tensor]:
     """Return the maps (n, h, w) of each noisy image; made once per batch and settings."""
 
     def compute() -> list[Tensor]:
-        rng, shape = draws(seed, "noise"), explained.x.shape[1:]
-        noise = (radius * (2 * torch.rand(shape, generator=rng) - 1).to(explained.x) for _ in range(samples))
-        return [explained.explain(explained.x + one / explained.std[:, None, None]) for one in noise]
+        return [explained.explain(image) for image in noisy_images(explained, radius, samples, seed)]
 
     return explained.once(("noisy maps", radius, samples, seed), compute)
 
 
 def check(metric: MaxSensitivity | NoiseStability) -> None:
-    name = type(metric).__name__
-    if type(metric.radius) not in (int, float) or not 0 < metric.radius <= 1:
-        raise ValueError(f"{name} needs a radius in (0, 1], in pixel units; radius={metric.radius!r} was given")
-    if type(metric.samples) is not int or metric.samples < 1:
-        raise ValueError(f"{name} needs a whole number of samples >= 1; samples={metric.samples!r} was given")
-    if type(metric.seed) is not int or metric.seed < 0:
-        raise ValueError(f"{name} needs a whole seed >= 0; seed={metric.seed!r} was given")
+    number(metric, "radius", "in (0, 1], in pixel units", lambda r: 0 < r <= 1)
+    whole(metric, samples=1, seed=0)

@@ -1,0 +1,1 @@
+"""Does the model rely on what the map marks?"""

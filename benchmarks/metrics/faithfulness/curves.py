@@ -1,0 +1,68 @@
+"""Curves over the share of pixels removed or kept, largest first: each state of an image is passed once per map."""
+
+import torch
+from torch import Tensor
+
+from benchmarks.explained import Explained
+from benchmarks.metrics.baselines import baseline_logits, imputed
+from benchmarks.metrics.ranking import pixel_order
+
+
+def fractions(steps: int, explained: Explained) -> Tensor:
+    """Return k / steps for k = 0, ..., steps."""
+    return torch.linspace(0, 1, steps + 1, device=explained.maps.device)
+
+
+def removal(explained: Explained, steps: int, baseline: str, seed: int) -> Tensor:
+    """Return the logits (n, steps + 1, k) while the largest round(k N / steps) of the N pixels are removed."""
+    counts = even(explained, steps)
+    return torch.stack([logits_at(explained, count, baseline, seed, keep=False) for count in counts], 1)
+
+
+def insertion(explained: Explained, steps: int, baseline: str, seed: int) -> Tensor:
+    """Return the logits (n, steps + 1, k) while only the largest round(k N / steps) of the N pixels are there.
+
+    Read from its end, this is the removal of the smallest first.
+    """
+    counts = even(explained, steps)
+    return torch.stack([logits_at(explained, count, baseline, seed, keep=True) for count in counts], 1)
+
+
+def even(explained: Explained, steps: int) -> list[int]:
+    pixels = explained.maps[0].numel()
+    return [round(k * pixels / steps) for k in range(steps + 1)]
+
+
+def logits_at(explained: Explained, count: int, baseline: str, seed: int, keep: bool) -> Tensor:
+    """Return the logits (n, k) with the `count` largest pixels kept or removed, the rest or these imputed."""
+    removed = explained.maps[0].numel() - count if keep else count
+    if removed == 0:
+        return explained.clean_logits()
+    if removed == explained.maps[0].numel():
+        return baseline_logits(explained, baseline, seed)
+
+    def compute() -> Tensor:
+        first = order(explained, seed) < count
+        return explained.logits(imputed(explained, ~first if keep else first, baseline, seed))
+
+    return explained.once(("state", count, baseline, seed, keep), compute)
+
+
+def order(explained: Explained, seed: int) -> Tensor:
+    """Rank the map's pixels (n, h, w), 0 for the largest."""
+    return explained.once(("pixel order", seed), lambda: pixel_order(explained, explained.maps, seed))
+
+
+def probability(explained: Explained, logits: Tensor) -> Tensor:
+    """Return the target's probability (n, states) of logits (n, states, k)."""
+    return of_target(explained, logits.softmax(-1))
+
+
+def of_target(explained: Explained, values: Tensor) -> Tensor:
+    """Pick the target's value (n, states) of (n, states, k)."""
+    return values.gather(2, explained.target[:, None, None].expand(-1, values.shape[1], 1))[..., 0]
+
+
+def area(values: Tensor) -> Tensor:
+    """Integrate (n, steps + 1) values over [0, 1] by the trapezoid rule."""
+    return (torch.trapezoid(values.double(), dim=1) / (values.shape[1] - 1)).float()

@@ -1,0 +1,1 @@
+"""Does the map keep still when the image hardly changes?"""

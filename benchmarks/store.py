@@ -1,0 +1,64 @@
+"""Results that every method of a sweep shares: what depends on network, images and classes, but on no map."""
+
+import hashlib
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+
+from benchmarks.cell import write
+from benchmarks.cost import counted
+from benchmarks.environment import environment
+
+T = TypeVar("T")
+
+
+@dataclass
+class Store:
+    """Keeps tensors on disk under a digest of all that they depend on; without a folder, in memory.
+
+    `of` names the network's weights. A result is computed by the first cell that asks for it, while others wait.
+    """
+
+    folder: Path | None
+    model: nn.Module
+    of: str
+    device: torch.device
+    reused: int = 0  # forward and backward passes that were not made again
+    memory: dict[str, object] = field(default_factory=dict, repr=False)
+
+    def __call__(self, inputs: tuple[Tensor, ...], key: Hashable, compute: Callable[[], T]) -> T:
+        """Return `compute()` for these inputs and this key: tensors, and lists, tuples and dictionaries of such."""
+        name = self.digest(inputs, key)
+        if self.folder is None:
+            if name not in self.memory:
+                self.memory[name] = self.priced(compute)
+            else:
+                self.reused += self.memory[name]["passes"]
+            return self.memory[name]["value"]
+        path = self.folder / f"{name}.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if path.exists():
+                kept = torch.load(path, map_location=self.device, weights_only=True)
+                self.reused += kept["passes"]
+            else:
+                kept = self.priced(compute)
+                write(path, lambda temporary: torch.save(kept, temporary))
+        return kept["value"]
+
+    def priced(self, compute: Callable[[], T]) -> dict[str, object]:
+        with counted(self.model) as cost:
+            value = compute()
+        return {"value": value, "passes": cost.forwards + cost.backwards}
+
+    def digest(self, inputs: tuple[Tensor, ...], key: Hashable) -> str:
+        """Digest of the weights, the inputs' bytes, the key, and the code and libraries that computed it."""
+        total = hashlib.sha256(repr((self.of, key, self.device.type, sorted(environment().items()))).encode())
+        for tensor in inputs:
+            total.update(repr(tuple(tensor.shape)).encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return total.hexdigest()[:32]
