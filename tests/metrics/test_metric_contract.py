@@ -6,22 +6,9 @@ from dataclasses import MISSING, fields, replace
 import pytest
 import torch
 
-from tests.metrics.oracles import (
-    MEAN,
-    METRICS,
-    STD,
-    Constant,
-    Failing,
-    InputXGradient,
-    Network,
-    Planted,
-    case,
-    explained,
-    frozen,
-    images,
-    levels,
-    part,
-)
+from benchmarks.conformance.cases import InputXGradient, case, explained, frozen, images, levels, part
+from benchmarks.conformance.models import MEAN, STD, Constant, Evidence, Failing, Network
+from tests.metrics.oracles import METRICS
 
 CATEGORIES = {"faithfulness", "robustness", "localisation", "complexity", "randomisation", "axiomatic"}
 RANKED = {"deletion", "insertion", "aopc", "pointing_game", "relevance_rank", "noise_stability_spearman",
@@ -194,7 +181,9 @@ def test_prefers_the_truth_to_noise(name):
         pixels[i, target[i]] += 0.5 * mask[i]
     x = (pixels - MEAN[:, None, None]) / STD[:, None, None]
     noise = torch.rand(mask.shape, generator=rng)
-    truth, noise = (metric(explained(frozen(Planted()), x, maps, None, target, mask)) for maps in (mask.float(), noise))
+    truth, noise = (
+        metric(explained(frozen(Evidence()), x, maps, None, target, mask)) for maps in (mask.float(), noise)
+    )
     better = truth - noise if metric.higher_is_better else noise - truth
     assert better.mean() > 0.05 and (better > 0).float().mean() > 0.7
 

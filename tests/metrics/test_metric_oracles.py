@@ -5,18 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.metrics.oracles import (
-    METRICS,
-    Constant,
-    Fraction,
-    InputXGradient,
-    Linear,
-    case,
-    explained,
-    frozen,
-    images,
-    levels,
-)
+from benchmarks.conformance.cases import InputXGradient, case, explained, frozen, images, levels
+from benchmarks.conformance.models import Constant, Fraction, Linear
+from tests.metrics.oracles import METRICS
 
 SIDE = 16
 

@@ -6,9 +6,9 @@ import torch
 from scipy.stats import rankdata, spearmanr
 from skimage.metrics import structural_similarity
 
+from benchmarks.conformance.cases import case, levels
 from benchmarks.metrics.ranking import TIE, average_ranks, constant, pixel_order, tie_groups, top
 from benchmarks.metrics.similarity import spearman, ssim
-from tests.metrics.oracles import case, levels
 
 
 def noisy(maps, seed=1):
