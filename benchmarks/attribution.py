@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from benchmarks import rows
 from benchmarks.batch import batch_size
+from benchmarks.changed import CHANGES, Changed
 from benchmarks.cost import measured
 from benchmarks.environment import chosen_device, environment
 from benchmarks.explained import Explained
@@ -41,16 +42,20 @@ class Evaluated(NamedTuple):
 class Attribution:
     """Explain the `target` class, predicted or label, of every image; keep the first `gallery` maps for figures.
 
-    `background` other images of the data set stand for the absence of evidence where a method asks for them.
+    `background` other images of the data set stand for the absence of evidence where a method asks for them. `change`
+    alters the maps before they are scored, see `benchmarks.changed`.
     """
 
     target: str
+    change: str
     gallery: int
     background: int
 
     def __post_init__(self) -> None:
         if self.target not in ("predicted", "label"):
             raise ValueError(f"benchmark.target needs predicted or label; {self.target!r} was given")
+        if self.change not in CHANGES:
+            raise ValueError(f"benchmark.change needs one of {', '.join(CHANGES)}; {self.change!r} was given")
         for name in ("gallery", "background"):
             if type(value := getattr(self, name)) is not int or value < 1:
                 raise ValueError(f"benchmark.{name} needs a whole number >= 1; {value!r} was given")
@@ -59,29 +64,30 @@ class Attribution:
         """Compute one cell."""
         device = chosen_device(cfg.device, cfg.threads)
         dataset = instantiate(cfg.dataset, _convert_="all")
-        network = instantiate(cfg.model, _convert_="all")(dataset)
+        network = instantiate(cfg.model, _convert_="all")(getattr(dataset, "fitted_on", dataset))
+        size = network.input_size * getattr(dataset, "tiles_per_side", 1)  # a mosaic has tiles of the input size
         model = network.module.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
-        images = dataset.test(network.input_size)
-        cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, network.input_size, device)})
+        images = dataset.test(size)
+        cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, size, device)})
         method = instantiate(cfg.method, _convert_="all")
         metrics = {name: instantiate(node, _convert_="all") for name, node in cfg.metric.items()}
         if getattr(method, "complete", ""):  # whoever is ranked has been asked whether its law holds
             metrics.setdefault("completeness", Completeness())
         mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
-        others = torch.zeros(0, 3, network.input_size, network.input_size)
+        others = torch.zeros(0, 3, size, size)
         if "background" in getattr(method, "needs", ()) and hasattr(dataset, "background"):
-            others = dataset.background(network.input_size, self.background)
+            others = dataset.background(size, self.background)
         background = (others.to(device) - mean[:, None, None]) / std[:, None, None]
 
-        folder = Path(HydraConfig.get().sweep.dir) / ".shared" if HydraConfig.initialized() else None
-        store = Store(folder, model, f"{network.digest} {network.mean} {network.std}", device)
+        store = Store(shared_folder(), model, f"{network.digest} {network.mean} {network.std}", device)
         scores, curves, gallery = [], [], []
         for batch in batches(images, cfg.batch_size):
             x = (batch.pixels.to(device) - mean[:, None, None]) / std[:, None, None]
             logits = store((x,), "clean logits", partial(model, x))
             target, mask = self.question(logits, batch)
             explained = Explained(
-                model=model, method=method, x=x, target=target, maps=torch.empty(0), mask=mask, mean=mean, std=std,
+                model=model, method=self.asked(method, logits.shape[1], cfg.seed), x=x,
+                target=target, maps=torch.empty(0), mask=mask, mean=mean, std=std,
                 background=background, store=store,
             )  # fmt: skip
             with measured(model, device) as cost:
@@ -124,6 +130,10 @@ class Attribution:
             {key: np.concatenate([g[key] for g in gallery]) for key in (gallery[0] if gallery else ())},
         )
 
+    def asked(self, method: Callable, classes: int, seed: int) -> Callable:
+        """Return the method, changed where that is asked for."""
+        return method if self.change == "none" else Changed(method, self.change, classes, seed)
+
     def question(self, logits: Tensor, batch: rows.Batch) -> tuple[Tensor, Tensor]:
         """Return the class to explain (n,) and its mask (n, h, w)."""
         label = batch.label.to(logits.device)
@@ -137,6 +147,11 @@ class Attribution:
         target = logits.argmax(1) if self.target == "predicted" else label
         # The mask marks the label's object: it is the truth only where that class is explained.
         return target, batch.mask.to(logits.device) & ((label == target) | (label < 0))[:, None, None]
+
+
+def shared_folder() -> Path | None:
+    """Return where the running sweep keeps what its methods share, hidden from those who collect scores."""
+    return Path(HydraConfig.get().sweep.dir) / ".shared" if HydraConfig.initialized() else None
 
 
 def batches(images: object, size: int) -> Iterator[rows.Batch]:

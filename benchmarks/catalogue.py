@@ -7,7 +7,7 @@ import pandas as pd
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-import benchmarks.budget  # noqa: F401 (its resolver)
+import benchmarks.resolvers  # noqa: F401 (its resolver)
 from results.methods import methods
 from results.taxonomy import GROUPS
 

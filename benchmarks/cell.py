@@ -13,7 +13,7 @@ from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-import benchmarks.budget  # noqa: F401 (its resolver)
+import benchmarks.resolvers  # noqa: F401 (its resolver)
 
 SCORES, LOCK = "scores.parquet", ".lock"
 # Settings that cannot change a score, with the value that stands for all of theirs in the key.

@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-import benchmarks.budget  # noqa: F401 (its resolver)
+import benchmarks.resolvers  # noqa: F401 (its resolver)
 from benchmarks.explained import Explained
 
 ROOT = Path(__file__).parents[1]

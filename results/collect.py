@@ -17,14 +17,20 @@ def collect(sweep: Path | str) -> pd.DataFrame:
 
     Parts of `variant` that all rows share are dropped; the rest becomes part of the method's name.
     """
+    scores = stored(sweep)
+    _label(scores)
+    _refuse_mixtures(scores)
+    return scores
+
+
+def stored(sweep: Path | str) -> pd.DataFrame:
+    """Return every score under `sweep` as the cells have it, whatever their variants."""
     files = list(_finished(Path(sweep), "scores.parquet"))
     if not files:
         raise FileNotFoundError(f"{sweep} needs at least one finished cell; no scores.parquet was found in it")
     scores = pd.concat([_read(file).assign(folder=str(file.parent)) for file in files], ignore_index=True)
     scores["variant"] = scores.variant.fillna("")
     _refuse_duplicates(scores)
-    _label(scores)
-    _refuse_mixtures(scores)
     return scores
 
 

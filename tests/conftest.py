@@ -12,7 +12,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-import benchmarks.budget  # noqa: F401 (its resolver)
+import benchmarks.resolvers  # noqa: F401 (its resolver)
 
 CONF = Path(__file__).parents[1] / "conf"
 

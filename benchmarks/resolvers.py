@@ -1,4 +1,4 @@
-"""The resolver by which conf/method scales what a method spends: `${scaled:${budget.masks},${budget.scale}}`."""
+"""The resolvers that the files of conf/ use: `${scaled:${budget.masks},${budget.scale}}`, `${first:${baseline},mean}`."""
 
 from omegaconf import OmegaConf
 
@@ -12,4 +12,10 @@ def scaled(budget: int, scale: float) -> int:
     return max(1, round(budget * scale))
 
 
+def first(asked: object, own: object) -> object:
+    """Return what is asked for everywhere, or an entry's own where nothing is."""
+    return own if asked is None else asked
+
+
 OmegaConf.register_new_resolver("scaled", scaled, replace=True)
+OmegaConf.register_new_resolver("first", first, replace=True)

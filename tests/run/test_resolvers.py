@@ -3,8 +3,8 @@
 import pytest
 from hydra.utils import instantiate
 
-from benchmarks.budget import scaled
 from benchmarks.command import sentence
+from benchmarks.resolvers import scaled
 from tests.conftest import composed, options
 
 SCALED = ["rise", "lime", "kernel_shap", "integrated_gradients", "expected_gradients", "smooth_grad"]

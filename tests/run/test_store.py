@@ -1,0 +1,76 @@
+"""What methods share: computed once, found again on disk, and never mistaken for another's."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.store import Store
+from tests.run.test_attribution import evaluated
+
+CPU = torch.device("cpu")
+X = torch.arange(12.0).view(2, 1, 2, 3)
+
+
+class Model(nn.Module):
+    def forward(self, x):
+        return x.flatten(1)
+
+
+@pytest.fixture(params=["disk", "memory"])
+def store(request, tmp_path):
+    return Store(tmp_path / "shared" if request.param == "disk" else None, Model(), "abc", CPU)
+
+
+def test_a_result_is_computed_once_and_its_passes_are_counted_as_reused(store):
+    calls = []
+
+    def compute():
+        calls.append(None)
+        return {"logits": [store.model(X), store.model(X + 1)], "pair": (X[0], X[1])}
+
+    first = store((X,), ("key", 1), compute)
+    assert store.reused == 0
+    again = store((X.clone(),), ("key", 1), compute)
+    assert len(calls) == 1 and store.reused == 4
+    assert again["logits"][1].equal(first["logits"][1]) and again["pair"][1].equal(X[1])
+
+
+def test_whatever_it_depends_on_makes_another_result(store):
+    def answer(value, inputs=(X,), key="key"):
+        return store(inputs, key, lambda: torch.tensor(value)).item()
+
+    assert answer(1) == answer(2) == 1
+    assert answer(3, key="other") == 3
+    assert answer(4, (X + 1e-6,)) == 4 and answer(5, (X.view(2, 1, 3, 2),)) == 5 and answer(6, (X, X)) == 6
+    assert Store(store.folder, Model(), "other weights", CPU)((X,), "key", lambda: torch.tensor(7)).item() == 7
+
+
+def test_another_process_finds_it_and_a_killed_one_leaves_nothing(tmp_path):
+    def broken():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Store(tmp_path, Model(), "abc", CPU)((X,), "key", broken)
+    assert not [*tmp_path.glob("*.pt")]
+    Store(tmp_path, Model(), "abc", CPU)((X,), "key", lambda: X)
+    other = Store(tmp_path, Model(), "abc", CPU)
+    assert other((X,), "key", broken).equal(X) and other.reused == 0
+
+
+def test_a_second_method_makes_its_maps_and_its_curves_only(tmp_path, monkeypatch):
+    """The price of one more method, in passes: nothing that does not depend on its maps."""
+    monkeypatch.setattr("benchmarks.attribution.shared_folder", lambda: Path(tmp_path))
+    metrics = "metric=[deletion,aopc,faithfulness_correlation,gini]"
+    first, second = (evaluated(f"method={name}", metrics).scores for name in ("gradient", "input_x_gradient"))
+    spent = pd.DataFrame({"first": first.groupby("metric").forwards.sum(),
+                          "second": second.groupby("metric").forwards.sum()})  # fmt: skip
+    assert spent["second"].to_dict() == pytest.approx({"aopc": 0, "deletion": 15 * 6, "faithfulness_correlation": 0,
+                                                       "gini": 0})  # fmt: skip
+    assert spent["first"].faithfulness_correlation == pytest.approx(32 * 6)
+    reused = second.groupby("metric").reused.sum()
+    assert reused.faithfulness_correlation == pytest.approx(32 * 6) and reused.gini == 0
+    alone = evaluated("method=input_x_gradient", metrics, "batch_size=4").scores
+    pd.testing.assert_series_equal(second.score, alone.score, rtol=0, atol=0)
