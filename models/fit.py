@@ -30,6 +30,10 @@ class Fit:
 
     `architecture` is what is trained: timm's `vgg16_bn` for `vgg16`, whose batch norms are folded into its convolutions
     afterwards; null trains the network itself. `model_args` go to timm for both.
+
+    With `removed_grid` = 8, half of the images of each batch lose patches of an 8 x 8 grid, so that images with removed
+    patches are in the network's domain [Hesse et al. 2024]: a share of them, uniform in [0, 1], takes the mean colour.
+    The paper removes one patch of a 4 x 4 grid, as its score does; whole curves remove any number.
     """
 
     seed: int
@@ -46,6 +50,7 @@ class Fit:
     channels_last: bool  # the faster memory layout of some networks
     device: str
     last_conv: str  # the last layer with at least 4 x 4 positions at the last size, for methods that read maps
+    removed_grid: int | None = None  # patches along a side; left out of the key when null, as are older recipes
 
     version: ClassVar[int] = 1
 
@@ -54,6 +59,9 @@ class Fit:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"Fit needs a whole number {name} >= {least}; {name}={value!r} was given")
+        if self.removed_grid is not None and (type(self.removed_grid) is not int or self.removed_grid < 2):
+            need = "Fit needs a whole number removed_grid >= 2 or null"
+            raise ValueError(f"{need}; removed_grid={self.removed_grid!r} was given")
         for name in ("lr", "weight_decay", "accuracy"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
@@ -92,6 +100,8 @@ class Fit:
     def key(self, name: str, dataset: object) -> str:
         """A digest of all that determines the weights; `images` counts the test images of a data set only."""
         recipe = {k: v for k, v in asdict(self).items() if k not in ("accuracy", "test_images", "device", "last_conv")}
+        if self.removed_grid is None:
+            del recipe["removed_grid"]
         data = {k: v for k, v in asdict(dataset).items() if k != "images"} if is_dataclass(dataset) else repr(dataset)
         source = f"{type(dataset).__module__}.{type(dataset).__qualname__}", getattr(dataset, "version", 1), data
         text = json.dumps([name, self.version, recipe, source], sort_keys=True, default=str)
@@ -143,7 +153,10 @@ class Fit:
         network.train()
         with bar, torch.enable_grad():
             for images, labels in self.batches(dataset):
-                loss = nn.functional.cross_entropy(network(normalise(images)), labels.to(device))
+                images = normalise(images)
+                if self.removed_grid is not None:
+                    images = images * kept(len(images), self.removed_grid, images.shape[-1]).to(images)
+                loss = nn.functional.cross_entropy(network(images), labels.to(device))
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
@@ -172,6 +185,14 @@ class Fit:
         for _, pixels, labels, _ in DataLoader(images, self.batch):
             right += (network(normalise(pixels * 255)).argmax(1) == labels).sum().item()
         return right / len(images)
+
+
+def kept(images: int, grid: int, size: int) -> Tensor:
+    """Masks (images, 1, size, size): 0 on removed patches, of which half of the images have a random share each."""
+    share = torch.rand(images, 1, 1, 1) * (torch.rand(images, 1, 1, 1) < 0.5)
+    patches = torch.rand(images, 1, grid, grid) >= share
+    patch = torch.arange(size) * grid // size
+    return patches[..., patch, :][..., patch].float()
 
 
 @contextmanager

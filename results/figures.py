@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from results import collect, taxonomy
 from results.budgets import budgets, varied
+from results.critical import critical, tested
 from results.gallery import gallery, save
-from results.heatmaps import agreement, ranks, similarity
+from results.heatmaps import agreement, pages, ranks, similarity
 from results.leaderboard import leaderboard
 from results.lines import budget, curves
 from results.methods import methods
@@ -40,7 +41,11 @@ def drawn(
     """Draw what one model has the data for: `rows` of the leaderboard, curves, and `points` of varied budgets."""
     ranked = rows[(rows.metric != MEAN_RANK) & rows["rank"].notna()]
     if ranked.method.nunique() > 1:
-        yield "ranks", ranks(rows)
+        parts = pages(rows)
+        for k, part in enumerate(parts, 1):
+            yield "ranks" if len(parts) == 1 else f"ranks_{k}", ranks(part)
+    if test := tested(cells):
+        yield "critical", critical(test, rows)
     if len(lines):
         yield "curves", curves(lines, rows)
     if ranked.metric.nunique() > 1 and ranked.method[ranked.group != "control"].nunique() > 2:

@@ -1,5 +1,6 @@
 """Lay out columns of text so that they fit a terminal."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
@@ -90,3 +91,11 @@ def _block(stub: Column, columns: Sequence[Column], rule: int) -> str:
     body[rule:rule] = [dashes] if 0 < rule < len(body) else []
     lines = [over, *map(line, zip(*heads, strict=True)), dashes, *body]
     return "".join(text.rstrip() + "\n" for text in lines if text.strip())
+
+
+def wrapped(text: str, width: int) -> str:
+    return textwrap.fill(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def underlined(text: str) -> str:
+    return f"\n{text}\n{'=' * len(text)}\n"

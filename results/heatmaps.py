@@ -14,6 +14,20 @@ from results.taxonomy import Contrast, Similarity, by_group
 from results.validity import marked
 
 COLUMN = 3.4  # inches: one of the two columns of a paper
+ACROSS = 30  # metrics of a figure of ranks, so that two digits can be read
+
+
+def pages(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Split one model's metrics into figures of ranks that can be read, between categories where possible."""
+    names = table[table.metric != MEAN_RANK].drop_duplicates("metric").set_index("metric").category
+    parts: list[list[str]] = [[]]
+    for _, family in groupby(names.index, key=names.get):
+        family = list(family)
+        for block in (family[k : k + ACROSS] for k in range(0, len(family), ACROSS)):
+            if parts[-1] and len(parts[-1]) + len(block) > ACROSS:
+                parts.append([])
+            parts[-1] += block
+    return [table[table.metric.isin([*part, MEAN_RANK])] for part in parts]
 
 
 @styled
@@ -67,8 +81,10 @@ def agreement(table: pd.DataFrame) -> Figure:
         axes.plot([0, k], [k - 1, k - 1], color="0.2", lw=0.7)
         axes.plot([k, k], [k - 1, len(names) - 1 if k < len(names) - 1 else k - 1], color="0.2", lw=0.7)
     axes.set(xlabel="", ylabel="")
-    axes.set_xticklabels(readable(names.index[:-1]), rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticklabels(readable(names.index[1:]), rotation=0)
+    many = len(names) > 30
+    axes.set_xticklabels(readable(names.index[:-1]), rotation=90 if many else 40, ha="right", rotation_mode="anchor",
+                         va="center" if many else "baseline", size=6 if many else 7)  # fmt: skip
+    axes.set_yticklabels(readable(names.index[1:]), rotation=0, size=6 if many else 7)
     _bare(axes)
     bar = figure.colorbar(axes.collections[0], cax=axes.inset_axes((0.5, 0.9, 0.45, 0.03)), orientation="horizontal")
     bar.set_label("Spearman correlation\nof the methods' ranks", fontsize=7)

@@ -4,14 +4,15 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from results import latex, statistics, tables
+from results import latex, statistics, tables, undefined
+from results.blocks import common_images
 from results.collect import collect
+from results.merging import Ranks, merged_mean, merged_rows, ranked
 from results.tables import ALL_CATEGORIES, ALL_MODELS, MEAN_RANK
 from results.validity import PLACE, on_any, validity
 
@@ -19,23 +20,6 @@ CATEGORIES = ["faithfulness", "robustness", "localisation", "complexity", "rando
 CEILINGS = ["truth"]  # controls that know the answer are no measure of what a method must beat
 RESAMPLES = 2000
 SEED = 0
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Ranks, or means of ranks, in the sample (row 0) and in every resample."""
-
-    drawn: pd.DataFrame  # (1 + resamples, methods)
-    images: int
-    merged: pd.Series  # how many ranks each method's mean is over
-    of: int
-
-    def table(self) -> pd.DataFrame:
-        """Return the mean ranks with their intervals, and the ranks of these."""
-        drawn = self.drawn.to_numpy()
-        n = np.where(np.isnan(drawn[0]), 0, self.images)
-        columns = _ranked(drawn, statistics.ranks(drawn, False), n)
-        return pd.DataFrame(columns, index=self.drawn.columns).assign(merged=self.merged, merged_of=self.of)
 
 
 def leaderboard(
@@ -48,7 +32,8 @@ def leaderboard(
     "all" the mean of these over the categories that rank at least half of the methods; every row of "all models" is a
     mean of ranks over the models. There, `mean`, `low` and `high` are that mean rank and its interval, and `merged`
     says how many ranks it is over. `residual` and `valid` say how far the method is from the law that it states on the
-    model, the worst of them for "all models".
+    model, the worst of them for "all models"; `rank_worst` and `rank_best` are the method's rank if its undefined
+    scores were the worst and the best that the metric can give, or has given here where it has no bound.
     With `metric`, only that metric is ranked and nothing is merged.
     """
     laws = validity(scores)
@@ -62,8 +47,8 @@ def leaderboard(
         if len(models) > 1:
             ranks = [ours for _, ours in models.values()]
             keys = dict.fromkeys(key for ours in ranks for key in ours)
-            merged = {key: _mean([ours[key] for ours in ranks if key in ours]) for key in keys}
-            rows.append(_merged_rows(merged, cells).assign(model=ALL_MODELS))
+            merged = {key: merged_mean([ours[key] for ours in ranks if key in ours]) for key in keys}
+            rows.append(merged_rows(merged, cells).assign(model=ALL_MODELS))
         parts += [table.assign(dataset=dataset) for table in rows]
     table = pd.concat(parts, ignore_index=True)
     if metric is not None:
@@ -87,7 +72,7 @@ def _one_model(cells: pd.DataFrame, resamples: int, seed: int) -> tuple[pd.DataF
     scored = cells[cells.image != ""]
     if scored.empty:
         return _unranked(cells), {}
-    images, left_out = _common_images(scored)
+    images, left_out = common_images(scored)
     scored = scored[scored.image.isin(images)]
     scored = scored.assign(score=scored.score.where(np.isfinite(scored.score)))
     metrics = scored.drop_duplicates("metric").set_index("metric")
@@ -95,25 +80,32 @@ def _one_model(cells: pd.DataFrame, resamples: int, seed: int) -> tuple[pd.DataF
     cube = pd.MultiIndex.from_product([metrics.index, group.index])
     by_image = scored.groupby(["image", "metric", "method"]).score
     values = by_image.mean().unstack(["metric", "method"]).reindex(index=images, columns=cube).to_numpy()
-    undefined = (by_image.count() < by_image.size()).groupby(["metric", "method"]).sum().reindex(cube).to_numpy()
+    missing = (by_image.count() < by_image.size()).groupby(["metric", "method"]).sum().reindex(cube).to_numpy()
+    counted = [kind.unstack(["metric", "method"]).reindex(index=images, columns=cube).fillna(0).to_numpy()
+               for kind in (by_image.sum(), by_image.count(), by_image.size())]  # fmt: skip
     means = np.concatenate([statistics.means(values, weights) for weights in statistics.draws(images, resamples, seed)])
+    seen, gone = scored.groupby("metric").score.agg(["min", "max"]), cells[cells.score.isna()]
     rows, ranks = [], {}
     for k, (metric, facts) in enumerate(metrics.iterrows()):
         ours = slice(k * len(group), (k + 1) * len(group))
         table, drawn = _one_metric(values[:, ours], means[:, ours], bool(facts.higher_is_better), group)
         if facts.category == "robustness":  # what ignores the image is perfectly robust: nothing can beat it
             table["beats_control"] = pd.array([pd.NA] * len(table), "boolean")
+        ends = undefined.extremes(facts, *seen.loc[metric])
+        table["rank_worst"], table["rank_best"] = undefined.rank_bounds(
+            *(kind[:, ours] for kind in counted), table["rank"], means[0, ours], ends, bool(facts.higher_is_better)
+        )
         facts = {name: facts[name] for name in ("category", "protocol", "version", "higher_is_better")}
-        table = table.assign(metric=metric, undefined=undefined[ours], **facts)
-        rows.append(table.assign(reason=_reasons(cells, metric).reindex(group.index)))
+        table = table.assign(metric=metric, undefined=missing[ours], **facts)
+        rows.append(table.assign(reason=_reasons(gone, metric).reindex(group.index)))
         ranks[facts["category"], metric] = Ranks(drawn, len(images), drawn.loc[0].notna().astype(int), 1)
     categories = dict.fromkeys(category for category, _ in ranks)
-    merged = {(category, MEAN_RANK): _mean([ours for key, ours in ranks.items() if key[0] == category])
+    merged = {(category, MEAN_RANK): merged_mean([ours for key, ours in ranks.items() if key[0] == category])
               for category in categories}  # fmt: skip
     # A law that few methods claim would reward them for claiming it.
     judged = [ours for ours in merged.values() if (ours.merged[group != "control"] > 0).mean() >= 0.5]
-    merged[ALL_CATEGORIES, MEAN_RANK] = _mean(judged or list(merged.values()))
-    table = pd.concat([*(table.reset_index() for table in rows), _merged_rows(merged, cells)], ignore_index=True)
+    merged[ALL_CATEGORIES, MEAN_RANK] = merged_mean(judged or list(merged.values()))
+    table = pd.concat([*(table.reset_index() for table in rows), merged_rows(merged, cells)], ignore_index=True)
     seeds = table.method.map(cells.groupby("method").seed.nunique())
     return table.assign(images=len(images), left_out=left_out, seeds=seeds), ranks | merged
 
@@ -124,7 +116,7 @@ def _one_metric(
     """Return one metric's table and its ranks in every draw; `values` (images, methods), `means` (draws, methods)."""
     n = (~np.isnan(values)).sum(0)
     ranks = statistics.ranks(means, higher_is_better)
-    table = pd.DataFrame(_ranked(means, ranks, n), index=group.index).assign(group=group, n=n)
+    table = pd.DataFrame(ranked(means, ranks, n), index=group.index).assign(group=group, n=n)
     order = np.argsort(ranks[0], kind="stable")[: int((n > 0).sum())]
     alike = statistics.alike(values)
     table["groups"] = statistics.letters(alike, order.tolist())
@@ -145,45 +137,11 @@ def _one_metric(
     return table, pd.DataFrame(ranks, columns=group.index)
 
 
-def _ranked(means: np.ndarray, ranks: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
-    low, high = statistics.interval(means, n)
-    rank_low, rank_high = statistics.interval(ranks, n, attained=True)
-    return {"rank": ranks[0], "rank_low": rank_low, "rank_high": rank_high, "mean": means[0], "low": low, "high": high}
-
-
-def _mean(ranks: list[Ranks]) -> Ranks:
-    """Average ranks draw by draw, each method over those that it has."""
-    methods = pd.Index(dict.fromkeys(method for ours in ranks for method in ours.drawn.columns))
-    stack = np.stack([ours.drawn.reindex(columns=methods).to_numpy() for ours in ranks])
-    count = (~np.isnan(stack)).sum(0)
-    mean = np.divide(np.nansum(stack, 0), count, out=np.full(count.shape, np.nan), where=count > 0)
-    merged = pd.Series(count[0], index=methods)
-    return Ranks(pd.DataFrame(mean, columns=methods), min(ours.images for ours in ranks), merged, len(ranks))
-
-
-def _merged_rows(merged: dict[tuple[str, str], Ranks], cells: pd.DataFrame) -> pd.DataFrame:
-    group = cells.drop_duplicates("method").set_index("method").group
-    rows = [ranks.table().rename_axis("method").reset_index().assign(category=category, metric=metric)
-            for (category, metric), ranks in merged.items()]  # fmt: skip
-    table = pd.concat(rows, ignore_index=True)
-    return table.assign(higher_is_better=False, group=table.method.map(group))
-
-
 def _unranked(cells: pd.DataFrame) -> pd.DataFrame:
     """Return a row without a rank for every method of a model to which none applies."""
     group = cells.drop_duplicates("method").set_index("method").group
     table = pd.DataFrame({"group": group, "category": ALL_CATEGORIES, "metric": MEAN_RANK, "higher_is_better": False})
     return table.assign(reason=_reasons(cells, MEAN_RANK), images=0, left_out=0).reset_index()
-
-
-def _common_images(scored: pd.DataFrame) -> tuple[list[str], int]:
-    """Return the images that every method has been scored on, and how many others there are."""
-    sets = [set(images) for images in scored.groupby("method").image.unique()]
-    common = sorted(set.intersection(*sets))
-    if not common:
-        where = f"{scored.dataset.iloc[0]} / {scored.model.iloc[0]}"
-        raise ValueError(f"A ranking needs images that every method was scored on; {where} has none")
-    return common, len(set.union(*sets)) - len(common)
 
 
 def _reasons(cells: pd.DataFrame, metric: str) -> pd.Series:
@@ -201,13 +159,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m results.leaderboard", description=main.__doc__)
     parser.add_argument("sweep", type=Path, help="the sweep's folder: outputs/NAME")
     parser.add_argument("--metric", nargs="+", default=[], metavar="M", help="show these metrics in full")
+    parser.add_argument("--undefined", action="store_true", help="print which scores are undefined, and why")
     parser.add_argument("--latex", action="store_true", help="print booktabs tables and write leaderboard.tex")
     parser.add_argument("--csv", action="store_true", help="write every row to leaderboard.csv")
     options = parser.parse_args(arguments)
     try:
-        table = leaderboard(collect(options.sweep))
-        _known(options.metric, table.metric)
+        scores = collect(options.sweep)
+        _known(options.metric, scores.metric)
         width = min(shutil.get_terminal_size((110, 24)).columns, 120)
+        if options.undefined:
+            gone = undefined.undefined(scores[scores.metric.isin(options.metric)] if options.metric else scores)
+            print(undefined.text(gone, width), end="")
+            if options.csv:
+                gone.to_csv(options.sweep / "undefined.csv", index=False)
+                print(f"written: {options.sweep / 'undefined.csv'}", file=sys.stderr)
+            return 0
+        table = leaderboard(scores)
         if options.latex:
             text = latex.latex(table, options.metric)
             (options.sweep / "leaderboard.tex").write_text(text, encoding="utf-8")

@@ -15,8 +15,9 @@ from results.methods import methods, report
 PUBLISHED = Path(__file__).parent / "published"
 COLUMNS = [
     "benchmark", "dataset", "model", "method", "variant", "group", "seed", "image", "label", "target", "metric",
-    "category", "protocol", "version", "higher_is_better", "score", "status", "reason", "seconds", "forwards",
-    "backwards", "explain_seconds", "explain_forwards", "explain_backwards", "weights", "config",
+    "category", "protocol", "version", "higher_is_better", "lower_bound", "upper_bound", "score", "status", "reason",
+    "seconds", "forwards", "backwards", "reused", "explain_seconds", "explain_forwards", "explain_backwards", "weights",
+    "config",
 ]  # fmt: skip
 
 
@@ -24,7 +25,8 @@ def publish(sweep: Path, command: str) -> None:
     """Write the scores, the leaderboard, the pictures and where they come from."""
     scores, name = collect(sweep), sweep.name
     PUBLISHED.mkdir(exist_ok=True)
-    scores[COLUMNS].to_parquet(PUBLISHED / f"{name}.parquet", compression="zstd", index=False)
+    known = [column for column in COLUMNS if column in scores]  # cells of an older version have fewer
+    scores[known].to_parquet(PUBLISHED / f"{name}.parquet", compression="zstd", index=False)
     leaderboard(scores).round(6).to_csv(PUBLISHED / f"{name}.csv", index=False)
     methods(scores).round(6).to_csv(PUBLISHED / f"{name}_methods.csv", index=False)
     pictures = sorted((sweep / "figures").glob("*.png"))

@@ -1,6 +1,8 @@
 """What per-image scores can carry: intervals, ranks and groups, paired over images.
 
 Shapes: `scores` (images, methods), nan where undefined; draws (1 + resamples, methods), row 0 is the sample itself.
+Intervals are percentile intervals, expanded for few images, of scores, differences and ranks alike, and not BCa: what
+they cover is in published/coverage.csv. Images are drawn, each with all its seeds: repeated seeds are no images.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,14 +40,16 @@ def means(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def ranks(values: np.ndarray, higher_is_better: bool) -> np.ndarray:
-    """Rank the methods of each row: 1 and how many are better, so that the best are all 1; nan has no rank.
+    """Rank the methods of each row: 1 and how many are better, so that the best are all 1; nan has no rank."""
+    rounded = comparable(values)
+    return stats.rankdata(-rounded if higher_is_better else rounded, method="min", axis=-1, nan_policy="omit")
 
-    Values are compared to thirteen digits of the largest: equal scores must tie whatever the order of summation.
-    """
+
+def comparable(values: np.ndarray) -> np.ndarray:
+    """Return values to thirteen digits of the largest: equal scores must tie whatever the order of summation."""
     finite = np.abs(values[np.isfinite(values)])
     scale = finite.max() if finite.size and finite.max() > 0 else 1
-    rounded = np.round(values / scale, 13)
-    return stats.rankdata(-rounded if higher_is_better else rounded, method="min", axis=-1, nan_policy="omit")
+    return np.round(values / scale, 13)
 
 
 @cache

@@ -36,14 +36,21 @@ def images(n: int, side: int, seed: int = 5) -> Tensor:
 
 
 def explained(model: nn.Module, x: Tensor, maps=None, method=None, target=None, mask=None) -> Explained:
-    """A batch; by default explained by `InputXGradient`, the i-th image for class i, with one square object."""
+    """A batch; by default the i-th image is explained for class i, and its object is the upper right quarter."""
     method = method or InputXGradient()
     target = torch.arange(len(x)) % model(x).shape[1] if target is None else target
     if mask is None:
-        mask = torch.zeros(len(x), *x.shape[2:], dtype=torch.bool)
-        mask[:, 3:10, 5:13] = True
+        mask = corner(x, top=True, left=False)
     maps = method(model, x, target) if maps is None else maps
     return Explained(model, method, x, target, maps, mask, MEAN, STD, x[:0])
+
+
+def corner(x: Tensor, top: bool, left: bool) -> Tensor:
+    """Mark a quarter of the images (n, c, h, w): one cell of a 2 x 2 mosaic, (n, h, w) bool."""
+    h, w = x.shape[2:]
+    rows, columns = torch.arange(h) < h // 2, torch.arange(w) < w // 2
+    rows, columns = rows if top else ~rows, columns if left else ~columns
+    return (rows[:, None] & columns).expand(len(x), h, w)
 
 
 def case(method=None, n: int = 6, side: int = 16, model: nn.Module | None = None) -> Explained:

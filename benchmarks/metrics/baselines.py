@@ -5,24 +5,33 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from benchmarks.explained import Explained, draws
+from benchmarks.metrics.imputation import linear
 
-BASELINES = ("black", "mean", "blur", "uniform")
+BASELINES = ("black", "mean", "blur", "uniform", "noisy_linear")
 BLUR = 0.1  # the standard deviation of the blur, as a fraction of the side: 6.4 pixels of 64, 22.4 of 224
 REACH = 3  # standard deviations at which the blur's kernel ends
+NOISE = 0.01  # the standard deviation of noisy linear imputation's noise, in pixel units: that of its authors' code
 
 
 def baseline(explained: Explained, name: str, seed: int) -> Tensor:
-    """Return the images (n or 1, c, h, w) whose pixels replace removed ones.
+    """Return the images (n or 1, c, h, w) of which nothing is left.
 
     black: pixel value 0. mean: the mean colour of the network's normalisation. blur: the image under a Gaussian of .1
     of its side, mirrored at the borders. uniform: each value of its own from [0, 1), the same noise for all images.
+    noisy_linear: the mean colour under its noise, for there is no pixel to impute from.
     """
-    make = {"black": black, "mean": mean_colour, "blur": blurred, "uniform": uniform}[name]
+    make = {"black": black, "mean": mean_colour, "blur": blurred, "uniform": uniform, "noisy_linear": noise}[name]
     return explained.once(("baseline", name, seed), lambda: make(explained, seed))
 
 
 def imputed(explained: Explained, removed: Tensor, name: str, seed: int) -> Tensor:
-    """Return the images (n, c, h, w) whose `removed` pixels (n, h, w) bool are replaced."""
+    """Return the images (n, c, h, w) whose `removed` pixels (n or 1, h, w) bool are replaced.
+
+    They become those of the baseline, but noisy_linear depends on what is removed: weighted means of neighbours, under
+    Gaussian noise of .01 that is the same for all images and not clipped [Rong et al. 2022].
+    """
+    if name == "noisy_linear":
+        return noisy_linear(explained, removed.expand(len(explained.x), -1, -1), seed)
     return torch.where(removed[:, None], baseline(explained, name, seed), explained.x)
 
 
@@ -44,8 +53,19 @@ def mean_colour(explained: Explained, seed: int) -> Tensor:
 
 
 def uniform(explained: Explained, seed: int) -> Tensor:
-    noise = torch.rand(explained.x.shape[1:], generator=draws(seed, "baseline"))
-    return explained.normalised(noise.to(explained.x)[None])
+    values = torch.rand(explained.x.shape[1:], generator=draws(seed, "baseline"))
+    return explained.normalised(values.to(explained.x)[None])
+
+
+def noise(explained: Explained, seed: int) -> Tensor:
+    """Draw the noise (1, c, h, w) of `noisy_linear`, in the model's units: where nothing is left, it is all there is."""
+    draw = torch.randn(explained.x.shape[1:], generator=draws(seed, "noisy linear")).to(explained.x)
+    return (NOISE * draw / explained.std[:, None, None])[None]
+
+
+def noisy_linear(explained: Explained, removed: Tensor, seed: int) -> Tensor:
+    image = linear(explained.x, removed)  # weighted means commute with the normalisation, and 0 is its mean colour
+    return torch.where(removed[:, None], image + baseline(explained, "noisy_linear", seed), image)
 
 
 def blurred(explained: Explained, seed: int) -> Tensor:

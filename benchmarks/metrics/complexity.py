@@ -1,12 +1,15 @@
 """How much of the image does the map need?"""
 
 from dataclasses import dataclass
+from math import inf, log
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
+from benchmarks.metrics.fields import choice, number
+from benchmarks.metrics.ranking import TIE
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Gini:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
     undefined: ClassVar[str] = "the map is zero"
     passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
     cites: ClassVar[str] = "Chalasani et al. 2020"
@@ -32,3 +35,67 @@ class Gini:
         place = torch.arange(1, d + 1, device=value.device, dtype=value.dtype)
         gini = ((2 * place - d - 1) * value).sum(1) / (d * total)
         return torch.where(total > 0, gini.clamp(0, 1), torch.nan).float()
+
+
+@dataclass(frozen=True)
+class Entropy:
+    """Entropy of the absolute map as a distribution over the pixels: complexity [Bhatt et al. 2020].
+
+    `unit` is nats, or share: of the largest entropy, log d of d pixels. Then a constant scores 1 at every image size,
+    though the same picture drawn larger still comes closer to 1. Without an epsilon: the map's scale does not matter.
+    """
+
+    unit: str
+
+    category: ClassVar[str] = "complexity"
+    higher_is_better: ClassVar[bool] = False
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
+    undefined: ClassVar[str] = "the map is zero"
+    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
+    cites: ClassVar[str] = "Bhatt et al. 2020"
+
+    def __post_init__(self) -> None:
+        choice(self, "unit", ("share", "nats"))
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (0.0, 1.0 if self.unit == "share" else inf)
+
+    def __call__(self, explained: Explained) -> Tensor:
+        value = explained.maps.flatten(1).abs().double()
+        share = value / value.sum(1, keepdim=True)  # 0 / 0 where the map is zero
+        largest = log(value.shape[1])
+        entropy = torch.special.entr(share).sum(1).clamp(0, largest)
+        return (entropy / largest if self.unit == "share" else entropy).float()
+
+
+@dataclass(frozen=True)
+class EffectiveComplexity:
+    """Share of pixels above `threshold` times the map's own maximum, absolute [Nguyen & Martinez 2020].
+
+    The count of attributions above a threshold, as Quantus has it, over the number of pixels; the paper itself asks
+    the model how many features it needs.
+    """
+
+    threshold: float
+
+    category: ClassVar[str] = "complexity"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
+    undefined: ClassVar[str] = "the map is zero"
+    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
+    cites: ClassVar[str] = "Nguyen & Martinez 2020"
+
+    def __post_init__(self) -> None:
+        number(self, "threshold", "in [0, 1)", lambda share: 0 <= share < 1)
+
+    def __call__(self, explained: Explained) -> Tensor:
+        value = explained.maps.flatten(1).abs().double()
+        largest = value.amax(1, keepdim=True)
+        share = (value > (self.threshold + TIE) * largest).double().mean(1)
+        return torch.where(largest[:, 0] > 0, share, torch.nan).float()

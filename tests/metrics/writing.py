@@ -2,10 +2,13 @@
 
 import zlib
 from copy import deepcopy
+from itertools import product
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
+from scipy.sparse import diags, lil_matrix
+from scipy.sparse.linalg import spsolve
 from scipy.stats import spearmanr
 
 from benchmarks.conformance.models import MEAN, STD
@@ -53,7 +56,8 @@ def stream(purpose):
     return torch.Generator().manual_seed(zlib.crc32(f"{SEED} {purpose}".encode()))
 
 
-def fill(name, image):
+def fill(name, image, removed=None):
+    """The image that shows where one is removed; `noisy_linear` has to know all that is."""
     side = image.shape[-1]
     mean, std = (dense(t)[:, None, None] for t in (MEAN, STD))
     match name:
@@ -66,4 +70,22 @@ def fill(name, image):
             pixels = np.stack([gaussian_filter(channel, **blur) for channel in image * std + mean])
         case "uniform":
             pixels = torch.rand(image.shape, generator=stream("baseline")).numpy()
+        case "noisy_linear":
+            left = removed is not None and not removed.all()
+            pixels = means_of_neighbours(image * std + mean, removed) if left else np.zeros_like(image) + mean
+            pixels = pixels + 0.01 * torch.randn(image.shape, generator=stream("noisy linear")).numpy()
     return (pixels - mean) / std
+
+
+def means_of_neighbours(image, removed):
+    """The image (c, h, w) whose removed pixels are weighted means of their neighbours: one sparse system."""
+    h, w = removed.shape
+    pixels = np.arange(h * w).reshape(h, w)
+    weights = lil_matrix((h * w, h * w))
+    for (y, x), (dy, dx) in product(np.argwhere(removed), product((-1, 0, 1), repeat=2)):
+        if (dy or dx) and 0 <= y + dy < h and 0 <= x + dx < w:
+            weights[pixels[y, x], pixels[y + dy, x + dx]] = 1 / 12 if dy and dx else 1 / 6
+    sums = np.asarray(weights.sum(1)).ravel()
+    system = diags(np.where(removed.ravel(), sums, 1)) - weights
+    right = np.where(removed, 0, image).reshape(len(image), -1)
+    return spsolve(system.tocsc(), right.T).T.reshape(image.shape)

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from benchmarks.datasets.shapes import Shapes
-from models.fit import Fit, folded, locked
+from models.fit import Fit, folded, kept, locked
 from tests.conftest import composed
 
 TINY = Shapes(images=8, train_images=64, seed=0)
@@ -63,6 +63,7 @@ def test_name_follows_what_determines_the_weights(recipe):
         ("test_resnet", replace(recipe, seed=1), TINY),
         ("test_resnet", replace(recipe, epochs=(2,)), TINY),
         ("test_resnet", replace(recipe, model_args={"drop_rate": 0.1}), TINY),
+        ("test_resnet", replace(recipe, removed_grid=8), TINY),
         ("test_resnet", recipe, replace(TINY, seed=1)),
         ("test_resnet", recipe, replace(TINY, train_images=65)),
         ("test_resnet", recipe, Halves(8)),
@@ -84,6 +85,46 @@ def test_same_seed_same_weights_and_no_random_state_moves(recipe, tmp_path):
     other = load_file(replace(recipe, seed=1)("test_resnet", TINY, tmp_path / "c"))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not torch.equal(first["conv1.0.weight"], other["conv1.0.weight"])
+
+
+FITTED = {"resnet18": "2afb8dffe427", "inception_v3": "d4642bde4328", "vgg16": "6c193137b66a"}
+
+
+@pytest.mark.parametrize(("name", "key"), FITTED.items())
+def test_networks_fitted_before_patches_could_be_removed_keep_their_names(name, key):
+    cfg = composed(f"model={name}")
+    model, dataset = (instantiate(node, _convert_="all") for node in (cfg.model, cfg.dataset))
+    assert model.fit.key(model.name, dataset) == key
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_network_in_domain_differs_in_the_removed_patches_alone(name):
+    plain = instantiate(composed(f"model={name}").model, _convert_="all")
+    for weights in ("fit", "pretrained"):
+        model = instantiate(composed(f"model={name}_in_domain", f"weights={weights}").model, _convert_="all")
+        assert model == replace(plain, fit=replace(plain.fit, removed_grid=8))
+
+
+def test_half_of_the_images_lose_any_share_of_their_patches():
+    masks = kept(4000, 8, 20)
+    assert masks.shape == (4000, 1, 20, 20) and set(masks.unique().tolist()) == {0, 1}
+    edge = torch.arange(20) * 8 // 20
+    first = torch.tensor([int((edge == part).nonzero()[0]) for part in range(8)])
+    patches = masks[..., first, :][..., first]
+    assert masks.equal(patches[..., edge, :][..., edge]), "patches are removed as a whole"
+    lost = 1 - patches.mean((1, 2, 3))
+    assert 0.47 < (lost == 0).float().mean() < 0.55  # one half, and those whose share is next to nothing
+    assert torch.allclose(
+        lost[lost > 0].quantile(torch.tensor([0.25, 0.5, 0.75])), torch.tensor([0.25, 0.5, 0.75]), atol=0.04
+    )
+
+
+def test_removed_patches_are_seeded_and_reach_the_weights(recipe, tmp_path):
+    removing = replace(recipe, removed_grid=4)
+    first, second = (load_file(removing("test_resnet", TINY, tmp_path / name)) for name in "ab")
+    whole = load_file(recipe("test_resnet", TINY, tmp_path / "c"))
+    assert all(first[key].equal(second[key]) for key in first)
+    assert not first["conv1.0.weight"].equal(whole["conv1.0.weight"])
 
 
 def test_learns_and_says_how_well(recipe, tmp_path, caplog):
@@ -191,6 +232,9 @@ def test_folded_network_computes_the_same():
         {"lr": -1},
         {"weight_decay": True},
         {"optimiser": "adamww"},
+        {"removed_grid": 1},
+        {"removed_grid": True},
+        {"removed_grid": "abc"},
     ],
 )
 def test_wrong_values_are_one_sentence(recipe, wrong):

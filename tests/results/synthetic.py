@@ -25,6 +25,21 @@ METRICS = {
     "energy_in_mask": ("localisation", True), "relevance_rank": ("localisation", True), "gini": ("complexity", True),
     "mprt": ("randomisation", False), "random_logit": ("randomisation", False), "completeness": ("axiomatic", False),
 }  # fmt: skip
+MORE_METRICS = {
+    **dict.fromkeys(("deletion_rise", "deletion_latec", "deletion_xplique", "deletion_idsds", "single_deletion",
+                     "average_drop"), ("faithfulness", False)),
+    **dict.fromkeys(("insertion_rise", "insertion_xplique", "increase_in_confidence", "abpc", "road", "irof",
+                     "pixel_flipping", "sensitivity_n", "monotonicity", "sufficiency"), ("faithfulness", True)),
+    "infidelity": ("faithfulness", False), "infidelity_scaled": ("faithfulness", False),
+    **dict.fromkeys(("avg_sensitivity", "local_lipschitz", "relative_input_stability", "relative_output_stability",
+                     "relative_representation_stability"), ("robustness", False)),
+    "attack_stability_spearman": ("robustness", True), "attack_stability_ssim": ("robustness", True),
+    **dict.fromkeys(("top_k_in_mask", "mask_iou", "mask_auc", "mask_correlation", "mask_similarity", "grid_pointing"),
+                    ("localisation", True)),
+    "entropy": ("complexity", False), "effective_complexity": ("complexity", False),
+    "smooth_mprt": ("randomisation", False), "non_sensitivity": ("axiomatic", False),
+    "input_invariance": ("axiomatic", False),
+}  # fmt: skip
 UNDEFINED = {"completeness": "the method states no completeness law"}
 MORE = {
     "expected_gradients": "linearisation", "smooth_grad_squared": "linearisation", "var_grad": "linearisation",
@@ -54,7 +69,7 @@ def scores(
     rng = np.random.default_rng(seed)
     parts = []
     for model, (place, method), s, metric in product(models, enumerate(methods), seeds, metrics):
-        category, better = METRICS[metric]
+        category, better = (METRICS | MORE_METRICS)[metric]
         inapplicable = (method, model) == ("lrp_epsilon_plus", "inception_v3")
         group = (METHODS | MORE)[method]
         quality = 2 if method == "truth" else -1.5 if group == "control" else np.cos(1.7 * place)
@@ -68,9 +83,11 @@ def scores(
             "benchmark": "attribution", "dataset": "shapes", "model": model, "method": method, "variant": "",
             "group": group, "seed": s, "image": [f"test/{k:05d}" for k in range(images)], "metric": metric,
             "category": category, "protocol": f"{metric} 16 steps", "version": 1, "higher_is_better": better,
-            "score": value, "status": np.where(np.isnan(value), "undefined", "ok"),
+            "lower_bound": 0.0, "upper_bound": np.inf if metric == "completeness" else 1.0, "score": value,
+            "status": np.where(np.isnan(value), "undefined", "ok"),
             "reason": np.where(np.isnan(value), why, ""),
-            "seconds": 0.01, "weights": f"sha256:{model}", "device": "cpu", "explain_seconds": 0.001 * (1 + place),
+            "seconds": 0.01, "reused": 0.0, "weights": f"sha256:{model}", "device": "cpu",
+            "explain_seconds": 0.001 * (1 + place),
             "explain_forwards": 2.0 + place,
             "explain_backwards": float(group == "linearisation" or method in RESIDUALS),
         })  # fmt: skip

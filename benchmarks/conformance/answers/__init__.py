@@ -18,11 +18,12 @@ class Answer(NamedTuple):
     explained: Explained
     score: Tensor  # (n,), nan where undefined
     within: float = 1e-6  # largest difference
+    metric: Callable[[Explained], Tensor] | None = None  # where the answer is known for other settings
 
 
-def answers(name: str, metric: Callable[[Explained], Tensor]) -> Iterator[Answer]:
-    """Yield the known answers of the metric called `name` in conf/metric."""
-    for file in pkgutil.iter_modules(__path__):
-        known = getattr(importlib.import_module(f"{__name__}.{file.name}"), name, None)
+def answers(name: str, metric: Callable[[Explained], Tensor], *modules: str) -> Iterator[Answer]:
+    """Yield the known answers of the metric called `name`: those of this folder, and of modules of the user's own."""
+    for module in (*(f"{__name__}.{file.name}" for file in pkgutil.iter_modules(__path__)), *modules):
+        known = getattr(importlib.import_module(module), name, None)
         if known is not None:
             yield from known(metric)

@@ -7,6 +7,8 @@ from benchmarks.explained import Explained
 from benchmarks.metrics.baselines import baseline_logits, imputed
 from benchmarks.metrics.ranking import pixel_order
 
+STILL = 2.0**-20  # of the largest logit: log odds that move less do not move but by rounding
+
 
 def fractions(steps: int, explained: Explained) -> Tensor:
     """Return k / steps for k = 0, ..., steps."""
@@ -61,6 +63,18 @@ def probability(explained: Explained, logits: Tensor) -> Tensor:
 def of_target(explained: Explained, values: Tensor) -> Tensor:
     """Pick the target's value (n, states) of (n, states, k)."""
     return values.gather(2, explained.target[:, None, None].expand(-1, values.shape[1], 1))[..., 0]
+
+
+def log_odds(explained: Explained, logits: Tensor) -> Tensor:
+    """Return the target's log odds (n, states) float64 of logits (n, states, k), as exact near 1 as near 0."""
+    target = explained.target[:, None, None].expand(-1, logits.shape[1], 1)
+    others = logits.double().scatter(2, target, -torch.inf).logsumexp(-1)
+    return of_target(explained, logits.double()) - others
+
+
+def rounding(logits: Tensor) -> Tensor:
+    """Return how far log odds (n, 1) of logits (n, states, k) may move by rounding."""
+    return STILL * logits.double().abs().flatten(1).amax(1, keepdim=True)
 
 
 def area(values: Tensor) -> Tensor:

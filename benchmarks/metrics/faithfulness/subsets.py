@@ -6,13 +6,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from benchmarks.explained import Explained
-from benchmarks.metrics.baselines import baseline
+from benchmarks.explained import Explained, draws
+from benchmarks.metrics.baselines import imputed
 from benchmarks.metrics.fields import filled, number, whole
 from benchmarks.metrics.ranking import constant
 from benchmarks.metrics.similarity import pearson
 
 STILL = 2.0**-20  # of the largest logit: a target logit that moves less does not move but by rounding
+EQUAL = 2.0**-36  # of the map's sum of magnitudes: sums in float64 that differ less are equal but for rounding
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class FaithfulnessCorrelation:
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
     invariant: ClassVar[tuple[str, ...]] = ("scale",)
-    undefined: ClassVar[str] = "the map is constant or the target logit does not move"
+    undefined: ClassVar[str] = "the map or its sum is constant, or the target logit does not move"
     cites: ClassVar[str] = "Bhatt et al. 2020"
 
     subsets: int
@@ -47,27 +48,113 @@ class FaithfulnessCorrelation:
         return 0, self.subsets, 0
 
     def __call__(self, explained: Explained) -> Tensor:
-        sets = explained.once((*self.key(), "sets"), lambda: self.pixel_sets(explained))
-        falls, still = explained.for_all((*self.key(), "falls"), lambda: self.falls(explained, sets))
-        sums = explained.maps.flatten(1).double() @ sets.flatten(1).double().T
-        return torch.where(still | constant(explained.maps), torch.nan, pearson(sums, falls)).float()
-
-    def key(self) -> tuple:
-        return "pixel sets", self.subsets, self.fraction, self.baseline, self.seed
+        return correlation(explained, self.pixel_sets(explained), self.falls(explained)).float()
 
     def pixel_sets(self, explained: Explained) -> Tensor:
         """Draw the sets (subsets, h, w) bool."""
-        h, w = explained.x.shape[2:]
-        rng, size = torch.Generator().manual_seed(self.seed), max(1, round(self.fraction * h * w))
-        sets = torch.zeros(self.subsets, h * w, dtype=torch.bool)
-        for row in sets:
-            row[torch.randperm(h * w, generator=rng)[:size]] = True
-        return sets.view(self.subsets, h, w).to(explained.x.device)
+        return explained.once(
+            ("pixel sets", self.subsets, self.fraction, self.seed),
+            lambda: drawn(explained, self.subsets, self.fraction, torch.Generator().manual_seed(self.seed)),
+        )
 
-    def falls(self, explained: Explained, sets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the falls (n, subsets) float64, and for which images they are but rounding, (n,) bool."""
-        fill = baseline(explained, self.baseline, self.seed)
-        clean = explained.clean_logits()
-        falls = [clean - explained.logits(torch.where(pixels, fill, explained.x)) for pixels in sets]
-        falls = torch.stack([fall.gather(1, explained.target[:, None])[:, 0] for fall in falls], 1).double()
-        return falls, falls.amax(1) - falls.amin(1) <= STILL * clean.abs().amax(1)
+    def falls(self, explained: Explained) -> Tensor:
+        """Return by how much the target logit falls without each set, (n, subsets) float64."""
+        key = "falls without pixel sets", self.subsets, self.fraction, self.baseline, self.seed
+        sets = self.pixel_sets(explained)
+        return explained.for_all(key, lambda: falls_without(explained, sets, self.baseline, self.seed))
+
+
+@dataclass(frozen=True)
+class SensitivityN:
+    """Correlation of map sums with the target logit's fall, over set sizes [Ancona et al. 2018].
+
+    For each of `fractions`, Pearson's over `subsets` sets of n = round(fraction N) of the N pixels, image by image; the
+    score is the mean over the sizes, the curve has each of them. The sets are independent of one another and the same
+    for all images and methods. The paper draws 100 sets for each of more sizes.
+    """
+
+    category: ClassVar[str] = "faithfulness"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
+    undefined: ClassVar[str] = "at one of the sizes, the map's sum is constant or the target logit does not move"
+    cites: ClassVar[str] = "Ancona et al. 2018"
+
+    subsets: int
+    fractions: tuple[float, ...]
+    baseline: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        whole(self, subsets=2)
+        given = self.fractions
+        listed = isinstance(given, list | tuple) and given
+        if not listed or not all(type(item) is float and 0 < item < 1 for item in given):
+            need = "SensitivityN needs a list of numbers between 0 and 1 as fractions"
+            raise ValueError(f"{need}; fractions={given!r} was given")
+        object.__setattr__(self, "fractions", tuple(given))
+        filled(self)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, self.subsets * len(self.fractions), 0
+
+    def __call__(self, explained: Explained) -> Tensor:
+        return self.curve(explained)[1].double().mean(1).float()
+
+    def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
+        """Return the fractions (k,) and the correlation at each (n, k)."""
+        pairs = zip(self.pixel_sets(explained), self.falls(explained), strict=True)
+        values = torch.stack([correlation(explained, sets, falls) for sets, falls in pairs], 1)
+        return explained.maps.new_tensor(self.fractions), values.float()
+
+    def pixel_sets(self, explained: Explained) -> list[Tensor]:
+        """Draw the sets (subsets, h, w) bool of each size."""
+
+        def draw() -> list[Tensor]:
+            rng = draws(self.seed, "pixel sets")
+            return [drawn(explained, self.subsets, fraction, rng) for fraction in self.fractions]
+
+        return explained.once(("pixel sets", self.subsets, self.fractions, self.seed), draw)
+
+    def falls(self, explained: Explained) -> list[Tensor]:
+        """Return by how much the target logit falls without each set, (n, subsets) float64 for each size."""
+
+        def compute() -> list[Tensor]:
+            sizes = self.pixel_sets(explained)
+            return [falls_without(explained, sets, self.baseline, self.seed) for sets in sizes]
+
+        key = "falls without pixel sets", self.subsets, self.fractions, self.baseline, self.seed
+        return explained.for_all(key, compute)
+
+
+def drawn(explained: Explained, subsets: int, fraction: float, rng: torch.Generator) -> Tensor:
+    """Draw sets (subsets, h, w) bool of round(fraction N) of the N pixels, at least one."""
+    h, w = explained.x.shape[2:]
+    sets, size = torch.zeros(subsets, h * w, dtype=torch.bool), max(1, round(fraction * h * w))
+    for row in sets:
+        row[torch.randperm(h * w, generator=rng)[:size]] = True
+    return sets.view(subsets, h, w).to(explained.x.device)
+
+
+def falls_without(explained: Explained, sets: Tensor, baseline: str, seed: int) -> Tensor:
+    """Return by how much the target logit falls without each set of pixels (k, h, w), (n, k) float64."""
+    clean, n = explained.clean_logits(), len(explained.x)
+    lost = [clean - explained.logits(imputed(explained, part.expand(n, -1, -1), baseline, seed)) for part in sets]
+    return torch.stack([fall.gather(1, explained.target[:, None])[:, 0] for fall in lost], 1).double()
+
+
+def rounding(explained: Explained) -> Tensor:
+    """Return the largest fall (n,) that is but rounding."""
+    return STILL * explained.clean_logits().abs().amax(1)
+
+
+def correlation(explained: Explained, sets: Tensor, falls: Tensor) -> Tensor:
+    """Correlate the map's sums over the sets (k, h, w) with the falls (n, k), (n,) float64."""
+    maps = explained.maps.flatten(1).double()
+    sums = maps @ sets.flatten(1).double().T
+    equal = sums.amax(1) - sums.amin(1) <= EQUAL * maps.abs().sum(1)
+    still = falls.amax(1) - falls.amin(1) <= rounding(explained)
+    return torch.where(still | equal | constant(explained.maps), torch.nan, pearson(sums, falls))

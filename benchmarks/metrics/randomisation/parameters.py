@@ -1,8 +1,10 @@
 """The map when the model's weights are drawn anew, layer by layer."""
 
 import zlib
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import ClassVar
 
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.explained import Explained
 from benchmarks.metrics.fields import whole
+from benchmarks.metrics.robustness.noise import check, noisy_images, noisy_maps
 from benchmarks.metrics.similarity import spearman
 
 NOISE = 8  # images; fewer give poor statistics where a layer has few pixels
@@ -46,7 +49,7 @@ class Mprt:
 
     @property
     def passes(self) -> tuple[int, int, int]:
-        return 0, 0, self.stages
+        return 0, 1 + NOISE * self.stages, self.stages
 
     def __call__(self, explained: Explained) -> Tensor:
         return self.curve(explained)[1][:, 1:].double().mean(1).float()
@@ -56,44 +59,107 @@ class Mprt:
         return explained.once(("mprt", self.stages, self.seed), lambda: self.correlations(explained))
 
     def correlations(self, explained: Explained) -> tuple[Tensor, Tensor]:
-        copy = deepcopy(explained.model)
-        layers = top_down(copy, explained.x[:1])
-        if not layers:
-            raise ValueError(f"Mprt needs a model with weights; {type(copy).__name__} has none")
-        noise = torch.rand(NOISE, *explained.x.shape[1:], generator=torch.Generator().manual_seed(self.seed))
-        done, ours, norms = 0, explained.maps, []
-        values = [spearman(ours, ours)]
-        for stage in range(1, self.stages + 1):
-            share = ceil(stage * len(layers) / self.stages)  # at least one: the original is no stage
-            for name, tensors in layers[done:share]:
-                redraw(tensors, torch.Generator().manual_seed(zlib.crc32(f"{self.seed} {name}".encode())))
-                norms += [copy.get_submodule(name)] if f"{name}.running_mean" in tensors else []
-            settle(copy, norms, explained.normalised(noise.to(explained.x)))
-            values.append(spearman(ours, explained.explain(model=copy)).abs())
-            done = share
+        ours = explained.maps
+        copies = randomised(explained, self.stages, self.seed)
+        values = [spearman(ours, ours), *(spearman(ours, explained.explain(model=copy)).abs() for copy in copies)]
         fractions = torch.linspace(0, 1, self.stages + 1, device=ours.device)
         return fractions, torch.stack(values, 1).float()
 
 
-def top_down(model: nn.Module, x: Tensor) -> list[tuple[str, dict[str, Tensor]]]:
-    """Return the layers with weights, last to run first: name, and weights and running statistics by name.
+@dataclass(frozen=True)
+class SmoothMprt:
+    """`Mprt` of maps that are means over noisy images, original and randomised [Hedstrom et al. 2023].
 
-    A layer is a module that runs and has weights of its own; weights below it that are used without a call of their
-    module are randomised with it, and weights that never run are left. A layer that runs twice has its first place.
+    Without the means, maps that are noise look as if they had changed more. The noisy images are those of
+    `MaxSensitivity` with the same settings, and so are the original's maps; the map of the image itself is not read.
+    By default one stage: all weights are drawn anew, since partly randomised models keep information [Binder et al.
+    2023]. Departs from the paper: uniform noise within `radius` pixel units in place of Gaussian noise, and |rho|.
     """
-    ran: dict[str, None] = {}
+
+    category: ClassVar[str] = "randomisation"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("explain",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
+    undefined: ClassVar[str] = "the mean map of the model, or of a randomised one, is constant"
+    cites: ClassVar[str] = "Hedstrom et al. 2023"
+
+    stages: int
+    radius: float
+    samples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        whole(self, stages=1)
+        check(self)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, 1 + NOISE * self.stages, (1 + self.stages) * self.samples
+
+    def __call__(self, explained: Explained) -> Tensor:
+        settings = self.radius, self.samples, self.seed
+        ours, values = mean_of(noisy_maps(explained, *settings)), []
+        for copy in randomised(explained, self.stages, self.seed):
+            others = mean_of(explained.explain(image, model=copy) for image in noisy_images(explained, *settings))
+            values.append(spearman(ours, others).abs())
+        return torch.stack(values).mean(0).float()
+
+
+def mean_of(maps: Iterable[Tensor]) -> Tensor:
+    """Return the mean of several sets of maps, (n, h, w) float64."""
+    return torch.stack([m.double() for m in maps]).mean(0)
+
+
+def randomised(explained: Explained, stages: int, seed: int) -> Iterator[nn.Module]:
+    """Yield one copy of the model `stages` times, each time with more of its layers randomised, at last with all.
+
+    What takes passes, the order of the layers and the statistics of batch norms, is found once for all methods.
+    """
+    copy = deepcopy(explained.model)
+    order = explained.for_all("order of layers", lambda: run_order(copy, explained.x[:1]))
+    layers = top_down(copy, order.tolist())
+    if not layers:
+        raise ValueError(f"MPRT needs a model with weights; {type(copy).__name__} has none")
+    noise = torch.rand(NOISE, *explained.x.shape[1:], generator=torch.Generator().manual_seed(seed))
+    noise, done, norms = explained.normalised(noise.to(explained.x)), 0, []
+    for stage in range(1, stages + 1):
+        share = ceil(stage * len(layers) / stages)  # at least one: the original is no stage
+        for name, tensors in layers[done:share]:
+            redraw(tensors, torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode())))
+            norms += [copy.get_submodule(name)] if f"{name}.running_mean" in tensors else []
+        if norms:
+            settle(norms, explained.for_all(("batch norms", share, seed), partial(statistics, copy, norms, noise)))
+        yield copy
+        done = share
+
+
+def run_order(model: nn.Module, x: Tensor) -> Tensor:
+    """Return the places in `named_modules` of the modules that run, in that order, (m,) int64."""
+    ran: dict[int, None] = {}
     handles = [
-        module.register_forward_pre_hook(lambda _module, _inputs, name=name: ran.setdefault(name))
-        for name, module in model.named_modules()
+        module.register_forward_pre_hook(lambda _module, _inputs, place=place: ran.setdefault(place))
+        for place, module in enumerate(model.modules())
     ]
     with torch.no_grad():
         model(x)
     for handle in handles:
         handle.remove()
-    statistics = {name: t for name, t in model.named_buffers() if name.endswith(("running_mean", "running_var"))}
-    tensors = dict(model.named_parameters()) | statistics
+    return torch.tensor(list(ran), dtype=torch.int64)
+
+
+def top_down(model: nn.Module, order: list[int]) -> list[tuple[str, dict[str, Tensor]]]:
+    """Return the layers with weights, last to run first: name, and weights and running statistics by name.
+
+    A layer is a module that runs and has weights of its own; weights below it that are used without a call of their
+    module are randomised with it, and weights that never run are left. A layer that runs twice has its first place.
+    """
+    names = [name for name, _ in model.named_modules()]
+    running = {name: t for name, t in model.named_buffers() if name.endswith(("running_mean", "running_var"))}
+    tensors = dict(model.named_parameters()) | running
     owners = {name.rpartition(".")[0] for name in tensors}
-    layers: dict[str, dict[str, Tensor]] = {name: {} for name in ran if name in owners}
+    layers: dict[str, dict[str, Tensor]] = {names[place]: {} for place in order if names[place] in owners}
     for name, tensor in tensors.items():
         owner = name.rpartition(".")[0]
         while owner and owner not in layers:
@@ -119,13 +185,21 @@ def redraw(tensors: dict[str, Tensor], rng: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def settle(model: nn.Module, norms: list[nn.Module], x: Tensor) -> None:
-    """Give batch norms the statistics of `x` in one pass; without a norm, there is no pass."""
+def statistics(model: nn.Module, norms: list[nn.Module], x: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return the mean and variance that each norm sees of `x`, in one pass."""
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over passes, hence this pass alone
         norm.train()
-    if norms:
-        model(x)
+    model(x)
     for norm in norms:
         norm.eval()
+    return [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
+
+
+@torch.no_grad()
+def settle(norms: list[nn.Module], known: list[tuple[Tensor, Tensor]]) -> None:
+    """Give batch norms these statistics."""
+    for norm, (mean, variance) in zip(norms, known, strict=True):
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)

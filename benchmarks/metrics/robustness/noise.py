@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -46,11 +45,73 @@ class MaxSensitivity:
         return 0, 0, self.samples
 
     def __call__(self, explained: Explained) -> Tensor:
-        ours = explained.maps.flatten(1).double()
-        others = noisy_maps(explained, self.radius, self.samples, self.seed)
-        change = torch.stack([(other.flatten(1).double() - ours).norm(dim=1) for other in others]).amax(0)
-        size = ours.norm(dim=1)
-        return torch.where(size > 0, change / size, torch.nan).float()
+        return changes(explained, self.radius, self.samples, self.seed).amax(1).float()
+
+
+@dataclass(frozen=True)
+class AvgSensitivity:
+    """Mean relative change of the map over `samples` images within `radius` [Bhatt et al. 2020].
+
+    The mean of what `MaxSensitivity` takes the maximum of: its expectation does not depend on `samples`. The paper
+    leaves the distance open.
+    """
+
+    category: ClassVar[str] = "robustness"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("explain",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
+    undefined: ClassVar[str] = "the map is zero"
+    cites: ClassVar[str] = "Bhatt et al. 2020"
+
+    radius: float
+    samples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, 0, self.samples
+
+    def __call__(self, explained: Explained) -> Tensor:
+        return changes(explained, self.radius, self.samples, self.seed).mean(1).float()
+
+
+@dataclass(frozen=True)
+class LocalLipschitz:
+    """Largest change of the map by the image's, over `samples` neighbours [Alvarez-Melis & Jaakkola 2018].
+
+    max ||map(x + d) - map(x)|| / (||d|| ||map(x)||) over the noise of `MaxSensitivity`, d in pixel units. Departs from
+    the paper: divided by ||map(x)||, without which methods rank by the units of their maps.
+    """
+
+    category: ClassVar[str] = "robustness"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("explain",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
+    undefined: ClassVar[str] = "the map is zero"
+    cites: ClassVar[str] = "Alvarez-Melis & Jaakkola 2018"
+
+    radius: float
+    samples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, 0, self.samples
+
+    def __call__(self, explained: Explained) -> Tensor:
+        noise = pixel_noise(explained, self.radius, self.samples, self.seed)
+        size = torch.stack([d.double().norm() for d in noise])
+        return (changes(explained, self.radius, self.samples, self.seed) / size).amax(1).float()
 
 
 @dataclass(frozen=True)
@@ -88,24 +149,41 @@ class NoiseStability:
         return 0, 0, self.samples
 
     def __call__(self, explained: Explained) -> Tensor:
-        overlap = partial(self.top_10, explained)
-        similar = {"spearman": spearman, "ssim": ssim, "top_10": overlap}[self.measure]
-        ours, still = explained.maps, constant(explained.maps)
         others = noisy_maps(explained, self.radius, self.samples, self.seed)
-        scores = [torch.where(still | constant(other), torch.nan, similar(ours, other)) for other in others]
-        return torch.stack(scores).mean(0).float()
+        return torch.stack([similarity(explained, other, self.measure, self.seed) for other in others]).mean(0).float()
 
-    def top_10(self, explained: Explained, a: Tensor, b: Tensor) -> Tensor:
-        count = max(1, round(a[0].numel() / 10))
-        a, b = (pixel_order(explained, maps, self.seed) < count for maps in (a, b))
-        return (a & b).flatten(1).sum(1).double() / count
+
+def similarity(explained: Explained, other: Tensor, measure: str, seed: int) -> Tensor:
+    """Compare the maps with others by one of `MEASURES`, (n,) float64; nan where one of the two is constant."""
+    ours = explained.maps
+    if measure == "top_10":
+        count = max(1, round(ours[0].numel() / 10))
+        a, b = (pixel_order(explained, maps, seed) < count for maps in (ours, other))
+        score = (a & b).flatten(1).sum(1).double() / count
+    else:
+        score = {"spearman": spearman, "ssim": ssim}[measure](ours, other)
+    return torch.where(constant(ours) | constant(other), torch.nan, score)
+
+
+def changes(explained: Explained, radius: float, samples: int, seed: int) -> Tensor:
+    """Return ||map(x + d) - map(x)|| / ||map(x)|| for each noisy image, (n, samples) float64; nan for a zero map."""
+    ours = explained.maps.flatten(1).double()
+    others = noisy_maps(explained, radius, samples, seed)
+    change = torch.stack([(other.flatten(1).double() - ours).norm(dim=1) for other in others], 1)
+    size = ours.norm(dim=1, keepdim=True)
+    return torch.where(size > 0, change / size, torch.nan)
+
+
+def pixel_noise(explained: Explained, radius: float, samples: int, seed: int) -> Iterator[Tensor]:
+    """Yield uniform noise (c, h, w) in pixel units `samples` times, the same for all images."""
+    rng, shape = draws(seed, "noise"), explained.x.shape[1:]
+    for _ in range(samples):
+        yield radius * (2 * torch.rand(shape, generator=rng) - 1).to(explained.x)
 
 
 def noisy_images(explained: Explained, radius: float, samples: int, seed: int) -> Iterator[Tensor]:
-    """Yield `samples` times the images (n, c, h, w) with uniform noise, the same for all images."""
-    rng, shape = draws(seed, "noise"), explained.x.shape[1:]
-    for _ in range(samples):
-        noise = radius * (2 * torch.rand(shape, generator=rng) - 1).to(explained.x)
+    """Yield the images (n, c, h, w) with each noise."""
+    for noise in pixel_noise(explained, radius, samples, seed):
         yield explained.x + noise / explained.std[:, None, None]
 
 
@@ -118,6 +196,6 @@ def noisy_maps(explained: Explained, radius: float, samples: int, seed: int) -> 
     return explained.once(("noisy maps", radius, samples, seed), compute)
 
 
-def check(metric: MaxSensitivity | NoiseStability) -> None:
+def check(metric: object) -> None:
     number(metric, "radius", "in (0, 1], in pixel units", lambda r: 0 < r <= 1)
     whole(metric, samples=1, seed=0)

@@ -8,17 +8,40 @@ from benchmarks.conformance.models import STD
 from tests.metrics.writing import SIDE, correlation, dense, explain, order, stream
 
 
-def noisy(e, i, metric):
-    """The i-th map of each noisy copy."""
+def noises(e, metric):
+    """Each noise (3, h, w) in pixel units."""
     rng = stream("noise")
     for _ in range(metric.samples):
-        noise = 2 * metric.radius * torch.rand(e.x.shape[1:], generator=rng).double().numpy() - metric.radius
-        yield explain(e, i, dense(e.x[i]) + noise / dense(STD)[:, None, None])
+        yield 2 * metric.radius * torch.rand(e.x.shape[1:], generator=rng).double().numpy() - metric.radius
+
+
+def noisy_images(e, i, metric):
+    for noise in noises(e, metric):
+        yield dense(e.x[i]) + noise / dense(STD)[:, None, None]
+
+
+def noisy(e, i, metric):
+    """The i-th map of each noisy copy."""
+    for image in noisy_images(e, i, metric):
+        yield explain(e, i, image)
+
+
+def sensitivities(e, i, metric):
+    ours = explain(e, i, e.x[i])
+    return [np.linalg.norm(ours - other) / np.linalg.norm(ours) for other in noisy(e, i, metric)]
 
 
 def max_sensitivity(e, i, metric):
-    ours = explain(e, i, e.x[i])
-    return max(np.linalg.norm(ours - other) for other in noisy(e, i, metric)) / np.linalg.norm(ours)
+    return max(sensitivities(e, i, metric))
+
+
+def avg_sensitivity(e, i, metric):
+    return np.mean(sensitivities(e, i, metric))
+
+
+def local_lipschitz(e, i, metric):
+    sizes = [np.sqrt((noise**2).sum()) for noise in noises(e, metric)]
+    return max(np.array(sensitivities(e, i, metric)) / sizes)
 
 
 def noise_stability_spearman(e, i, metric):

@@ -1,0 +1,50 @@
+"""Check metrics: `python -m benchmarks.conformance [NAME ...] [--config-dir DIR] [--answers MODULE] [--csv FILE]`."""
+
+import argparse
+import csv
+import sys
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.command import CONF, one_sentence
+from benchmarks.conformance.checks import Verdict, verdicts
+from benchmarks.conformance.entries import entries, stems
+from benchmarks.conformance.subject import Company, Subject
+
+
+def main() -> None:
+    """Print a line per check; exit with 1 where one fails."""
+    parser = argparse.ArgumentParser("python -m benchmarks.conformance", description=__doc__.partition(":")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="stems of conf/metric or DIR/metric; default: all")
+    parser.add_argument("--config-dir", metavar="DIR", help="a conf folder of your own, as for run.py")
+    parser.add_argument("--answers", metavar="MODULE", action="append", default=[],
+                        help="a module with known answers: a function with the metric's name yields them")  # fmt: skip
+    parser.add_argument("--csv", metavar="FILE", help="write metric, check, model, outcome, sentence")
+    asked = parser.parse_args()
+    names = asked.names or stems(Path(asked.config_dir or CONF))
+    metrics = entries(names, asked.config_dir)
+    company = Company(entries() | metrics)
+    found: list[Verdict] = []
+    for name, metric in metrics.items():
+        print(name)
+        for verdict in verdicts(Subject(name, metric, tuple(asked.answers), company)):
+            found.append(verdict)
+            print(line(verdict))
+    if asked.csv:
+        with open(asked.csv, "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([Verdict._fields, *found])
+    outcome = Counter(verdict.outcome for verdict in found)
+    print(f"{len(metrics)} metrics: " + ", ".join(f"{outcome[o]} {o}" for o in ("ok", "fails", "does not apply")))
+    sys.exit(outcome["fails"] > 0)
+
+
+def line(verdict: Verdict) -> str:
+    """Return how one check went."""
+    what = verdict.check.replace("_", " ") + (f" ({verdict.model})" if verdict.model else "")
+    outcome = "FAILS" if verdict.outcome == "fails" else verdict.outcome
+    return f"  {what}: {outcome}" + (f": {verdict.sentence}" if verdict.sentence else "")
+
+
+if __name__ == "__main__":
+    with one_sentence():
+        main()

@@ -1,0 +1,43 @@
+"""What sums over random squares give on models whose answers are known."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+
+from benchmarks.conformance.answers import Answer
+from benchmarks.conformance.answers.removal import constant, painted
+from benchmarks.conformance.answers.subsets import linear
+from benchmarks.conformance.models import Region
+from benchmarks.explained import Explained
+
+SIDE, SQUARE, GAIN = 16, 4, 32.0
+FALL = GAIN * SQUARE**2 / SIDE**2  # of every square of a white image, wherever it lies
+
+
+def white() -> Explained:
+    """White images under maps whose sum over each square is twice its fall, the fall, none, its negative, and 0."""
+    maps = torch.tensor([2.0, 1.0, 0.0, -1.0, 1.0])[:, None, None] * torch.full((5, SIDE, SIDE), FALL / SQUARE**2)
+    maps[4] *= 1 - 2 * (torch.arange(SIDE) % 2)
+    return painted(Region(0, 0, SIDE, SIDE, GAIN), torch.ones(5, SIDE, SIDE), maps)
+
+
+def infidelity(metric) -> Iterator[Answer]:
+    black = replace(metric, side=SQUARE / SIDE, baseline="black")
+    expected = FALL**2 * torch.tensor([1.0, 0, 1, 4, 1])
+    yield Answer("region", "sums of 2, 1, 0, -1 times the fall, signs that cancel", white(), expected, 1e-4, black)
+    exact = linear(torch.ones(4))
+    yield Answer("linear", "exact", exact, torch.zeros(4), metric=replace(metric, baseline="mean"))
+    silent = replace(constant(), maps=torch.zeros(3, SIDE, SIDE))
+    yield Answer("constant", "a map that is zero", silent, torch.zeros(3))
+
+
+def infidelity_scaled(metric) -> Iterator[Answer]:
+    black = replace(metric, side=SQUARE / SIDE, baseline="black")
+    expected = torch.tensor([0.0, 0, 1, 1, 1])
+    yield Answer("region", "sums of 2, 1, 0, -1 times the fall, signs that cancel", white(), expected, metric=black)
+    mean = replace(metric, baseline="mean")
+    yield Answer(
+        "linear", "exact but for a factor, which may be negative", linear(), torch.tensor([0.0, 0, 1, 0]), metric=mean
+    )
+    yield Answer("constant", "nothing falls", constant(), torch.full((3,), torch.nan))

@@ -1,0 +1,54 @@
+"""The checks by name: each takes a metric and raises a sentence where it breaks a promise."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+from benchmarks.conformance.answers import answers
+from benchmarks.conformance.checks import batch, facts, images, maps, trace, truth
+from benchmarks.conformance.subject import DoesNotApply, Fails, Subject
+
+CHECKS: dict[str, Callable[[Subject], None]] = {
+    check.__name__: check for file in (facts, trace, batch, maps, images, truth) for check in file.CHECKS
+}
+
+
+class Verdict(NamedTuple):
+    """How a check went."""
+
+    metric: str
+    check: str
+    model: str  # whose answer is known
+    outcome: str  # ok | fails | departs | does not apply
+    sentence: str
+
+
+def judge(subject: Subject, name: str, check: Callable[[], None], model: str = "") -> Verdict:
+    """Run one check; a preset that reproduces another suite's convention may declare which ones it `departs` from."""
+    outcome, sentence = "ok", ""
+    try:
+        check()
+    except DoesNotApply as reason:
+        outcome, sentence = "does not apply", str(reason)
+    except Fails as reason:
+        outcome, sentence = "fails", str(reason)
+    except Exception as error:  # whatever it raises is what its user would see
+        outcome, sentence = "fails", f"raises {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    if name in getattr(subject.metric, "departs", ()):
+        outcome = "departs" if outcome == "fails" else "fails"
+        sentence = sentence or "`departs` names a check that it passes"
+    return Verdict(subject.name, name, model, outcome, sentence)
+
+
+def verdicts(subject: Subject) -> Iterator[Verdict]:
+    """Run every check; each known answer is one."""
+    for name, check in CHECKS.items():
+        if name != "known_answers":
+            yield judge(subject, name, partial(check, subject))
+    try:
+        known = list(answers(subject.name, subject.metric, *subject.answers))
+    except Exception as error:
+        yield judge(subject, "known answers", partial(truth.raises, error))
+        return
+    for answer in known:
+        yield judge(subject, f"known answer: {answer.question}", partial(truth.returns, subject, answer), answer.model)

@@ -1,0 +1,59 @@
+"""Is the score of an image its own?"""
+
+from dataclasses import replace
+
+import torch
+
+from benchmarks.conformance.cases import case, explained, images, part
+from benchmarks.conformance.subject import DoesNotApply, Subject
+
+
+def order_of_the_batch_does_not_matter(subject: Subject) -> None:
+    """Permuted images have permuted scores."""
+    order = [4, 2, 0, 5, 1, 3]
+    subject.same(subject(part(case(), order)), subject.plain[order], "in a batch of another order")
+
+
+def alone_as_in_a_batch(subject: Subject) -> None:
+    """An image scores alone what it scores beside others."""
+    for i in (0, 4):
+        subject.same(subject(part(case(), [i])), subject.plain[[i]], "alone")
+
+
+def rest_of_the_batch_does_not_matter(subject: Subject) -> None:
+    """Beside images and maps that are fifty times as large, too."""
+    batch = case()
+    x = torch.cat([batch.x[:1], 50 * images(5, 16, seed=7)])
+    larger = explained(batch.model, x, target=batch.target)
+    score = subject(larger)
+    subject.same(score[:1], subject.plain[:1], "beside images and maps 50 times as large")
+
+
+def sharing_changes_nothing(subject: Subject) -> None:
+    """It scores the same after all other metrics, on one batch."""
+    if not subject.company.metrics:
+        raise DoesNotApply("there is no other metric")
+    if subject.company.metrics.get(subject.name) is subject.metric:
+        score = subject.company.scores.get(subject.name)
+    else:
+        assert subject.company.scores is not None  # the others come first
+        score = subject(subject.company.batch)
+    if score is None:
+        raise DoesNotApply("it raises; other checks say what")
+    subject.same(score, subject.plain, "after other metrics on the same batch", within=0)
+
+
+def undefined_stays_in_its_place(subject: Subject) -> None:
+    """A zero map without a mask touches no other image's score, and what is undefined is nan in its own row."""
+    batch, others = case(), [0, 1, 3, 4, 5]
+    broken = replace(batch, maps=batch.maps.clone(), mask=batch.mask.clone(), shared={})
+    broken.maps[2], broken.mask[2] = 0, False
+    score = subject(broken)
+    subject.same(score[others], subject.plain[others], "beside a zero map without a mask")
+    subject.same(score[[2]], subject(part(broken, [2])), "as a zero map without a mask, in a batch,")
+
+
+CHECKS = (
+    order_of_the_batch_does_not_matter, alone_as_in_a_batch, rest_of_the_batch_does_not_matter,
+    sharing_changes_nothing, undefined_stays_in_its_place,
+)  # fmt: skip

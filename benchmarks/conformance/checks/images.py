@@ -1,0 +1,120 @@
+"""Images of any size and colour, with or without a mask, and what curves may not depend on."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.conformance.cases import InputXGradient, case, explained, frozen, images, levels
+from benchmarks.conformance.models import MEAN, STD, Evidence, Fraction, Network
+from benchmarks.conformance.subject import DoesNotApply, Subject, require
+
+
+def any_image_size(subject: Subject) -> None:
+    """Not square, and of sides that nothing divides."""
+    for height, width in ((23, 23), (13, 19)):
+        x = images(2, 23)[:, :, :height, :width]
+        batch = explained(frozen(Network()), x, levels(2, 23, 9)[:, :height, :width])
+        score = subject(batch)
+        require(not score.isinf().any(), f"images of {height} x {width} score {score.tolist()}")
+
+
+def constant_model(subject: Subject) -> None:
+    """A network that always says the same has no infinite score."""
+    model = frozen(Network())
+    model.head.weight.zero_()
+    score = subject(explained(model, images(3, 16), levels(3, 16, 9)))
+    require(not score.isinf().any(), f"a constant network scores {score.tolist()}")
+
+
+def no_mask(subject: Subject) -> None:
+    """Without an object, undefined where a mask is needed, and only there."""
+    batch = case()
+    score = subject(replace(batch, mask=torch.zeros_like(batch.mask), shared={}))
+    if subject.needs("mask"):
+        require(score.isnan().all(), f'images without a mask are undefined (`needs` holds "mask"): {score.tolist()}')
+    else:
+        require(score.isfinite().all(), 'images without a mask are undefined; `needs` has no "mask"')
+
+
+def removes_whole_pixels(subject: Subject) -> None:
+    """A pixel is replaced in all channels at once or in none, though the map has ties."""
+    if subject.fact("category") != "faithfulness":
+        raise DoesNotApply("only metrics of faithfulness remove pixels")
+    side = 15  # an odd number of pixels: shares of them and of three times as many differ
+    batch = explained(frozen(Network()), images(2, side), levels(2, side, 7))
+    seen: list[Tensor] = []
+    handle = batch.model.register_forward_pre_hook(lambda _, given: seen.extend(given[0].detach().clone()))
+    subject(batch)
+    handle.remove()
+    for image in seen:
+        changed = (image - batch.x).abs() > 1e-5  # (2, 3, h, w): from which of the images it was made is not known
+        changed = changed[changed.flatten(1).sum(1).argmin()]
+        require((changed.all(0) == changed.any(0)).all(), "it replaces a pixel in some of its channels only")
+
+
+def units_are_pixels(subject: Subject) -> None:
+    """The same pixels for a network that divides them by other deviations have the same score."""
+    if subject.fact("category") == "randomisation":
+        raise DoesNotApply("weights that are drawn anew have the units of the network")
+    ratio = torch.tensor([3.0, 0.5, 1.5])
+    batch = case(PixelGradient(std=STD))
+    model, method = frozen(Network()), PixelGradient(std=STD * ratio)
+    model.first.weight.mul_(ratio[:, None, None])
+    other = replace(batch, model=model, method=method, x=batch.x / ratio[:, None, None], std=method.std, shared={})
+    subject.same(subject(other), subject(batch), "for a network of another normalisation")
+
+
+@dataclass(frozen=True)
+class PixelGradient(InputXGradient):
+    """The gradient with respect to the pixels, summed over the channels."""
+
+    std: Tensor = STD
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        with torch.enable_grad():
+            x = x.detach().clone().requires_grad_()
+            gradient = torch.autograd.grad(model(x).gather(1, target[:, None]).sum(), x)[0]
+        return (gradient / self.std[:, None, None]).sum(1).detach()
+
+
+def steps_do_not_matter(subject: Subject) -> None:
+    """Where the probability, or the logit, is linear in the share of removed pixels."""
+    subject.promises("steps")
+    if not hasattr(subject.metric, "steps"):
+        raise DoesNotApply("it has no `steps`")
+    x, maps = torch.full((2, 3, 16, 16), 2.5), levels(2, 16, 9)  # white; the baseline is not above one half
+    target, found = torch.zeros(2, dtype=torch.int64), []
+    for model in (Fraction(), Share()):
+        batch = explained(frozen(model), x, maps, target=target)
+        four, sixteen = (subject.settings(steps=steps, baseline="mean")(replace(batch, shared={})) for steps in (4, 16))
+        found.append((four, sixteen))
+    if not any(torch.allclose(four, sixteen, rtol=0, atol=1e-5) for four, sixteen in found):
+        (four, sixteen), _ = found
+        subject.same(four, sixteen, "with 4 steps in place of 16 on a linear curve")
+
+
+class Share(nn.Module):
+    """Logit 0 is the share of pixels whose red is above one half, logit 1 is nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        share = (x[:, 0] * STD[0].to(x) + MEAN[0].to(x) > 0.5).float().mean((1, 2))
+        return torch.stack([share, torch.zeros_like(share)], 1)
+
+
+def size_does_not_matter(subject: Subject) -> None:
+    """The same picture drawn twice as large, each pixel as 2 x 2, on a network that sees means."""
+    subject.promises("size")
+
+    def larger(tensor: Tensor) -> Tensor:
+        return tensor.repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+    small = explained(frozen(Evidence()), images(3, 16), case(n=3).maps)
+    large = explained(small.model, larger(small.x), larger(small.maps), target=small.target, mask=larger(small.mask))
+    subject.same(subject(large), subject(small), "on the same picture drawn twice as large")
+
+
+CHECKS = (
+    any_image_size, constant_model, no_mask, removes_whole_pixels, units_are_pixels, steps_do_not_matter,
+    size_does_not_matter,
+)  # fmt: skip

@@ -1,0 +1,66 @@
+"""Does anything of the world change but the score?"""
+
+import random
+
+import numpy as np
+import torch
+
+from benchmarks.conformance.cases import case
+from benchmarks.conformance.subject import Subject, require
+from benchmarks.explained import Explained
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+def state(e: Explained) -> dict[str, object]:
+    """Return all that a metric could leave changed."""
+    tensors = {"images": e.x, "maps": e.maps, "target": e.target, "mask": e.mask, "mean": e.mean, "std": e.std}
+    parameters = list(e.model.parameters())
+    return {
+        **{f"the {name}": tensor.tolist() for name, tensor in tensors.items()},
+        "a weight or a buffer": [t.tolist() for t in (*parameters, *e.model.buffers())],
+        "a gradient": [t.grad is None for t in (*parameters, e.x)],
+        "what requires a gradient": [t.requires_grad for t in (*parameters, *tensors.values())],
+        "train or eval mode": [m.training for m in e.model.modules()],
+        "a hook": [len(getattr(m, kind)) for m in e.model.modules() for kind in HOOKS],
+        "torch's global random state": torch.get_rng_state().tolist(),
+        "numpy's global random state": str(np.random.get_state()),
+        "Python's global random state": random.getstate(),
+        "whether gradients are on": torch.is_grad_enabled(),
+    }
+
+
+def unchanged(before: dict[str, object], after: dict[str, object], when: str) -> None:
+    changed = [what for what in before if before[what] != after[what]]
+    require(not changed, f"it changes {', '.join(changed)}{when}")
+
+
+def leaves_no_trace(subject: Subject) -> None:
+    """Images, maps, network, modes, hooks, gradients and global random states are as before."""
+    batch = case()
+    before = state(batch)
+    subject(batch)
+    unchanged(before, state(batch), "")
+
+
+def leaves_no_trace_after_an_error(subject: Subject) -> None:
+    """So they are where the network raises at its second or fourth call."""
+    for calls in (1, 3):
+        batch, left = case(), [calls]
+
+        def broken(*_: object, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise RuntimeError("broken")
+
+        batch.model.register_forward_pre_hook(broken)
+        before = state(batch)
+        try:
+            subject(batch)
+        except RuntimeError as error:
+            if str(error) != "broken":
+                raise
+        unchanged(before, state(batch), " where the network raises")
+
+
+CHECKS = (leaves_no_trace, leaves_no_trace_after_an_error)

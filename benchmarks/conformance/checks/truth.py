@@ -1,0 +1,139 @@
+"""Does it prefer what is known to be better, and return what is known?"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.conformance.answers import Answer, answers
+from benchmarks.conformance.cases import InputXGradient, case, corner, explained, frozen
+from benchmarks.conformance.models import MEAN, STD, Evidence
+from benchmarks.conformance.subject import DoesNotApply, Fails, Subject, require
+from benchmarks.explained import Explained
+
+
+class Ignorant(InputXGradient):
+    """Edges: a map that knows the image only."""
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        return x.sum(1).abs()
+
+
+class Deaf(InputXGradient):
+    """The same map for everything."""
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        return torch.randn(x.shape[2:], generator=torch.Generator().manual_seed(1)).expand(len(x), -1, -1).clone()
+
+
+class Restless(InputXGradient):
+    """A map that the smallest change of the image turns into another."""
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        return torch.sin(1e4 * x.sum(1))
+
+
+@cache
+def planted() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Images, targets, the target's evidence and another class's (n, h, w) bool, and noise."""
+    n, side, rng = 12, 16, torch.Generator().manual_seed(0)
+    pixels, target = 0.45 * torch.rand(n, 3, side, side, generator=rng), torch.arange(n) % 3
+    corners = [(top, left) for top in (True, False) for left in (True, False)]
+    ours = torch.stack([corner(pixels[:1], *corners[i % 4])[0] for i in range(n)])
+    theirs = torch.stack([corner(pixels[:1], *corners[3 - i % 4])[0] for i in range(n)])
+    pixels[torch.arange(n), target] += 0.5 * ours
+    pixels[torch.arange(n), (target + 1) % 3] += 0.5 * theirs
+    return (
+        (pixels - MEAN[:, None, None]) / STD[:, None, None],
+        target,
+        ours,
+        theirs,
+        torch.rand(ours.shape, generator=rng),
+    )
+
+
+def truth_and_noise() -> tuple[str, Explained, Explained]:
+    x, target, ours, theirs, noise = planted()
+    evidence = (
+        Evidence().gain.item() * (x * STD[:, None, None] + MEAN[:, None, None] - 0.5).relu().amax(1) / noise[0].numel()
+    )
+    truth = evidence * ours - evidence * theirs
+    truth, noise = (explained(frozen(Evidence()), x, maps, None, target, ours) for maps in (truth, noise))
+    return "the planted truth before noise", truth, noise
+
+
+def one_pixel_and_noise() -> tuple[str, Explained, Explained]:
+    batch = case()
+    one = torch.zeros_like(batch.maps)
+    one[:, 3, 5] = 1
+    noise = torch.rand(one.shape, generator=torch.Generator().manual_seed(0))
+    return "one pixel before noise", replace(batch, maps=one, shared={}), replace(batch, maps=noise, shared={})
+
+
+BETTER: dict[str, Callable[[], tuple[str, Explained, Explained]]] = {
+    "faithfulness": truth_and_noise,
+    "localisation": truth_and_noise,
+    "complexity": one_pixel_and_noise,
+    "robustness": lambda: ("a map that never changes before one that always does", case(Deaf()), case(Restless())),
+    "randomisation": lambda: ("a map that follows the network before edges", case(), case(Ignorant())),
+}
+
+
+def prefers_the_better_map(subject: Subject) -> None:
+    """In the direction that it declares: truth before noise, and what comes to the same in other categories."""
+    if subject.fact("category") not in BETTER:
+        raise DoesNotApply("no map is better by itself for an axiom")
+    what, better, worse = BETTER[subject.metric.category]()
+    gain = (subject(better).double() - subject(worse).double()) * (1 if subject.fact("higher_is_better") else -1)
+    share = (gain > 0).double().mean().item()
+    require(gain.mean() > 0.05 and share > 0.7,
+            f"it needs to place {what}; {share:.0%} of images do, by {gain.mean():.3g}")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Turncoat(InputXGradient):
+    """Explains the given images like its parent and everything else in its own way."""
+
+    original: tuple[nn.Module, Tensor, Tensor] | None = None
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        ours = self.original
+        if ours is None or (model is ours[0] and x.equal(ours[1]) and target.equal(ours[2])):
+            return super().__call__(model, x, target)
+        return Deaf()(model, x, target)
+
+
+def explains_anew_with_the_given_method(subject: Subject) -> None:
+    """Two methods that agree on the images and differ elsewhere have different scores."""
+    if not subject.needs("explain"):
+        raise DoesNotApply('`needs` has no "explain"')
+    batch = case()
+    turned = replace(batch, method=Turncoat(original=(batch.model, batch.x, batch.target)), shared={})
+    same = torch.isclose(subject(turned), subject.plain, rtol=0, atol=1e-6)
+    require(not same.any(), "it explains anew with another method than the one that made the map")
+
+
+def known_answers(subject: Subject) -> None:
+    """What it must return on networks whose answer is known."""
+    found = [returns(subject, answer) for answer in answers(subject.name, subject.metric, *subject.answers)]
+    if not found:
+        raise DoesNotApply("no answer is known; `--answers MODULE` adds some")
+
+
+def returns(subject: Subject, answer: Answer) -> None:
+    """Fail unless the score is the known one."""
+    score = (subject if answer.metric is None else replace(subject, metric=answer.metric))(answer.explained)
+    expected = answer.score.to(score).expand(len(score))
+    near = torch.isclose(score, expected, rtol=0, atol=answer.within, equal_nan=True)
+    if not near.all():
+        i = int((~near).nonzero()[0])
+        raise Fails(f"image {i} scores {score[i]:.6g}, and {expected[i]:.6g} is known ({answer.question})")
+
+
+def raises(error: Exception) -> None:
+    raise error
+
+
+CHECKS = (prefers_the_better_map, explains_anew_with_the_given_method, known_answers)

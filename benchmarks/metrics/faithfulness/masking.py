@@ -1,0 +1,127 @@
+"""Scores of the image under its map: what the network sees where only the marked part is shown."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from benchmarks.explained import Explained
+from benchmarks.metrics.baselines import baseline
+from benchmarks.metrics.faithfulness import curves
+from benchmarks.metrics.fields import filled, number
+from benchmarks.metrics.ranking import constant
+
+
+@dataclass(frozen=True)
+class AverageDrop:
+    """Share of the target's probability that is lost under the map [Chattopadhay et al. 2018].
+
+    max(0, p - p_masked) / p, where the masked image is m x + (1 - m) `baseline` in pixel space and m the map stretched
+    to [0, 1] image by image: its least value hides a pixel, its largest shows it. A fraction where the paper has
+    percent, and of one image: the table's mean is the paper's average. A constant map has no stretch, and any (all of
+    the image, nothing, half of it) would be the metric's choice: undefined.
+    """
+
+    category: ClassVar[str] = "faithfulness"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
+    undefined: ClassVar[str] = "the map is constant, or the probability is not a number"
+    passes: ClassVar[tuple[int, int, int]] = (1, 0, 0)
+    cites: ClassVar[str] = "Chattopadhay et al. 2018"
+
+    baseline: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        filled(self)
+
+    def __call__(self, explained: Explained) -> Tensor:
+        logits = masked_logits(explained, self.baseline, self.seed)
+        before, after = curves.of_target(explained, logits.double().log_softmax(-1)).unbind(1)
+        drop = (1 - (after - before).exp()).clamp(min=0)
+        return torch.where(constant(explained.maps), torch.nan, drop).float()
+
+
+@dataclass(frozen=True)
+class IncreaseInConfidence:
+    """Whether the target is more probable under the map than without it [Chattopadhay et al. 2018].
+
+    1 if p_masked > p, else 0, with the masked image of `AverageDrop` and its pass; a rise within the rounding of the
+    logits is none. The table's mean is the paper's share of images, as a fraction where the paper has percent.
+    """
+
+    category: ClassVar[str] = "faithfulness"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
+    undefined: ClassVar[str] = "the map is constant, or the probability is not a number"
+    passes: ClassVar[tuple[int, int, int]] = (1, 0, 0)
+    cites: ClassVar[str] = "Chattopadhay et al. 2018"
+
+    baseline: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        filled(self)
+
+    def __call__(self, explained: Explained) -> Tensor:
+        logits = masked_logits(explained, self.baseline, self.seed)
+        before, after = curves.log_odds(explained, logits).unbind(1)
+        rises = (after - before > curves.rounding(logits)[:, 0]).float()
+        known = curves.probability(explained, logits).isfinite().all(1)
+        return torch.where(known & ~constant(explained.maps), rises, torch.nan)
+
+
+@dataclass(frozen=True)
+class Sufficiency:
+    """Fall of the target's probability when only the largest pixels are kept [DeYoung et al. 2020].
+
+    p(x) - p(round(`kept` N) of the N pixels, the rest `baseline`). Departs from the paper, which keeps words and takes
+    the predicted class. What Dasgupta et al. 2022 call sufficiency is another thing: whether images of one explanation
+    have one prediction. With the settings of `Abpc`, and `kept` at one of its steps, it needs no pass of its own.
+    """
+
+    category: ClassVar[str] = "faithfulness"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
+    undefined: ClassVar[str] = "the probability is not a number"
+    passes: ClassVar[tuple[int, int, int]] = (1, 0, 0)
+    cites: ClassVar[str] = "DeYoung et al. 2020"
+
+    kept: float
+    baseline: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        number(self, "kept", "between 0 and 1", lambda k: 0 < k < 1)
+        filled(self)
+
+    def __call__(self, explained: Explained) -> Tensor:
+        count = round(self.kept * explained.maps[0].numel())
+        alone = curves.logits_at(explained, count, self.baseline, self.seed, keep=True)
+        logits = torch.stack([explained.clean_logits(), alone], 1)
+        before, after = curves.probability(explained, logits.double()).unbind(1)
+        return (before - after).float()
+
+
+def masked_logits(explained: Explained, name: str, seed: int) -> Tensor:
+    """Return the logits (n, 2, k) of the images and of what their maps show of them."""
+
+    def compute() -> Tensor:
+        maps = explained.maps.double()
+        low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+        shown = ((maps - low) / (high - low)).nan_to_num().to(explained.x)[:, None]
+        hidden = baseline(explained, name, seed)
+        return explained.logits(hidden.lerp(explained.x, shown))  # as in pixel space: the weights sum to 1
+
+    masked = explained.once(("under the map", name, seed), compute)
+    return torch.stack([explained.clean_logits(), masked], 1)

@@ -1,0 +1,74 @@
+"""Remove and debias: is the class still predicted when removed pixels are imputed?"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from benchmarks.explained import Explained
+from benchmarks.metrics.faithfulness import curves
+from benchmarks.metrics.fields import choice, filled, whole
+
+ORDERS = ("morf", "lerf", "combined")
+
+
+@dataclass(frozen=True)
+class Road:
+    """Share of removed fractions at which the explained class is still predicted [Rong et al. 2022].
+
+    Over the fractions k / steps without both ends, round(k N / steps) of the N pixels; the mean over images at one
+    fraction is the paper's accuracy, taken over all images. `order`: morf removes the largest first (lower is better),
+    lerf the smallest (higher is better), combined is lerf - morf. Among equal scores the largest logit of the first
+    class counts. It rewards blurred maps, whose removed regions are larger [Song et al. 2023]: compare with the control
+    `blurred_edges`.
+    """
+
+    category: ClassVar[str] = "faithfulness"
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
+    undefined: ClassVar[str] = "a logit is not a number"
+    cites: ClassVar[str] = "Rong et al. 2022"
+
+    order: str
+    steps: int
+    baseline: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        choice(self, "order", ORDERS)
+        whole(self, steps=2)
+        filled(self)
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self.order != "morf"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (-1.0, 1.0) if self.order == "combined" else (0.0, 1.0)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return (self.steps - 1) * (1 + (self.order == "combined")), 0, 0
+
+    def __call__(self, explained: Explained) -> Tensor:
+        return self.curve(explained)[1].double().mean(1).float()
+
+    def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
+        """Return the removed fractions (steps - 1,) and whether the class is predicted (n, steps - 1), 1 or 0."""
+        if self.order == "combined":
+            values = self.predicted(explained, largest=False) - self.predicted(explained, largest=True)
+        else:
+            values = self.predicted(explained, largest=self.order == "morf")
+        return curves.fractions(self.steps, explained)[1:-1], values
+
+    def predicted(self, explained: Explained, largest: bool) -> Tensor:
+        """Return whether the class is predicted (n, steps - 1) without the largest or the smallest pixels."""
+        counts = curves.even(explained, self.steps)[1:-1]
+        counts = counts if largest else [explained.maps[0].numel() - count for count in counts]
+        states = [curves.logits_at(explained, count, self.baseline, self.seed, keep=not largest) for count in counts]
+        logits = torch.stack(states, 1)
+        correct = (logits.argmax(2) == explained.target[:, None]).to(explained.maps.dtype)
+        return torch.where(logits.isnan().any(2), torch.nan, correct)

@@ -1,0 +1,125 @@
+"""Linear imputation: every removed pixel is the weighted mean of its neighbours, all solved for at once."""
+
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, max_pool2d, pad
+
+ITERATIONS = 6  # the number is fixed: with a stopping rule, an image's result would depend on the rest of its batch
+NOTHING = 1e-30  # keeps the quotients of a solved system finite
+
+
+class Level(NamedTuple):
+    """One grid: its removed pixels, the sums of weights, the inverse diagonal, and the interpolation to it."""
+
+    removed: Tensor  # (n, 1, h + 1, w + 1), 1 or 0
+    known: Tensor  # the other pixels
+    total: Tensor  # (1, 1, h + 1, w + 1)
+    inverse: Tensor  # (n, 1, h + 1, w + 1), 0 where pixels are known
+    rows: Tensor  # (h + 1, ceil(h / 2) + 1), from the next grid
+    columns: Tensor  # (ceil(w / 2) + 1, w + 1)
+
+    def up(self, coarse: Tensor) -> Tensor:
+        return self.rows @ coarse @ self.columns
+
+    def down(self, fine: Tensor) -> Tensor:
+        return self.rows.T @ fine @ self.columns.T
+
+    def residual(self, u: Tensor) -> Tensor:
+        """Return the weighted sum of neighbours less the pixel, at removed pixels."""
+        return weighted(u).addcmul_(self.total, u, value=-1).mul_(self.removed)
+
+    def relaxed(self, u: Tensor, right: Tensor) -> Tensor:
+        """Solve each pixel's own equation once (Jacobi)."""
+        return weighted(u).sub_(u, alpha=4).add_(right).mul_(self.inverse)
+
+
+def linear(x: Tensor, removed: Tensor) -> Tensor:
+    """Impute `removed` (n, h, w) bool of x (n, c, h, w) by the weighted means of neighbours [Rong et al. 2022].
+
+    The weights are 1/6 for direct and 1/12 for diagonal neighbours, and at borders 1 / their sum of that. The equations
+    of all removed pixels are symmetric after multiplication with the sum of weights, and solved by conjugate gradients
+    with one multigrid cycle as preconditioner, from a start on coarser grids. Largest error, in units of x: about 3e-4
+    of its range, where removed regions are large or known pixels rare; else less. Without any known pixel: 0.
+    """
+    grids = levels(removed[:, None].to(x.dtype))
+    u = start(pad(x * ~removed[:, None], (0, 1, 0, 1)), grids)
+    left = grids[0].residual(u)
+    direction = step = cycle(left, grids)
+    size = dot(left, step)
+    for last in range(ITERATIONS - 1, -1, -1):
+        image = grids[0].residual(direction)
+        length = size / dot(direction, image).clamp(max=-NOTHING)  # the image is that of the negative operator
+        u = u.addcmul_(length, direction, value=-1)
+        if last:
+            left = left.addcmul_(length, image, value=-1)
+            step = cycle(left, grids)
+            size, before = dot(left, step), size
+            direction = torch.addcmul(step, size / before.clamp(min=NOTHING), direction)
+    return torch.where(removed[:, None], u[..., :-1, :-1], x)
+
+
+def weighted(u: Tensor) -> Tensor:
+    """Sum the neighbours of each pixel of u (n, c, h, w) with weights 2 and 1, and itself with 4.
+
+    That is 12 times the weights of the paper, and a product of sums of two. The last row and column of u are 0: they
+    part the rows and images, which follow one another in memory.
+    """
+    row = u.shape[3]
+    line = pad(u.flatten(), (row + 1, row + 1))
+    for shift in (1, 1, row, row):
+        line = line[shift:] + line[:-shift]
+    return line.view_as(u)
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum((2, 3), keepdim=True)
+
+
+def levels(removed: Tensor) -> list[Level]:
+    """Halve the grid until it has two rows and columns at most; a coarse pixel is known if one of its four is."""
+    grids = []
+    while True:
+        h, w = removed.shape[2:]
+        edge = (0, 1, 0, 1)
+        total = weighted(pad(torch.ones_like(removed[:1, :1]), edge))
+        inverse = pad(removed, edge) / (total - 4).clamp(min=1)
+        rows, columns = bilinear(h).to(removed), bilinear(w).to(removed).T
+        known = 1 - removed
+        grids.append(Level(pad(removed, edge), pad(known, edge), total, inverse, rows, columns))
+        if max(h, w) <= 2:
+            return grids
+        removed = 1 - max_pool2d(known, 2, ceil_mode=True)
+
+
+@cache
+def bilinear(side: int) -> Tensor:
+    """Return the weights (side + 1, ceil(side / 2) + 1) with which coarse pixels make fine ones."""
+    coarse = torch.eye(-(-side // 2), dtype=torch.float64)
+    return pad(interpolate(coarse[None], scale_factor=2, mode="linear")[0, :, :side].T, (0, 1, 0, 1)).contiguous()
+
+
+def start(known: Tensor, grids: list[Level]) -> Tensor:
+    """Solve each grid roughly, from the coarsest, where known pixels are means of known finer ones."""
+    values = [known]
+    for fine, coarse in zip(grids, grids[1:], strict=False):
+        value, weight = fine.down(values[-1]), fine.down(fine.known)
+        values.append(value / weight.clamp(min=NOTHING) * coarse.known)
+    count = grids[-1].known.sum((2, 3), keepdim=True)
+    u = values[-1] + grids[-1].removed * (values[-1].sum((2, 3), keepdim=True) / count.clamp(min=1))
+    for at in range(len(grids) - 2, -1, -1):
+        u = values[at] + grids[at].removed * grids[at].up(u)
+        if at:
+            u = u + cycle(grids[at].residual(u), grids[at:])
+    return u
+
+
+def cycle(left: Tensor, grids: list[Level]) -> Tensor:
+    """Return about the step that leaves nothing of `left`: one symmetric V-cycle."""
+    grid, step = grids[0], left * grids[0].inverse
+    if len(grids) > 1:
+        rest = weighted(step).sub_(step, alpha=4).mul_(grid.removed)
+        step = step.addcmul_(grid.removed, grid.up(cycle(grid.down(rest), grids[1:])))
+    return grid.relaxed(step, left)

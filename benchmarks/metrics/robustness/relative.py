@@ -1,0 +1,188 @@
+"""The map's relative change by that of image, logits or representation, on the maps of `noise`."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from benchmarks.explained import Explained
+from benchmarks.metrics.fields import number
+from benchmarks.metrics.robustness.noise import check, noisy_images, noisy_maps, pixel_noise
+
+LEVEL = 1 / 255  # the smallest pixel value above black that a file holds
+
+
+@dataclass(frozen=True)
+class RelativeInputStability:
+    """Largest relative change of the map by that of the image [Agarwal et al. 2022].
+
+    max ||(map(x) - map(x')) / map(x)|| / max(||(x - x') / x||, eps_min), elementwise quotients, Euclidean, over the
+    noisy images x' of `MaxSensitivity` whose predicted class is that of x. x is in pixel units. Departs from the paper,
+    which divides by zero: |map(x)| is at least the share `floor` of its largest value, and x at least 1 / 255. Neither
+    logarithm nor mean over images is taken.
+    """
+
+    category: ClassVar[str] = "robustness"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("explain",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
+    undefined: ClassVar[str] = "the map is zero, or every noisy image has another predicted class"
+    cites: ClassVar[str] = "Agarwal et al. 2022"
+
+    radius: float
+    samples: int
+    floor: float
+    eps_min: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_relative(self)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, self.samples, self.samples
+
+    def __call__(self, explained: Explained) -> Tensor:
+        mean, std = explained.mean.double()[:, None, None], explained.std.double()[:, None, None]
+        size = (explained.x.double() * std + mean).abs().clamp(min=LEVEL)  # float32 has few digits of a dark pixel
+        noise = pixel_noise(explained, self.radius, self.samples, self.seed)
+        change = [(d.double() / size).flatten(1).norm(dim=1) for d in noise]
+        return largest(self, explained, torch.stack(change, 1))
+
+
+@dataclass(frozen=True)
+class RelativeOutputStability:
+    """Largest relative change of the map by the change of the logits [Agarwal et al. 2022].
+
+    max ||(map(x) - map(x')) / map(x)|| / max(||h(x) - h(x')||, eps_min), for logits h; as in the paper, their change
+    is not relative. All else is as in `RelativeInputStability`. A small difference of float32 logits has few digits,
+    and so has the score: `rounding`.
+    """
+
+    category: ClassVar[str] = "robustness"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("explain",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
+    undefined: ClassVar[str] = "the map is zero, or every noisy image has another predicted class"
+    rounding: ClassVar[float] = 1e-3  # of the score
+    cites: ClassVar[str] = "Agarwal et al. 2022"
+
+    radius: float
+    samples: int
+    floor: float
+    eps_min: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_relative(self)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, self.samples, self.samples
+
+    def __call__(self, explained: Explained) -> Tensor:
+        change = noisy_logits(self, explained).double() - explained.clean_logits().double()[:, None]
+        return largest(self, explained, change.norm(dim=2))
+
+
+@dataclass(frozen=True)
+class RelativeRepresentationStability:
+    """Largest relative change of the map by that of a layer's output [Agarwal et al. 2022].
+
+    max ||(map(x) - map(x')) / map(x)|| / max(||(L(x) - L(x')) / L(x)||, eps_min), for the output L of `layer`. |L(x)|,
+    often zero, is at least the share `floor` of its largest value. All else is as in `RelativeInputStability`.
+    """
+
+    category: ClassVar[str] = "robustness"
+    higher_is_better: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("explain",)
+    invariant: ClassVar[tuple[str, ...]] = ("scale",)
+    undefined: ClassVar[str] = "the map is zero, or every noisy image has another predicted class"
+    cites: ClassVar[str] = "Agarwal et al. 2022"
+
+    layer: str
+    radius: float
+    samples: int
+    floor: float
+    eps_min: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.layer, str):
+            need = f"{type(self).__name__} needs the name of a layer"
+            raise ValueError(f"{need}; layer={self.layer!r} was given")
+        check_relative(self)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, 2 * self.samples + 1, self.samples
+
+    def __call__(self, explained: Explained) -> Tensor:
+        key = "representation", self.layer, self.floor, self.radius, self.samples, self.seed
+        return largest(self, explained, explained.for_all(key, lambda: self.changes(explained)))
+
+    def changes(self, explained: Explained) -> Tensor:
+        """Return ||(L(x) - L(x')) / L(x)||, (n, samples) float64; the layer's outputs are not kept."""
+        clean = self.output(explained, explained.x)
+        others = noisy_images(explained, self.radius, self.samples, self.seed)
+        return torch.stack([relative(clean, self.output(explained, other), self.floor) for other in others], 1)
+
+    def output(self, explained: Explained, x: Tensor) -> Tensor:
+        """Return the output of the layer, the last one where it runs more than once."""
+        modules, seen = dict(explained.model.named_modules()), []
+        if self.layer in modules:  # a copy: a ReLU behind the layer may work in place
+            handle = modules[self.layer].register_forward_hook(lambda _m, _i, output: seen.append(output.clone()))
+            try:
+                explained.logits(x)
+            finally:
+                handle.remove()
+        if not seen:
+            raise ValueError(f"{type(self).__name__} needs a layer that the model runs; layer={self.layer!r} was given")
+        return seen[-1]
+
+
+Relative = RelativeInputStability | RelativeOutputStability | RelativeRepresentationStability
+
+
+def largest(metric: Relative, explained: Explained, change: Tensor) -> Tensor:
+    """Return the largest of the map's relative changes by `change` (n, samples), over unchanged predictions."""
+    settings = metric.radius, metric.samples, metric.seed
+
+    def compute() -> Tensor:
+        others = noisy_maps(explained, *settings)
+        return torch.stack([relative(explained.maps, other, metric.floor) for other in others], 1)
+
+    ratio = explained.once(("relative changes", metric.floor, *settings), compute) / change.clamp(min=metric.eps_min)
+    same = noisy_logits(metric, explained).argmax(2) == explained.clean_logits().argmax(1)[:, None]
+    score = torch.where(same, ratio, -torch.inf).amax(1)
+    return torch.where(same.any(1) & ratio.isfinite().all(1), score, torch.nan).float()
+
+
+def relative(a: Tensor, b: Tensor, floor: float) -> Tensor:
+    """Return ||(b - a) / a||, (n,) float64, |a| at least `floor` times its largest value; nan where that is zero."""
+    a, b = a.flatten(1).double(), b.flatten(1).double()
+    size = a.abs().maximum(floor * a.abs().amax(1, keepdim=True))
+    return torch.where(size[:, 0] > 0, ((b - a) / size).norm(dim=1), torch.nan)
+
+
+def noisy_logits(metric: Relative, explained: Explained) -> Tensor:
+    """Return the logits (n, samples, k) of the noisy images, passed once for all methods."""
+    settings = metric.radius, metric.samples, metric.seed
+
+    def compute() -> Tensor:
+        return torch.stack([explained.logits(image) for image in noisy_images(explained, *settings)], 1)
+
+    return explained.for_all(("noisy logits", *settings), compute)
+
+
+def check_relative(metric: Relative) -> None:
+    check(metric)
+    number(metric, "floor", "in (0, 1], a share of the largest value", lambda f: 0 < f <= 1)
+    number(metric, "eps_min", "> 0", lambda e: e > 0)

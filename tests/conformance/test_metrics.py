@@ -1,0 +1,34 @@
+"""Every metric of conf/metric passes every check."""
+
+from dataclasses import MISSING, fields
+
+import pytest
+
+from benchmarks.conformance.answers import answers
+from benchmarks.conformance.checks import CHECKS, judge
+from benchmarks.conformance.subject import Company, Subject
+from tests.metrics.oracles import METRICS
+
+COMPANY = Company(METRICS)
+SUBJECTS = {name: Subject(name, metric, company=COMPANY) for name, metric in METRICS.items()}
+OF_THE_SCALE = {"completeness", "infidelity"}  # the size of the map is what they measure
+every = pytest.mark.parametrize("name", METRICS)
+
+
+@pytest.mark.parametrize(("name", "check"), [(name, check) for name in METRICS for check in CHECKS])
+def test_passes(name, check):
+    verdict = judge(SUBJECTS[name], check, lambda: CHECKS[check](SUBJECTS[name]))
+    assert verdict.outcome != "fails", verdict.sentence
+
+
+@every
+def test_states_all_facts(name):
+    for fact in ("bounds", "needs", "invariant", "passes", "cites"):
+        assert hasattr(METRICS[name], fact), fact
+    assert ("scale" in METRICS[name].invariant) == (name not in OF_THE_SCALE)
+    assert all(f.default is MISSING for f in fields(METRICS[name])), "values live in YAML"
+
+
+@every
+def test_has_known_answers(name):
+    assert len(list(answers(name, METRICS[name]))) >= 2
