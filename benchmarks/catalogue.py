@@ -1,6 +1,7 @@
 """The README's tables of entries, made from conf/ and results/published/: `python -m benchmarks.catalogue`."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +9,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 import benchmarks.resolvers  # noqa: F401 (its resolver)
+from benchmarks.conformance.entries import entries
+from results.leaderboard import CATEGORIES
 from results.methods import methods
 from results.taxonomy import GROUPS
 
@@ -37,6 +40,36 @@ def method_table() -> str:
                          families(ours)]  # fmt: skip
                 lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def metric_table() -> str:
+    """Return every metric as a row of a Markdown table, by category; presets after this suite's own protocols."""
+    found = entries()
+    proven = pd.read_csv(PUBLISHED / "conformance.csv")
+    proven = proven[(proven.outcome == "ok") & proven.model.notna()].groupby("metric").model.unique()
+    lines = [
+        "| metric | better | bounds | passes | shared | maps | protocol | invariant to | after | proven on |",
+        "|" + "---|" * 10,
+    ]
+    for category in CATEGORIES:
+        lines.append(f"| **{category}** |" + " |" * 9)
+        for name, metric in sorted(found.items(), key=lambda item: type(item[1]).__name__ == "Protocol"):
+            if metric.category == category:
+                spent = ["", "", metric.passes] if isinstance(metric.passes, str) else [n or "" for n in metric.passes]
+                cells = [f"`{name}`", "higher" if metric.higher_is_better else "lower", interval(metric.bounds),
+                         *map(str, spent), protocol(metric), ", ".join(metric.invariant), metric.cites,
+                         ", ".join(proven.get(name, []))]  # fmt: skip
+                lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def interval(bounds: tuple[float, float]) -> str:
+    return " to ".join({float("inf"): "inf", -float("inf"): "-inf"}.get(end, f"{end:g}") for end in bounds)
+
+
+def protocol(metric: object) -> str:
+    """Return the settings that are part of a score's meaning."""
+    return " ".join(f"{f.name}={getattr(metric, f.name)}" for f in fields(metric) if f.name not in ("seed", "batch"))
 
 
 def yes(fact: bool) -> str:
@@ -72,4 +105,5 @@ def written(readme: str, name: str, table: str) -> str:
 
 if __name__ == "__main__":
     path = ROOT / "README.md"
-    path.write_text(written(path.read_text(), "table of methods", method_table()))
+    readme = written(path.read_text(), "table of methods", method_table())
+    path.write_text(written(readme, "table of metrics", metric_table()))

@@ -10,6 +10,7 @@ import pandas as pd
 CELL = ["dataset", "model", "method", "variant", "seed"]
 NEEDED = [*CELL, "group", "image", "metric", "category", "protocol", "version", "higher_is_better", "score"]
 RANKING = ["dataset", "model", "metric"]
+METRIC = re.compile(r"^(?:metric\.([^.=]+)\.)?((?(1).+|baseline=.+))$")  # an override of one metric, or of all
 
 
 def collect(sweep: Path | str) -> pd.DataFrame:
@@ -110,10 +111,21 @@ def _refuse_mixtures(scores: pd.DataFrame) -> None:
 
 
 def _label(scores: pd.DataFrame) -> None:
-    """Write what is left of a variant into the method's name: `smooth_grad [samples=8]`, `rise [scale=0.1]`."""
+    """Write what is left of a variant into names: `smooth_grad [samples=8]`, `aopc [baseline=blur]`.
+
+    Settings of metrics make other metrics, where the protocol says so; all else makes other methods.
+    """
     parts = {variant: re.split(r",(?![^\[\(\{]*[\]\)\}])", variant) for variant in scores.variant.unique()}
     shared = set.intersection(*map(set, parts.values()))
     rest = {variant: [part for part in every if part and part not in shared] for variant, every in parts.items()}
+    of_metrics = {variant: [part for part in every if METRIC.match(part)] for variant, every in rest.items()}
+    several = scores.groupby("metric").protocol.nunique() > 1
+    for (variant, metric), rows in scores.groupby(["variant", "metric"]).groups.items():
+        own = [short for part in of_metrics[variant] if (short := METRIC.sub(r"\2", part)) and
+               METRIC.match(part)[1] in (None, metric)]  # fmt: skip
+        if own and several[metric]:
+            scores.loc[rows, "metric"] = f"{metric} [{', '.join(own)}]"
+    rest = {variant: [part for part in every if not METRIC.match(part)] for variant, every in rest.items()}
     short = {variant: [re.sub(r"^(method|budget)\.", "", part) for part in every] for variant, every in rest.items()}
     if len(set(map(tuple, short.values()))) < len(set(map(tuple, rest.values()))):
         short = rest  # method.samples=8 and budget.samples=8 are not the same

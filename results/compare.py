@@ -74,10 +74,10 @@ def _one(
                              tested_images=tested.images)  # fmt: skip
     if reference is not None:
         table = table.join(_differences(array, drawn, values.columns, reference, every_pair=to is None))
-        by_seed = [(ours - ours[[reference]].to_numpy()).mean() * (1 if higher else -1) for ours in seeds.values()]
+        by_seed = [ours.sub(ours[reference], axis=0).mean() for ours in seeds.values() if reference in ours]
         if len(by_seed) > 1:
-            table["seed_low"], table["seed_high"] = pd.concat(by_seed, axis=1).agg(["min", "max"], axis=1).to_numpy().T
-            table.loc[reference, ["seed_low", "seed_high"]] = np.nan
+            gaps = pd.concat(by_seed, axis=1).drop(reference) * (1 if higher else -1)
+            table = table.assign(seed_low=gaps.min(axis=1), seed_high=gaps.max(axis=1))
     order = mean.sort_values(ascending=False, kind="stable").index
     return table.assign(reference=reference).loc[order].reset_index()
 

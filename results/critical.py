@@ -14,7 +14,7 @@ SHOWN = 20  # methods of a diagram: the best
 ROW, CONTROL = 0.135, "0.55"
 
 
-def tested(cells: pd.DataFrame, metrics=METRICS) -> dict[str, tuple[pd.Series, Friedman]]:
+def mean_ranks(cells: pd.DataFrame, metrics=METRICS) -> dict[str, tuple[pd.Series, Friedman]]:
     """Return, for the metrics that one model has, the methods' mean ranks over images, best first, and their test."""
     found = {}
     for metric in metrics:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from results import collect, taxonomy
 from results.budgets import budgets, varied
-from results.critical import critical, tested
+from results.critical import critical, mean_ranks
 from results.gallery import gallery, save
 from results.heatmaps import agreement, pages, ranks, similarity
 from results.leaderboard import leaderboard
@@ -44,7 +44,7 @@ def drawn(
         parts = pages(rows)
         for k, part in enumerate(parts, 1):
             yield "ranks" if len(parts) == 1 else f"ranks_{k}", ranks(part)
-    if test := tested(cells):
+    if test := mean_ranks(cells):
         yield "critical", critical(test, rows)
     if len(lines):
         yield "curves", curves(lines, rows)

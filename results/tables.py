@@ -180,7 +180,7 @@ def _counts(rows: pd.DataFrame) -> str:
 
 def _bounds(rows: Sequence) -> list[Column]:
     """Return the column of rank bounds if some score is undefined."""
-    cells = [_span(row.rank_best, row.rank_worst) if row.undefined else "" for row in rows]
+    cells = [_span(row.rank_best, row.rank_worst) if pd.notna(row.undefined) and row.undefined else "" for row in rows]
     return [Column("rank", ["bounds"], cells)] if any(cells) else []
 
 

@@ -11,6 +11,8 @@ from benchmarks.conformance.checks import Verdict, verdicts
 from benchmarks.conformance.entries import entries, stems
 from benchmarks.conformance.subject import Company, Subject
 
+OUTCOMES = ("ok", "fails", "departs", "does not apply")
+
 
 def main() -> None:
     """Print a line per check; exit with 1 where one fails."""
@@ -34,7 +36,7 @@ def main() -> None:
         with open(asked.csv, "w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([Verdict._fields, *found])
     outcome = Counter(verdict.outcome for verdict in found)
-    print(f"{len(metrics)} metrics: " + ", ".join(f"{outcome[o]} {o}" for o in ("ok", "fails", "does not apply")))
+    print(f"{len(metrics)} metrics: " + ", ".join(f"{outcome[o]} {o}" for o in OUTCOMES))
     sys.exit(outcome["fails"] > 0)
 
 

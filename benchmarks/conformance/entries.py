@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 import benchmarks.resolvers  # noqa: F401 (what the configs call)
 from benchmarks.command import CONF
@@ -14,7 +15,8 @@ LAYER = "second"  # of the networks whose answers are known, in place of a real 
 
 
 def stems(conf: Path) -> list[str]:
-    return sorted(path.stem for path in (conf / "metric").glob("*.yaml"))
+    """Return the files that define metrics; one that lists others, such as `all`, defines none."""
+    return sorted(path.stem for path in (conf / "metric").glob("*.yaml") if "defaults" not in OmegaConf.load(path))
 
 
 def entries(names: Sequence[str] = (), config_dir: str | None = None, seed: int = 0) -> dict[str, Metric]:

@@ -58,7 +58,7 @@ def uniform(explained: Explained, seed: int) -> Tensor:
 
 
 def noise(explained: Explained, seed: int) -> Tensor:
-    """Draw the noise (1, c, h, w) of `noisy_linear`, in the model's units: where nothing is left, it is all there is."""
+    """Draw the noise (1, c, h, w) of `noisy_linear` in the model's units, whose 0 is the mean colour."""
     draw = torch.randn(explained.x.shape[1:], generator=draws(seed, "noisy linear")).to(explained.x)
     return (NOISE * draw / explained.std[:, None, None])[None]
 

@@ -124,3 +124,17 @@ def test_nothing_there_is_said(tmp_path):
         collect.collect(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="at least one finished cell"):
         collect.collect(tmp_path)
+
+
+def test_settings_of_metrics_make_other_metrics(tmp_path):
+    table = scores(methods=("rise", "fem"), metrics=("deletion", "gini"), models=("resnet18",), images=4)
+    deletion = table.metric == "deletion"
+    cells = [table.assign(variant=f"baseline={fill}", protocol=table.protocol.where(~deletion, f"baseline={fill}"))
+             for fill in ("black", "blur")]  # fmt: skip
+    found = collect.collect(write(tmp_path / "a", pd.concat(cells)))
+    assert set(found.metric) == {"deletion [baseline=black]", "deletion [baseline=blur]", "gini"}
+    assert set(found.method) == {"rise", "fem"}
+    steps = [table.assign(variant=f"metric.deletion.steps={steps}",
+                          protocol=table.protocol.where(~deletion, f"steps={steps}")) for steps in (8, 16)]  # fmt: skip
+    found = collect.collect(write(tmp_path / "b", pd.concat(steps)))
+    assert set(found.metric) == {"deletion [steps=8]", "deletion [steps=16]", "gini"}

@@ -134,7 +134,7 @@ def test_text_fits_and_has_the_numbers(golden):
             assert max(map(len, text(table, width).splitlines())) <= width
     row = of(compare(golden, "deletion")).loc["rise"]
     line = next(line for line in text(compare(golden, "deletion"), 120).splitlines() if line.startswith("rise"))
-    assert f"{row.difference:+.3f}" in line and f"{row.d_z:+.2f}" in line and f" {row.needed:.0f} " in line
+    assert f"{row.difference:+.2f}" in line and f"{row.d_z:+.2f}" in line and f" {row.needed:.0f} " in line
 
 
 def test_latex_is_balanced(golden):

@@ -11,15 +11,16 @@ from matplotlib.text import Text
 
 from results import figures
 from results.budgets import budgets
+from results.critical import critical, mean_ranks
 from results.gallery import COLUMNS, first_maps, fitted, gallery, maps_of
-from results.heatmaps import agreement, ranks, similarity
-from results.leaderboard import leaderboard
+from results.heatmaps import ACROSS, agreement, pages, ranks, similarity
+from results.leaderboard import CATEGORIES, leaderboard
 from results.lines import band, budget, curves
 from results.methods import methods
 from results.taxonomy import Similarity, contrast
 from tests.results import synthetic
 from tests.results.synthetic import METHODS as FIRST
-from tests.results.synthetic import MORE, scores, write
+from tests.results.synthetic import METRICS, MORE, MORE_METRICS, scores, write
 
 METHODS = ("gradient", "integrated_gradients", "lrp_epsilon_plus", "grad_cam", "rise", "uniform", "constant")
 
@@ -36,7 +37,9 @@ def drawn(tmp_path_factory):
 
 def test_every_figure_is_there_twice(drawn):
     folder, paths = drawn
-    names = {f"{kind}_shapes_resnet18" for kind in ("ranks", "curves", "gallery", "agreement", "similarity")}
+    names = {
+        f"{kind}_shapes_resnet18" for kind in ("ranks", "critical", "curves", "gallery", "agreement", "similarity")
+    }
     assert set(paths) == {folder / "figures" / f"{name}{suffix}" for name in names for suffix in (".png", ".pdf")}
 
 
@@ -179,7 +182,9 @@ def test_budgets_are_lines_over_passes():
 def test_a_sweep_over_budgets_draws_them(tmp_path):
     table = synthetic.budgets((1, 10), ("rise", "uniform"), models=("resnet18",), metrics=("deletion",), images=3)
     names = [path.name for path in figures.figures(write(tmp_path / "a", table))]
-    assert names == [f"{kind}_shapes_resnet18{suffix}" for kind in ("ranks", "budget") for suffix in (".png", ".pdf")]
+    assert names == [
+        f"{kind}_shapes_resnet18{suffix}" for kind in ("ranks", "critical", "budget") for suffix in (".png", ".pdf")
+    ]
 
 
 def test_one_cell(tmp_path):
@@ -204,3 +209,66 @@ def test_controls_do_not_count_as_agreement():
     flipped.loc[mine, "rank"] = -flipped[mine].method.map(order)
     texts = [text.get_text() for text in agreement(flipped).axes[0].texts]
     assert texts == ["-1"]
+
+
+@pytest.mark.parametrize("names", [FIRST, (*FIRST, *MORE)])
+def test_critical_differences_are_drawn_for_the_best(names):
+    table = scores(names, ("deletion", "insertion", "completeness"), ("resnet18",), images=8)
+    found, rows = mean_ranks(table), leaderboard(table)
+    figure = critical(found, rows)
+    texts = written(figure)
+    assert fits(figure) and len(figure.axes) == 2 and list(found) == ["deletion", "insertion"]
+    for axes, (means, test) in zip(figure.axes, found.values(), strict=True):
+        ours = [text for text in axes.texts if "  " in text.get_text()]
+        assert len(ours) == min(len(names), 20) and min(text.get_size() for text in axes.texts) >= 6
+        best = means.index[0]
+        assert any(
+            t.get_text().endswith(f"  {means[best]:.1f}") and best.replace("_", " ") in t.get_text() for t in ours
+        )
+        grey = {text.get_text() for text in ours if text.get_color() != "black"}
+        assert len(grey) == rows[rows.method.isin(means.index[:20]) & rows.control].method.nunique()
+        assert f"critical difference {test.critical_difference:.2f}" in texts
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in ours]
+        assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+    assert any("the best 20 of 49 methods" in text for text in texts) == (len(names) == 49)
+
+
+def test_bars_of_critical_differences_join_near_ranks():
+    table = scores(("gradient", "rise", "fem", "uniform"), ("deletion",), ("resnet18",), images=8)
+    (means, test), *_ = mean_ranks(table).values()
+    bold = [line.get_xdata() for line in critical(mean_ranks(table), leaderboard(table)).axes[0].lines
+            if line.get_linewidth() > 1.5]  # fmt: skip
+    for a in means:
+        for b in means[means > a]:
+            assert any(low <= a and b <= high for low, high in bold) == (b - a < test.critical_difference)
+    assert mean_ranks(scores(("gradient", "rise"), ("deletion",), ("resnet18",), images=8)) == {}
+
+
+def many(table, metrics):
+    """Return the leaderboard with the rows of deletion for every metric, in the order of their categories."""
+    names = sorted(metrics, key=lambda name: CATEGORIES.index(metrics[name][0]))
+    one = table[table.metric == "deletion"]
+    rows = [one.assign(metric=name, category=metrics[name][0]) for name in names]
+    return pd.concat([*rows, table[table.metric == "mean rank"]], ignore_index=True)
+
+
+def test_many_metrics_are_split_between_categories(everything):
+    metrics = METRICS | MORE_METRICS
+    table = many(everything[0], metrics)
+    parts = pages(table)
+    shown = [set(part.metric) - {"mean rank"} for part in parts]
+    assert len(parts) == 2 and sum(map(len, shown)) == len(metrics) and max(map(len, shown)) <= ACROSS
+    categories = [set(part.category[part.metric != "mean rank"]) for part in parts]
+    assert not categories[0] & categories[1]
+    for figure in (*map(ranks, parts), agreement(table)):
+        assert fits(figure)
+        figure.draw_without_rendering()
+        labels = [*figure.axes[0].get_xticklabels(), *figure.axes[0].get_yticklabels()]
+        assert min(label.get_size() for label in labels) >= 5
+    assert len(pages(everything[0])) == 1
+
+
+def test_a_category_that_no_figure_holds_is_cut(everything):
+    metrics = {f"metric_{k}": ("faithfulness", True) for k in range(40)}
+    assert [part.metric.nunique() - 1 for part in pages(many(everything[0], metrics))] == [ACROSS, 40 - ACROSS]

@@ -61,8 +61,8 @@ class NonSensitivity:
 
     On the patches of `SingleDeletion`, with its passes. The map is zero where a patch has at most `tolerance` of the
     magnitude of the largest patch, summed over its pixels; the model is still where the target logit moves, up or down,
-    by at most `tolerance` of its largest move, or by rounding. The paper counts features with exact zeros: of a network
-    that reads the whole image no patch is still, so that noise would get 0 and a map of the object alone almost 1.
+    by at most `tolerance` of its largest move; both but for rounding. The paper counts features with exact zeros: of a
+    network that reads the whole image no patch is still, so that noise would get 0 and the object alone almost 1.
     """
 
     category: ClassVar[str] = "axiomatic"
@@ -90,8 +90,8 @@ class NonSensitivity:
 
     def __call__(self, explained: Explained) -> Tensor:
         mass, moves = patch_sums(explained.maps.abs(), self.grid), self.falls(explained).abs()
-        zero = mass <= max(self.tolerance, TIE) * mass.amax(1, keepdim=True)
-        least = torch.maximum(self.tolerance * moves.amax(1), rounding(explained))
+        zero = mass <= (self.tolerance + TIE) * mass.amax(1, keepdim=True)
+        least = self.tolerance * moves.amax(1) + rounding(explained)
         share = (zero != (moves <= least[:, None])).double().mean(1)
         return torch.where(moves.isnan().any(1), torch.nan, share).float()
 

@@ -19,8 +19,8 @@ class Road:
 
     Over the fractions k / steps without both ends, round(k N / steps) of the N pixels; the mean over images at one
     fraction is the paper's accuracy, taken over all images. `order`: morf removes the largest first (lower is better),
-    lerf the smallest (higher is better), combined is lerf - morf. Among equal scores the largest logit of the first
-    class counts. It rewards blurred maps, whose removed regions are larger [Song et al. 2023]: compare with the control
+    lerf the smallest (higher is better), combined is lerf - morf. A class that shares the largest logit is not the one
+    predicted. It rewards blurred maps whatever they say of the network [Song et al. 2023]: compare with the control
     `blurred_edges`.
     """
 
@@ -70,5 +70,7 @@ class Road:
         counts = counts if largest else [explained.maps[0].numel() - count for count in counts]
         states = [curves.logits_at(explained, count, self.baseline, self.seed, keep=not largest) for count in counts]
         logits = torch.stack(states, 1)
-        correct = (logits.argmax(2) == explained.target[:, None]).to(explained.maps.dtype)
-        return torch.where(logits.isnan().any(2), torch.nan, correct)
+        target = explained.target[:, None, None].expand(-1, len(states), 1)
+        largest_other = logits.scatter(2, target, -torch.inf).amax(2)
+        first = (curves.of_target(explained, logits) > largest_other).to(logits.dtype)
+        return torch.where(logits.isnan().any(2), torch.nan, first)

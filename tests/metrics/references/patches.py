@@ -37,6 +37,6 @@ def non_sensitivity(e, i, metric):
     values, patches = np.abs(dense(e.maps[i])), grid(e, i, metric)
     mass, moves = (np.array(list(v)) for v in ((values[p].sum() for p in patches),
                                               (abs(without(e, i, metric, p)) for p in patches)))  # fmt: skip
-    zero = {k for k in range(len(patches)) if mass[k] <= metric.tolerance * mass.max()}
-    idle = {k for k in range(len(patches)) if moves[k] <= max(metric.tolerance * moves.max(), still(e, i))}
+    zero = {k for k in range(len(patches)) if mass[k] <= (metric.tolerance + 2.0**-21) * mass.max()}
+    idle = {k for k in range(len(patches)) if moves[k] <= metric.tolerance * moves.max() + still(e, i)}
     return len(zero ^ idle) / len(patches)

@@ -21,7 +21,8 @@ def without(e, i, pixels, baseline):
 def road(e, i, metric, pixels):
     counts = [round(k * len(pixels) / metric.steps) for k in range(1, metric.steps)]
     states = [without(e, i, pixels[:count], metric.baseline) for count in counts]
-    return np.mean([np.argmax(state) == e.target[i].item() for state in states])
+    target = e.target[i].item()
+    return np.mean([state[target] > np.delete(state, target).max() for state in states])
 
 
 def road_morf(e, i, metric):
