@@ -14,11 +14,16 @@ METRIC = re.compile(r"^(?:metric\.([^.=]+)\.)?((?(1).+|baseline=.+))$")  # an ov
 
 
 def collect(sweep: Path | str) -> pd.DataFrame:
-    """Return every score under `sweep`, one row per cell, image and metric; `folder` says where it was found.
+    """Return every score under `sweep`, one row per cell, image and metric; `folder` says where it was found."""
+    return labelled(stored(sweep))
 
-    Parts of `variant` that all rows share are dropped; the rest becomes part of the method's name.
+
+def labelled(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return stored scores that may be ranked: what differs between variants becomes part of names.
+
+    Parts of `variant` that all rows share are dropped.
     """
-    scores = stored(sweep)
+    scores = scores.copy()
     _label(scores)
     _refuse_mixtures(scores)
     return scores

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from results import collect, taxonomy
+from results import bumps, collect, meta, taxonomy
 from results.budgets import budgets, varied
 from results.critical import critical, mean_ranks
 from results.gallery import gallery, save
@@ -17,22 +17,31 @@ from results.leaderboard import leaderboard
 from results.lines import budget, curves
 from results.methods import methods
 from results.tables import ALL_MODELS, MEAN_RANK
+from results.verdicts import verdicts
 
 
 def figures(sweep: Path) -> Iterator[Path]:
     """Draw every figure that the sweep has the data for; yield the paths written."""
-    scores = collect.collect(sweep)
+    scores = collect.stored(sweep)
+    (sweep / "figures").mkdir(exist_ok=True)
+    if scores.variant.str.contains("condition=").all():  # metrics are judged, methods are not ranked
+        yield from _saved(verdicts(meta.judged(meta.stored(sweep))), sweep / "figures" / "meta")
+        return
+    scores = collect.labelled(scores)
     table, lines = leaderboard(scores), collect.curves(scores)
     points = budgets(table, methods(scores)) if varied(scores) else table.iloc[:0]
-    (sweep / "figures").mkdir(exist_ok=True)
     for (dataset, model), rows in table[table.model != ALL_MODELS].groupby(["dataset", "model"], sort=False):
         cells, ours, spent = (
             some[(some.dataset == dataset) & (some.model == model)] if len(some) else some
             for some in (scores, lines, points)
         )
         for name, figure in drawn(cells, rows, ours, spent):
-            for suffix in (".png", ".pdf"):
-                yield save(figure, sweep / "figures" / f"{name}_{dataset}_{model}{suffix}")
+            yield from _saved(figure, sweep / "figures" / f"{name}_{dataset}_{model}")
+
+
+def _saved(figure: Figure, stem: Path) -> Iterator[Path]:
+    for suffix in (".png", ".pdf"):
+        yield save(figure, stem.with_name(stem.name + suffix))
 
 
 def drawn(
@@ -50,6 +59,7 @@ def drawn(
         yield "curves", curves(lines, rows)
     if ranked.metric.nunique() > 1 and ranked.method[ranked.group != "control"].nunique() > 2:
         yield "agreement", agreement(rows)
+    yield from bumps.drawn(cells)
     if len(points):
         yield "budget", budget(points)
     stored = collect.galleries(cells)

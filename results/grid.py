@@ -27,14 +27,18 @@ class Column:
 
 
 def grid(stub: Column, columns: Sequence[Column], rule: int, width: int) -> str:
-    """Lay out columns beside `stub`, with a line above row `rule`; long heads are cut, then blocks are stacked."""
+    """Lay out columns beside `stub`, with a line above row `rule`; long heads are cut, then blocks are stacked.
+
+    Of many blocks a third more is better than words that nobody can read.
+    """
     room = width - stub.width
     layouts = [
         _blocks(roomy([column.cut(letters) for column in columns]), room)
         for letters in (14, 11, 9, 8, 7, 6, 5)
         for roomy in (_widened, list)
     ]
-    best = min(layouts, key=len)  # of several, the first: that with the longest words
+    fewest = min(map(len, layouts))
+    best = next(layout for layout in layouts if len(layout) <= max(fewest, fewest * 4 // 3))  # with the longest words
     return "\n".join(_block(stub, block, rule) for block in best)
 
 

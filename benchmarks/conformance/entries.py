@@ -24,7 +24,7 @@ def entries(names: Sequence[str] = (), config_dir: str | None = None, seed: int 
     names = names or sorted({*stems(CONF), *(stems(Path(config_dir)) if config_dir else ())})
     overrides = [f"metric=[{','.join(names)}]", f"seed={seed}", "batch_size=8", f"model.last_conv={LAYER}"]
     if config_dir:
-        overrides.append(f"hydra.searchpath=[file://{Path(config_dir).resolve()}]")
+        overrides.append(f"hydra.searchpath=['file://{Path(config_dir).resolve()}']")
     with initialize_config_dir(str(CONF), version_base="1.3"):
         nodes = compose("config", overrides).metric
     return {name: instantiate(node, _convert_="all") for name, node in nodes.items()}

@@ -69,20 +69,6 @@ class Evidence(nn.Module):
         return self.gain * (x * STD.to(x)[:, None, None] + MEAN.to(x)[:, None, None] - 0.5).relu().mean((2, 3))
 
 
-class Failing(nn.Module):
-    """Raises at its `after`-th call."""
-
-    def __init__(self, model: nn.Module, after: int) -> None:
-        super().__init__()
-        self.model, self.left = model, [after]
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.left[0] -= 1
-        if self.left[0] < 0:
-            raise RuntimeError("broken")
-        return self.model(x)
-
-
 class AllOf(nn.Module):
     """AND: class 0 scores `gain` where all of the named pixels are above one half in every channel, else 0."""
 

@@ -90,7 +90,7 @@ def levels(removed: Tensor) -> list[Level]:
         rows, columns = bilinear(h).to(removed), bilinear(w).to(removed).T
         known = 1 - removed
         grids.append(Level(pad(removed, EDGE), pad(known, EDGE), total, inverse, rows, columns))
-        if max(h, w) <= 4:
+        if max(h, w) <= 2:
             return grids
         removed = 1 - max_pool2d(known, 2, ceil_mode=True)
 

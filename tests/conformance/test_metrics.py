@@ -5,6 +5,7 @@ from dataclasses import MISSING, fields
 import pytest
 
 from benchmarks.conformance.answers import answers
+from benchmarks.conformance.cases import case
 from benchmarks.conformance.checks import CHECKS, judge
 from benchmarks.conformance.subject import Company, Subject
 from tests.metrics.oracles import METRICS
@@ -32,3 +33,18 @@ def test_states_all_facts(name):
 @every
 def test_has_known_answers(name):
     assert len(list(answers(name, METRICS[name]))) >= 2
+
+
+def test_passes_of_a_full_set():
+    """The price of six images, in passes, where all metrics share one batch: what a table of costs may promise."""
+    batch, n, forwards = case(), 6, [0]
+    batch.clean_logits()
+    batch.model.register_forward_hook(lambda _m, _i, out: forwards.__setitem__(0, forwards[0] + len(out)))
+    expected = {"deletion": 15 * n + 1, "aopc": 0, "insertion": 16 * n, "faithfulness_correlation": 32 * n,
+                "max_sensitivity": 4 * n, "noise_stability_spearman": 0, "noise_stability_ssim": 0,
+                "noise_stability_top_10": 0, "mprt": 3 * n + 1 + 2 * 8, "random_logit": n, "gini": 0,
+                "completeness": 0}  # fmt: skip
+    for name, passes in expected.items():
+        forwards[0] = 0
+        METRICS[name](batch)
+        assert forwards[0] == passes, name

@@ -272,3 +272,16 @@ def test_many_metrics_are_split_between_categories(everything):
 def test_a_category_that_no_figure_holds_is_cut(everything):
     metrics = {f"metric_{k}": ("faithfulness", True) for k in range(40)}
     assert [part.metric.nunique() - 1 for part in pages(many(everything[0], metrics))] == [ACROSS, 40 - ACROSS]
+
+
+def test_a_sweep_over_conditions_judges_metrics(tmp_path):
+    table = scores(METHODS, ("deletion", "gini"), ("resnet18",), images=4)
+    cells = [table.assign(variant=f"condition={name}") for name in ("plain", "minor")]
+    paths = list(figures.figures(write(tmp_path / "a", pd.concat(cells))))
+    assert [path.name for path in paths] == ["meta.png", "meta.pdf"] and imread(paths[0])[..., :3].std() > 0.05
+
+
+def test_protocols_are_drawn_where_there_are_some(tmp_path):
+    table = scores(METHODS, ("deletion", "deletion_rise", "deletion_latec"), ("resnet18",), images=4)
+    names = {path.name for path in figures.figures(write(tmp_path / "a", table))}
+    assert "protocols_shapes_resnet18.png" in names
