@@ -138,8 +138,8 @@ def main(images: int) -> None:
 
     seconds, passes = min(timed(model, all_of_ours) for _ in range(REPEATS))
     spent, made = (sum(values) for values in zip(*set_of_both.values(), strict=True))
-    print(f"{f'all {len(set_of_both)} at once':34} {passes / images:8.1f} {made / images:8.1f} {seconds:8.3f} {spent:8.3f} "
-          f"{spent / seconds:7.1f}")  # fmt: skip
+    print(f"{f'all {len(set_of_both)} at once':34} {passes / images:8.1f} {made / images:8.1f} {seconds:8.3f} "
+          f"{spent:8.3f} {spent / seconds:7.1f}")  # fmt: skip
 
 
 def copied(batch: dict[str, object]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The resolvers that the files of conf/ use: `${scaled:${budget.masks},${budget.scale}}`, `${first:${baseline},mean}`."""
+"""The resolvers of conf/: `${scaled:${budget.masks},${budget.scale}}` and `${first:${baseline},mean}`."""
 
 from omegaconf import OmegaConf
 

@@ -50,7 +50,7 @@ def look(found: Sequence[Agreement]) -> dict[str, dict]:
 
 def _taus(axes, ours: Agreement, names: Sequence[str]) -> None:
     values = ours.matrix("tau").set_axis(names).set_axis(names, axis=1).iloc[1:, :-1]
-    text = values.map(lambda t: f"{t:.2f}".replace("0.", ".").removesuffix(".00") if t == t else "")
+    text = values.map(lambda t: f"{round(t, 2) + 0:.2f}".removesuffix(".00").replace("0.", ".") if t == t else "")
     sns.heatmap(values, mask=~np.tri(len(values), dtype=bool), vmin=-1, vmax=1, cmap="RdBu_r", annot=text, fmt="",
                 linewidths=0.5, square=True, cbar=False, ax=axes, annot_kws={"size": 6})  # fmt: skip
     axes.set_xticks(np.arange(len(names) - 1) + 0.5, names[:-1], rotation=40, ha="right", rotation_mode="anchor")

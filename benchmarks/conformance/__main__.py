@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import importlib
 import sys
 from collections import Counter
 from pathlib import Path
@@ -23,7 +24,12 @@ def main() -> None:
                         help="a module with known answers: a function with the metric's name yields them")  # fmt: skip
     parser.add_argument("--csv", metavar="FILE", help="write metric, check, model, outcome, sentence")
     asked = parser.parse_args()
-    names = asked.names or stems(Path(asked.config_dir or CONF))
+    conf = Path(asked.config_dir or CONF)
+    if not stems(conf):
+        raise ValueError(f"--config-dir needs a folder with metric/NAME.yaml; {conf} has none")
+    for module in asked.answers:
+        importlib.import_module(module)
+    names = asked.names or stems(conf)
     metrics = entries(names, asked.config_dir)
     company = Company(entries() | metrics)
     found: list[Verdict] = []

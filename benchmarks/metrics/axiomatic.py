@@ -29,7 +29,7 @@ class Completeness:
     needs: ClassVar[tuple[str, ...]] = ()
     invariant: ClassVar[tuple[str, ...]] = ()
     undefined: ClassVar[str] = "the method states no completeness law, or there is nothing to explain"
-    passes: ClassVar[tuple[int, int, int]] = (0, 1, 0)
+    passes: ClassVar[str] = "at most one of a reference image, which all methods share unless it is the method's own"
     cites: ClassVar[str] = "Sundararajan et al. 2017"
 
     def __call__(self, explained: Explained) -> Tensor:

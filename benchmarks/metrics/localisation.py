@@ -22,7 +22,7 @@ class PointingGame:
     category: ClassVar[str] = "localisation"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("mask",)
     invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
     undefined: ClassVar[str] = "no mask of the explained class"
@@ -66,7 +66,7 @@ class RelevanceRank:
     category: ClassVar[str] = "localisation"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("mask",)
     invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
     undefined: ClassVar[str] = "no mask of the explained class"

@@ -5,20 +5,30 @@ from torch import Tensor
 
 from benchmarks.explained import Explained
 
-TIE = 2.0**-21  # of the map's largest magnitude, a few float32 roundings: smaller steps say nothing of the map
+TIE = 2.0**-20  # of the map's largest magnitude, some float32 roundings: smaller differences say nothing of the map
 
 
 def tie_groups(maps: Tensor) -> Tensor:
     """Number the tie groups of each map upwards from 0, (n, d) int64.
 
-    Tied are neighbours in value at most `TIE` apart.
-    Maps carry rounding noise that depends on batch size and threads, so that a flat region would be ordered by noise.
-    Steps are compared rather than values rounded: a flat region can lie across an edge between two rounded values. Two
-    close values of a map without ties can still change places with the noise; no rule for ties prevents that.
+    From the smallest value on, a group holds all that exceed its first by at most `TIE`. Maps carry rounding noise that
+    depends on batch size and threads, so that a flat region would be ordered by noise. Values are not rounded: a flat
+    region can lie across an edge between two rounded values. Two close values of a map without ties can still change
+    places with the noise; no rule for ties prevents that. Where a map spans more than six decades, its small values
+    tie.
     """
     value, pixel = maps.flatten(1).double().sort(1)
-    smallest_step = TIE * value[:, [0, -1]].abs().amax(1, keepdim=True)
-    group = (value.diff(dim=1, prepend=value[:, :1]) > smallest_step).cumsum(1)
+    width = TIE * value[:, [0, -1]].abs().amax(1, keepdim=True)
+    after = torch.searchsorted(value, value + width, right=True)  # where a group that starts here ends
+    first = torch.zeros_like(value, dtype=torch.int64)
+    first[:, 0] = 1
+    end = after.shape[1]
+    after = torch.cat([after, torch.full_like(after[:, :1], end)], 1)
+    first = torch.cat([first, torch.zeros_like(first[:, :1])], 1)
+    for _ in range(end.bit_length()):  # which places are reached from the first by steps of `after`, doubled each time
+        first = first | torch.zeros_like(first).scatter_reduce_(1, after, first, "amax")
+        after = after.gather(1, after)
+    group = first[:, :-1].cumsum(1) - 1
     return torch.empty_like(group).scatter_(1, pixel, group)
 
 

@@ -79,6 +79,11 @@ def test_direction_and_bounds():
                         "pixel_flipping_quantus": (0, inf)}  # fmt: skip
 
 
+def test_what_other_suites_do_not_keep():
+    departing = {name: metric.departs for name, metric in PRESETS.items() if metric.departs}
+    assert departing == {"pixel_flipping_quantus": ("units_are_pixels", "removes_whole_pixels")}
+
+
 def test_one_map_has_many_areas():
     """A model that never moves: LATEC's areas are too small by one state, Quantus's grow with the number of steps."""
     e = explained(frozen(Constant()), images(1, 64), levels(1, 64, 9))

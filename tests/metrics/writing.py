@@ -33,11 +33,12 @@ def explain(e, i, image, model=None, target=None):
 
 
 def resolved(values):
-    """The values' places, from 0; a step of at most 2^-21 of the largest magnitude is none."""
-    place, places, last = 0, np.zeros(values.size), None
+    """The values' places, from 0; what exceeds a place's first value by at most 2^-20 of the largest is in it."""
+    width, place, places, first = 2.0**-20 * np.abs(values).max(), -1, np.zeros(values.size), -np.inf
     for p in np.argsort(values.ravel()):
-        place += last is not None and values.flat[p] - last > 2.0**-21 * np.abs(values).max()
-        places[p], last = place, values.flat[p]
+        if values.flat[p] > first + width:
+            place, first = place + 1, values.flat[p]
+        places[p] = place
     return places
 
 

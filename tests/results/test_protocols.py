@@ -169,6 +169,21 @@ def test_figure_fits_a_page_and_no_label_overlaps(tmp_path):
     assert imread(save(figure, tmp_path / "a.png"))[..., :3].std() > 0.05
 
 
+def test_every_pair_is_written():
+    order = {"insertion": UP, "insertion_rise": -UP, "insertion_latec": np.array([3, 1, 5, 2, 4, 0, 9.0])}
+    (found,) = agreements(table({name: (True, mean) for name, mean in order.items()}))
+    assert found.pairs.tau.round(6).tolist() == [-1, 0.2, -0.2]
+    texts = [text.get_text() for text in bumps.protocols([found]).axes[0].texts]
+    assert texts == ["-1", ".20", "-.20"]
+
+
+def test_no_agreement_is_written_as_zero():
+    order = {"insertion": UP, "insertion_rise": np.array([2, 4, 1, 4, 2, 0, 9.0]), "insertion_latec": UP}
+    (found,) = agreements(table({name: (True, mean) for name, mean in order.items()}))
+    assert found.pairs.tau.tolist() == [0, 1, 0]
+    assert [text.get_text() for text in bumps.protocols([found]).axes[0].texts] == ["0", "1", "0"]
+
+
 def test_a_method_looks_the_same_in_all_panels():
     insertion = {f"insertion_{k}": (True, UP[::-1].copy()) for k in ("rise", "latec", "xplique")}
     found = list(agreements(pd.concat([deletions(), table(insertion)])))

@@ -25,7 +25,6 @@ class PixelFlipping:
     bounds: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "steps", "size")
     undefined: ClassVar[str] = "the logit is not a number"
     cites: ClassVar[str] = "Bach et al. 2015"
 
@@ -38,6 +37,10 @@ class PixelFlipping:
         whole(self, steps=1)
         choice(self, "order", ("morf", "lerf"))
         filled(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return curves.sized(self.baseline, "scale", "order", "steps")
 
     @property
     def higher_is_better(self) -> bool:
@@ -75,7 +78,6 @@ class Monotonicity:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
     undefined: ClassVar[str] = "the probability is not a number"
     cites: ClassVar[str] = "Arya et al. 2019"
 
@@ -86,6 +88,10 @@ class Monotonicity:
     def __post_init__(self) -> None:
         whole(self, steps=1)
         filled(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return curves.sized(self.baseline, "scale", "order")
 
     @property
     def passes(self) -> tuple[int, int, int]:

@@ -28,7 +28,6 @@ class AverageDrop:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
     undefined: ClassVar[str] = "the map is constant, or the probability is not a number"
     passes: ClassVar[tuple[int, int, int]] = (1, 0, 0)
     cites: ClassVar[str] = "Chattopadhay et al. 2018"
@@ -38,6 +37,10 @@ class AverageDrop:
 
     def __post_init__(self) -> None:
         filled(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return curves.sized(self.baseline, "scale")
 
     def __call__(self, explained: Explained) -> Tensor:
         logits = masked_logits(explained, self.baseline, self.seed)
@@ -59,7 +62,6 @@ class IncreaseInConfidence:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
     undefined: ClassVar[str] = "the map is constant, or the probability is not a number"
     passes: ClassVar[tuple[int, int, int]] = (1, 0, 0)
     cites: ClassVar[str] = "Chattopadhay et al. 2018"
@@ -69,6 +71,10 @@ class IncreaseInConfidence:
 
     def __post_init__(self) -> None:
         filled(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return curves.sized(self.baseline, "scale")
 
     def __call__(self, explained: Explained) -> Tensor:
         logits = masked_logits(explained, self.baseline, self.seed)
@@ -92,7 +98,6 @@ class Sufficiency:
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
     undefined: ClassVar[str] = "the probability is not a number"
     passes: ClassVar[tuple[int, int, int]] = (1, 0, 0)
     cites: ClassVar[str] = "DeYoung et al. 2020"
@@ -104,6 +109,10 @@ class Sufficiency:
     def __post_init__(self) -> None:
         number(self, "kept", "between 0 and 1", lambda k: 0 < k < 1)
         filled(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return curves.sized(self.baseline, "scale", "order")
 
     def __call__(self, explained: Explained) -> Tensor:
         count = round(self.kept * explained.maps[0].numel())

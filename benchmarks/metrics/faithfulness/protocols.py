@@ -107,6 +107,12 @@ class Protocol:
         return self.keep
 
     @property
+    def departs(self) -> tuple[str, ...]:
+        """What this suite promises of a metric, but the other one does not keep."""
+        units, whole_pixels = ("units_are_pixels",), ("removes_whole_pixels",)
+        return units * (self.baseline == "minimum") + whole_pixels * (self.unit == "values")
+
+    @property
     def bounds(self) -> tuple[float, float]:
         inf = float("inf")
         return (-inf, inf) if self.output == "logit" else (0.0, inf if self.rule == "trapezoid_sum" else 1.0)

@@ -21,9 +21,8 @@ class Deletion:
     category: ClassVar[str] = "faithfulness"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "steps", "size")
     undefined: ClassVar[str] = "the probability is not a number"
     cites: ClassVar[str] = "Petsiuk et al. 2018"
 
@@ -34,6 +33,10 @@ class Deletion:
     def __post_init__(self) -> None:
         whole(self, steps=1)
         filled(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return curves.sized(self.baseline, "scale", "order", "steps")
 
     @property
     def passes(self) -> tuple[int, int, int]:
@@ -58,7 +61,7 @@ class Insertion:
     category: ClassVar[str] = "faithfulness"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ()
     invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "steps")
     undefined: ClassVar[str] = "the probability is not a number"
@@ -98,9 +101,8 @@ class Aopc:
     category: ClassVar[str] = "faithfulness"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
     undefined: ClassVar[str] = "the probability is not a number"
     cites: ClassVar[str] = "Samek et al. 2017"
 
@@ -113,6 +115,10 @@ class Aopc:
         whole(self, steps=1)
         filled(self)
         number(self, "removed", "of at least one step and at most 1", lambda r: 0.5 / self.steps < r <= 1)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return curves.sized(self.baseline, "scale", "order")
 
     @property
     def passes(self) -> tuple[int, int, int]:
@@ -138,7 +144,6 @@ class Abpc:
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "steps", "size")
     undefined: ClassVar[str] = "the probability is not a number"
     cites: ClassVar[str] = "Samek et al. 2017"
 
@@ -149,6 +154,10 @@ class Abpc:
     def __post_init__(self) -> None:
         whole(self, steps=1)
         filled(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return curves.sized(self.baseline, "scale", "order", "steps")
 
     @property
     def passes(self) -> tuple[int, int, int]:

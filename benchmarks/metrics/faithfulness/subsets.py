@@ -12,8 +12,9 @@ from benchmarks.metrics.fields import filled, number, whole
 from benchmarks.metrics.ranking import constant
 from benchmarks.metrics.similarity import pearson
 
-STILL = 2.0**-20  # of the largest logit: a target logit that moves less does not move but by rounding
 EQUAL = 2.0**-36  # of the map's sum of magnitudes: sums in float64 that differ less are equal but for rounding
+
+STILL = 2.0**-20  # of the largest logit: a target logit that moves less does not move but by rounding
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class RandomLogit:
     category: ClassVar[str] = "randomisation"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("explain",)
     invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
     undefined: ClassVar[str] = "the map, or that of the other class, is constant"

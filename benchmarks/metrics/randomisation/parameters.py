@@ -35,7 +35,7 @@ class Mprt:
     category: ClassVar[str] = "randomisation"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("explain",)
     invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
     undefined: ClassVar[str] = "the map, or that of a randomised model, is constant"
@@ -181,7 +181,7 @@ def redraw(tensors: dict[str, Tensor], rng: torch.Generator) -> None:
         if tensor.ndim > 1:
             tensor.copy_(torch.randn(tensor.shape, generator=rng) * (2 / tensor[0].numel()) ** 0.5)
         elif tensor.ndim == 1:
-            tensor.fill_(0 if kind in ("bias", "running_mean") else 1)
+            tensor.fill_(0 if kind.endswith(("bias", "running_mean")) else 1)
 
 
 @torch.no_grad()

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from benchmarks.explained import Explained
 from benchmarks.metrics.fields import choice, number, whole
@@ -72,11 +71,14 @@ class AttackStability:
 
 
 def loss_gradient(explained: Explained, x: Tensor) -> Tensor:
-    """Return the gradient of the cross-entropy of the explained class.
+    """Return the gradient of the log odds against the explained class.
 
-    Of float64 logits: in float32 it is zero, and the attack none, where the class is sure (p = 1).
+    They point where its cross-entropy does, which saturates: where the class is sure, its gradient is 0 and the attack
+    none.
     """
+    target = explained.target[:, None]
     with torch.enable_grad():
         x = x.detach().clone().requires_grad_()
-        loss = cross_entropy(explained.model(x).double(), explained.target, reduction="sum")
-        return torch.autograd.grad(loss, x)[0]
+        logits = explained.model(x).double()
+        others = logits.scatter(1, target, -torch.inf).logsumexp(1)
+        return torch.autograd.grad((others - logits.gather(1, target)[:, 0]).sum(), x)[0]

@@ -85,7 +85,8 @@ class LocalLipschitz:
     """Largest change of the map by the image's, over `samples` neighbours [Alvarez-Melis & Jaakkola 2018].
 
     max ||map(x + d) - map(x)|| / (||d|| ||map(x)||) over the noise of `MaxSensitivity`, d in pixel units. Departs from
-    the paper: divided by ||map(x)||, without which methods rank by the units of their maps.
+    the paper: divided by ||map(x)||, without which methods rank by the units of their maps. Uniform noise of many pixels
+    hardly differs in ||d||, so that it ranks nearly as `MaxSensitivity` does; ||d|| grows with the root of the pixels.
     """
 
     category: ClassVar[str] = "robustness"
@@ -126,7 +127,7 @@ class NoiseStability:
     category: ClassVar[str] = "robustness"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("explain",)
     undefined: ClassVar[str] = "the map, or that of a noisy image, is constant"
     cites: ClassVar[str] = "Ghorbani et al. 2019"
