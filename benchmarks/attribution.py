@@ -24,6 +24,7 @@ from benchmarks.cost import measured
 from benchmarks.environment import chosen_device, environment
 from benchmarks.explained import Explained
 from benchmarks.metrics.axiomatic import Completeness
+from benchmarks.metrics.ranking import tied
 from benchmarks.store import Store
 from methods import Inapplicable
 
@@ -105,6 +106,7 @@ class Attribution:
                 "label": batch.label.numpy(),
                 "predicted": logits.argmax(1).cpu().numpy(),
                 "target": target.cpu().numpy(),
+                "tied": tied(maps).cpu().numpy(),
             }
             asked = identity | rows.per_image(cost, len(x), "explain_")
             for name, metric in metrics.items():

@@ -48,7 +48,7 @@ def scored(metric: Callable, explained: Explained) -> pd.DataFrame:
 def inapplicable(metrics: dict[str, Callable], reason: str) -> pd.DataFrame:
     """Return one row per metric that says why the cell has no scores."""
     cost = per_image(Cost(), 1) | per_image(Cost(), 1, "explain_")
-    nobody = {"image": "", "label": -1, "predicted": -1, "target": -1, "score": np.nan}
+    nobody = {"image": "", "label": -1, "predicted": -1, "target": -1, "tied": np.nan, "score": np.nan}
     return pd.DataFrame({"metric": list(metrics)}).assign(
         **nobody, **cost, reused=0.0, status="inapplicable", reason=reason
     )

@@ -3,7 +3,8 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from results.collect import collect
 from results.compared import latex, text
 from results.comparisons import effects, friedman, images_needed, rank_sets
 from results.leaderboard import RESAMPLES, SEED
-from results.statistics import LEVEL
+from results.statistics import FEWEST, LEVEL
 from results.tables import ALL_MODELS
 
 POWER = 0.8
@@ -29,7 +30,8 @@ def compare(
 
     The reference is `to`, and the family its comparisons; by default the best method that is no control, and the family
     all pairs, since who is best is seen in the same scores. `difference`, `d_z` and `wins` are larger for the better;
-    `seed_low` and `seed_high` are the differences of single seeds, which no resampling of images shows.
+    `seed_low` and `seed_high` are the differences of single seeds, which no resampling of images shows. A difference
+    is that of the images on which both are defined.
     """
     _known("A metric", scores.metric, metric)
     _known("--to", scores.method, to)
@@ -61,19 +63,18 @@ def _one(
     table = table.assign(control=table.group == "control").rename_axis("method")
     if not n.any():
         return table.reset_index()
-    weights = statistics.draws(values.index.tolist(), *draws)
-    drawn = np.concatenate([statistics.means(array, some) for some in weights])
-    mean = pd.Series(drawn[0], values.columns)
+    mean = pd.Series(statistics.means(array, np.ones((1, len(array))))[0], values.columns)
     best = mean[~table.control] if mean[~table.control].notna().any() else mean
     reference = to if to in values.columns and n[values.columns.get_loc(to)] else None if to else best.idxmax()
     table["mean"] = mean if higher else -mean
-    table["rank_low"], table["rank_high"] = rank_sets(array)
+    table["rank_low"], table["rank_high"] = rank_sets(statistics.better(array), n > 0)
     if tested := friedman(array):
         table = table.assign(mean_rank=tested.ranks, friedman=tested.statistic, friedman_p=tested.p,
                              critical_difference=tested.critical_difference, tested_methods=tested.methods,
                              tested_images=tested.images)  # fmt: skip
     if reference is not None:
-        table = table.join(_differences(array, drawn, values.columns, reference, every_pair=to is None))
+        resampled = partial(statistics.resampled, images=values.index.tolist(), resamples=draws[0], seed=draws[1])
+        table = table.join(_differences(array, resampled, values.columns, reference, every_pair=to is None))
         by_seed = [ours.sub(ours[reference], axis=0).mean() for ours in seeds.values() if reference in ours]
         if len(by_seed) > 1:
             gaps = pd.concat(by_seed, axis=1).drop(reference) * (1 if higher else -1)
@@ -83,30 +84,29 @@ def _one(
 
 
 def _differences(
-    scores: np.ndarray, drawn: np.ndarray, methods: pd.Index, reference: str, every_pair: bool
+    scores: np.ndarray, resampled: Callable, methods: pd.Index, reference: str, every_pair: bool
 ) -> pd.DataFrame:
     """Return each method's difference to the reference; larger scores are better."""
-    at, n = methods.get_loc(reference), (~np.isnan(scores)).sum(0)
-    gap = drawn - drawn[:, [at]]
+    at, scored = methods.get_loc(reference), np.flatnonzero((~np.isnan(scores)).any(0))
+    gap = statistics.differences(scores, scores[:, [at]])
     gap[:, at] = np.nan
-    low, high = statistics.interval(gap, np.minimum(n, n[at]))
-    p = statistics.p_values(scores)
-    family = [pair for pair in combinations(np.flatnonzero(n > 0), 2) if every_pair or at in pair]
+    drawn, pairs = resampled(gap), (~np.isnan(gap)).sum(0)
+    low, high = statistics.interval(drawn, pairs)
+    p = statistics.paired(scores)[1]
+    family = [pair for pair in combinations(scored, 2) if every_pair or at in pair]
     adjusted = np.full(scores.shape[1], np.nan)
     for pair, value in zip(family, statistics.holm(np.array([p[pair] for pair in family])), strict=True):
         if at in pair:
             adjusted[pair[0] if pair[1] == at else pair[1]] = value
-    single = scores - scores[:, [at]]
-    single[:, at] = np.nan
     rows = []
-    for d in single.T:
-        pairs = d[~np.isnan(d)]
-        mean, sd = (pairs.mean(), pairs.std(ddof=1)) if len(pairs) > 1 else (np.nan, np.nan)
-        needed = [images_needed(mean, sd, POWER, level) for level in (LEVEL, LEVEL / max(len(family), 1))]
-        rows.append([*effects(d), *needed, len(pairs) or np.nan])
-    columns = ["d_z", "wins", "needed", "needed_in_family", "pairs"]
-    table = pd.DataFrame(rows, index=methods, columns=columns)
-    return table.assign(difference=gap[0], low=low, high=high, p=adjusted, family=len(family))
+    for d, own in zip(gap.T, adjusted, strict=True):
+        found = own < LEVEL and (np.nan_to_num(d) != 0).sum() >= FEWEST
+        size = (np.nanmean(d), np.nanstd(d, ddof=1)) if found else (np.nan, np.nan)
+        needed = [images_needed(*size, POWER, level) for level in (LEVEL, LEVEL / max(len(family), 1))]
+        rows.append([*effects(d), *needed])
+    table = pd.DataFrame(rows, index=methods, columns=["d_z", "wins", "needed", "needed_in_family"])
+    table = table.assign(difference=drawn[0], low=low, high=high, p=adjusted, family=len(family))
+    return table.assign(pairs=np.where(pairs > 0, pairs, np.nan))
 
 
 def _by_seed(cells: pd.DataFrame, metric: str) -> dict[int, pd.DataFrame]:

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from scipy import stats
 
-from results.statistics import LEVEL, alike, comparable
+from results.statistics import LEVEL, comparable
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def bars(ranks: np.ndarray, critical: float) -> list[tuple[float, float]]:
 
 
 def effects(difference: np.ndarray) -> tuple[float, float]:
-    """Return Cohen's d_z and the probability of superiority of paired differences, nan left out.
+    """Return Cohen's d_z and the probability of superiority of paired `differences`, nan left out.
 
     d_z: mean over standard deviation [Cohen 1988]. Superiority: the share of images with a positive difference, ties
     counted by half [Grissom & Kim 2012]. Differences that are all the same have an infinite d_z, or 0.
@@ -78,9 +78,9 @@ def effects(difference: np.ndarray) -> tuple[float, float]:
     d = difference[~np.isnan(difference)]
     if len(d) < 2:
         return np.nan, np.nan
-    mean, sd, negligible = d.mean(), d.std(ddof=1), 1e-10 * np.abs(d).max()
-    d_z = mean / sd if sd > negligible else np.sign(mean) * (np.inf if mean else 0)
-    return float(d_z), float((d > negligible).mean() + (np.abs(d) <= negligible).mean() / 2)
+    mean, sd = d.mean(), d.std(ddof=1)
+    d_z = mean / sd if sd > 1e-10 * abs(mean) else np.sign(mean) * (np.inf if mean else 0)
+    return float(d_z), float((d > 0).mean() + (d == 0).mean() / 2)
 
 
 def images_needed(difference: float, sd: float, power: float = 0.8, level: float = LEVEL) -> float:
@@ -109,15 +109,28 @@ def _power(d: float, n: int, level: float) -> float:
     return float(stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift))
 
 
-def rank_sets(scores: np.ndarray) -> np.ndarray:
+def rank_sets(better: np.ndarray, ranked: np.ndarray) -> np.ndarray:
     """Return the ends (2, methods) of sets that hold all true ranks together with 95 % [after Mogstad et al. 2024].
 
-    1 and how many are better for certain; one less is how many may be: all pairs are one family, as for `letters`.
+    1 and how many are `better` for certain; one less is how many may be. Only methods that are `ranked` have a set.
     Unlike resampled ranks these keep their word where methods are equal.
     """
-    mean = np.array([np.nanmean(column) if (~np.isnan(column)).any() else np.nan for column in scores.T])
-    apart = ~alike(scores) & ~np.isnan(mean) & ~np.isnan(mean)[:, None]
-    better, worse = (apart & (mean[:, None] > mean)).sum(0), (apart & (mean[:, None] < mean)).sum(0)
-    ends = np.stack([1 + better, (~np.isnan(mean)).sum() - worse]).astype(float)
-    ends[:, np.isnan(mean)] = np.nan
+    ends = np.stack([1 + better.sum(0), ranked.sum() - better.sum(1)]).astype(float)
+    ends[:, ~ranked] = np.nan
     return ends
+
+
+def tau(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return Kendall's tau-b of the rows of (draws, methods); nan where fewer than three methods have both values."""
+    both = ~(np.isnan(a) | np.isnan(b))
+    i, j = np.triu_indices(a.shape[1], 1)
+
+    def order(values: np.ndarray) -> np.ndarray:
+        scale = np.nanmax(np.abs(values), initial=0, where=~np.isnan(values)) or 1
+        gaps = np.round((values[:, i] - values[:, j]) / scale, 12)
+        return np.where(both[:, i] & both[:, j], np.sign(gaps), 0)
+
+    x, y = order(a), order(b)
+    size = np.sqrt((x**2).sum(1) * (y**2).sum(1))
+    found = np.divide((x * y).sum(1), size, out=np.full(len(a), np.nan), where=size > 0)
+    return np.where(both.sum(1) > 2, found, np.nan)

@@ -3,7 +3,8 @@
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pandas as pd
 from results import latex, statistics, tables, undefined
 from results.blocks import common_images
 from results.collect import collect
-from results.merging import Ranks, merged_mean, merged_rows, ranked
+from results.comparisons import rank_sets
+from results.merging import Ranks, merged_mean, merged_rows
 from results.tables import ALL_CATEGORIES, ALL_MODELS, MEAN_RANK
 from results.validity import PLACE, on_any, validity
 
@@ -30,10 +32,11 @@ def leaderboard(
     Seeds are averaged within an image; images are drawn with replacement, the same draws for all methods, metrics and
     models. Merged rows have `metric == "mean rank"`: the mean of the ranks over a category's metrics, and for category
     "all" the mean of these over the categories that rank at least half of the methods; every row of "all models" is a
-    mean of ranks over the models. There, `mean`, `low` and `high` are that mean rank and its interval, and `merged`
-    says how many ranks it is over. `residual` and `valid` say how far the method is from the law that it states on the
+    mean of ranks over the models. There, `mean`, `low` and `high` are that mean rank and its spread over resampled
+    images, which is no confidence interval, and `merged` says how many ranks it is over. `residual` and `valid` say how far the method is from the law that it states on the
     model, the worst of them for "all models"; `rank_worst` and `rank_best` are the method's rank if its undefined
-    scores were the worst and the best that the metric can give, or has given here where it has no bound.
+    scores were the worst and those of its rivals the best that the metric can give, and the other way round; where the
+    metric has no bound, the worst and the best that it has given here.
     With `metric`, only that metric is ranked and nothing is merged.
     """
     laws = validity(scores)
@@ -83,17 +86,18 @@ def _one_model(cells: pd.DataFrame, resamples: int, seed: int) -> tuple[pd.DataF
     missing = (by_image.count() < by_image.size()).groupby(["metric", "method"]).sum().reindex(cube).to_numpy()
     counted = [kind.unstack(["metric", "method"]).reindex(index=images, columns=cube).fillna(0).to_numpy()
                for kind in (by_image.sum(), by_image.count(), by_image.size())]  # fmt: skip
-    means = np.concatenate([statistics.means(values, weights) for weights in statistics.draws(images, resamples, seed)])
+    resampled = partial(statistics.resampled, images=images, resamples=resamples, seed=seed)
+    means = resampled(values)
     seen, gone = scored.groupby("metric").score.agg(["min", "max"]), cells[cells.score.isna()]
     rows, ranks = [], {}
     for k, (metric, facts) in enumerate(metrics.iterrows()):
         ours = slice(k * len(group), (k + 1) * len(group))
-        table, drawn = _one_metric(values[:, ours], means[:, ours], bool(facts.higher_is_better), group)
+        table, drawn = _one_metric(values[:, ours], means[:, ours], resampled, bool(facts.higher_is_better), group)
         if facts.category == "robustness":  # what ignores the image is perfectly robust: nothing can beat it
             table["beats_control"] = pd.array([pd.NA] * len(table), "boolean")
         ends = undefined.extremes(facts, *seen.loc[metric])
         table["rank_worst"], table["rank_best"] = undefined.rank_bounds(
-            *(kind[:, ours] for kind in counted), table["rank"], means[0, ours], ends, bool(facts.higher_is_better)
+            *(kind[:, ours] for kind in counted), ends, bool(facts.higher_is_better)
         )
         facts = {name: facts[name] for name in ("category", "protocol", "version", "higher_is_better")}
         table = table.assign(metric=metric, undefined=missing[ours], **facts)
@@ -111,14 +115,17 @@ def _one_model(cells: pd.DataFrame, resamples: int, seed: int) -> tuple[pd.DataF
 
 
 def _one_metric(
-    values: np.ndarray, means: np.ndarray, higher_is_better: bool, group: pd.Series
+    values: np.ndarray, means: np.ndarray, resampled: Callable, higher_is_better: bool, group: pd.Series
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return one metric's table and its ranks in every draw; `values` (images, methods), `means` (draws, methods)."""
-    n = (~np.isnan(values)).sum(0)
-    ranks = statistics.ranks(means, higher_is_better)
-    table = pd.DataFrame(ranked(means, ranks, n), index=group.index).assign(group=group, n=n)
+    n, sign = (~np.isnan(values)).sum(0), 1 if higher_is_better else -1
+    ranks, better = statistics.ranks(means, higher_is_better), statistics.better(sign * values)
+    columns = {"rank": ranks[0], "mean": means[0], "n": n, "group": group}
+    table = pd.DataFrame(columns, index=group.index)
+    table["low"], table["high"] = statistics.mean_interval(values, means)
+    table["rank_low"], table["rank_high"] = rank_sets(better, n > 0)
     order = np.argsort(ranks[0], kind="stable")[: int((n > 0).sum())]
-    alike = statistics.alike(values)
+    alike = ~(better | better.T)
     table["groups"] = statistics.letters(alike, order.tolist())
     control = (group == "control").to_numpy()
     if len(order):
@@ -128,12 +135,13 @@ def _one_metric(
     rivals = [j for j in order if control[j] and stems[j] not in CEILINGS]
     if rivals:
         best = rivals[0]
-        gain = (means - means[:, [best]]) * (1 if higher_is_better else -1)
+        gain = sign * statistics.differences(values, values[:, [best]])
         gain[:, best] = np.nan
-        low, high = statistics.interval(gain, np.minimum(n, n[best]))
-        table = table.assign(best_control=group.index[best], gain=gain[0], gain_low=low, gain_high=high)
-        table["beats_control"] = pd.array(low > 0, "boolean")
-        table.loc[np.isnan(low), "beats_control"] = pd.NA
+        drawn = resampled(gain)
+        low, high = statistics.interval(drawn, (~np.isnan(gain)).sum(0))
+        table = table.assign(best_control=group.index[best], gain=drawn[0], gain_low=low, gain_high=high)
+        table["beats_control"] = pd.array(better[:, best], "boolean")
+        table.loc[np.isnan(drawn[0]), "beats_control"] = pd.NA
     return table, pd.DataFrame(ranks, columns=group.index)
 
 

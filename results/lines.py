@@ -56,7 +56,7 @@ def band(lines: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
     """Return fractions, the mean curve over images, and the ends of its 95 % intervals, point by point."""
     values = lines.groupby(["image", "fraction"]).value.mean().unstack("fraction").sort_index(axis=1)
     images, array = values.index.tolist(), values.to_numpy()
-    drawn = np.concatenate([statistics.means(array, weights) for weights in statistics.draws(images, RESAMPLES, SEED)])
+    drawn = statistics.resampled(array, images, RESAMPLES, SEED)
     low, high = statistics.interval(drawn, (~np.isnan(array)).sum(0))
     return values.columns.to_numpy(float), drawn[0], low, high
 

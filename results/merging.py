@@ -18,17 +18,12 @@ class Ranks:
     of: int
 
     def table(self) -> pd.DataFrame:
-        """Return the mean ranks with their intervals, and the ranks of these."""
+        """Return the mean ranks with their spread over resampled images, and the ranks of these."""
         drawn = self.drawn.to_numpy()
         n = np.where(np.isnan(drawn[0]), 0, self.images)
-        columns = ranked(drawn, statistics.ranks(drawn, False), n)
-        return pd.DataFrame(columns, index=self.drawn.columns).assign(merged=self.merged, merged_of=self.of)
-
-
-def ranked(means: np.ndarray, ranks: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
-    low, high = statistics.interval(means, n)
-    rank_low, rank_high = statistics.interval(ranks, n, attained=True)
-    return {"rank": ranks[0], "rank_low": rank_low, "rank_high": rank_high, "mean": means[0], "low": low, "high": high}
+        rank, (low, high) = statistics.ranks(drawn[:1], False)[0], statistics.interval(drawn, n)
+        columns = {"rank": rank, "mean": drawn[0], "low": low, "high": high, "merged": self.merged}
+        return pd.DataFrame(columns, index=self.drawn.columns).assign(merged_of=self.of)
 
 
 def merged_mean(ranks: list[Ranks]) -> Ranks:

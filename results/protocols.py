@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from results import collect, statistics
+from results.comparisons import tau
 from results.gallery import readable
 from results.grid import Column, grid, underlined, wrapped
-from results.meta import tau
 
 RESAMPLES, SEED = 2000, 0
 FAMILIES = {"deletion": ("deletion", "pixel_flipping"), "insertion": ("insertion",)}  # by how names begin

@@ -14,7 +14,7 @@ from results.methods import methods, report
 
 PUBLISHED = Path(__file__).parent / "published"
 COLUMNS = [
-    "benchmark", "dataset", "model", "method", "variant", "group", "seed", "image", "label", "target", "metric",
+    "benchmark", "dataset", "model", "method", "variant", "group", "seed", "image", "label", "target", "tied", "metric",
     "category", "protocol", "version", "higher_is_better", "lower_bound", "upper_bound", "score", "status", "reason",
     "seconds", "forwards", "backwards", "reused", "explain_seconds", "explain_forwards", "explain_backwards", "weights",
     "config",

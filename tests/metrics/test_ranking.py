@@ -7,7 +7,7 @@ from scipy.stats import rankdata, spearmanr
 from skimage.metrics import structural_similarity
 
 from benchmarks.conformance.cases import case, levels
-from benchmarks.metrics.ranking import TIE, average_ranks, constant, pixel_order, tie_groups, top
+from benchmarks.metrics.ranking import TIE, average_ranks, constant, pixel_order, tie_groups, tied, top
 from benchmarks.metrics.similarity import spearman, ssim
 
 
@@ -61,6 +61,18 @@ def test_dense_maps_move_little_under_rounding_noise():
     moved = (pixel_order(case(), maps, 0) - pixel_order(case(), noisy(maps), 0)).abs()
     assert 0 < moved.double().mean() < 0.1
     torch.testing.assert_close(spearman(maps, noisy(maps)), torch.ones(8, dtype=torch.float64), rtol=0, atol=1e-7)
+
+
+def test_share_of_tied_pixels():
+    half = torch.arange(64.0).view(1, 8, 8).clamp(min=32)  # 32 is there 33 times
+    assert tied(torch.cat([half, torch.zeros(1, 8, 8), torch.arange(64.0).view(1, 8, 8)])).tolist() == [33 / 64, 1, 0]
+
+
+def test_outliers_do_not_tie_the_rest():
+    """Neighbours within rounding of each other are no group if the ends of the chain are not."""
+    maps = torch.linspace(0, 1, 64 * 64, dtype=torch.float64).view(1, 64, 64)
+    maps[0, 0, 0] = 1000
+    assert tie_groups(maps).max() > 900  # of 4096 values; steps of 2^-20 of the outlier would chain to one
 
 
 def test_top_shares_add_up():

@@ -85,8 +85,8 @@ class LocalLipschitz:
     """Largest change of the map by the image's, over `samples` neighbours [Alvarez-Melis & Jaakkola 2018].
 
     max ||map(x + d) - map(x)|| / (||d|| ||map(x)||) over the noise of `MaxSensitivity`, d in pixel units. Departs from
-    the paper: divided by ||map(x)||, without which methods rank by the units of their maps. Uniform noise of many pixels
-    hardly differs in ||d||, so that it ranks nearly as `MaxSensitivity` does; ||d|| grows with the root of the pixels.
+    the paper: divided by ||map(x)||, without which methods rank by the units of their maps. Uniform noise hardly
+    differs in ||d||, so that it ranks nearly as `MaxSensitivity` does; ||d|| grows with the root of the pixels.
     """
 
     category: ClassVar[str] = "robustness"

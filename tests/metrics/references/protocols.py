@@ -8,7 +8,7 @@ from scipy.ndimage import convolve, correlate1d, gaussian_filter
 from scipy.special import softmax
 
 from benchmarks.conformance.models import MEAN, STD
-from tests.metrics.writing import dense, logits, order
+from tests.metrics.writing import dense, logits, order, resolved
 
 
 def probability(e, i, image):
@@ -92,7 +92,7 @@ def insertion_xplique(e, i, metric):
 
 
 def interpretdl(e, i, deletion, samples=20):
-    image, values = dense(e.x[i]), dense(e.maps[i])
+    image, values = dense(e.x[i]), resolved(dense(e.maps[i])).reshape(e.maps[i].shape)
     mean, std = (dense(t)[:, None, None] for t in (MEAN, STD))
     grey = np.zeros_like(image) + (127 / 255 - mean) / std
     q = 100.0 / samples
