@@ -17,7 +17,9 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $${TEST_WORKERS:-2} --dist loadgroup
 
-speed: .venv/installed
+speed: .venv/installed .venv-quantus/installed
+	$(BIN)/python -m benchmarks.sharing
+	.venv-quantus/bin/python -m benchmarks.quantus_speed
 	$(BIN)/python -m benchmarks.speed
 
 reproduce: .venv/installed
@@ -34,5 +36,13 @@ lock: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@touch $@
 
+# Quantus needs numpy < 2.4; all else comes from .venv, which this environment sees behind its own packages.
+.venv-quantus/installed: .venv/installed
+	$(PYTHON) -m venv .venv-quantus
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$(.venv-quantus/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/behind.pth"
+	.venv-quantus/bin/python -m pip install --quiet --disable-pip-version-check 'quantus==0.6.0' 'numpy<2.4'
+	@touch $@
+
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-quantus

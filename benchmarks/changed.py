@@ -16,8 +16,9 @@ MINOR = 0.01  # of a map's standard deviation
 class Changed:
     """Explains as `method` does, but for one change of every map.
 
-    minor: normal noise of .01 of the map's standard deviation, the same draw for all images. other_class: the class
-    after the target is explained, modulo `classes`. What the method states of itself, this states too.
+    minor: normal noise of .01 of the map's standard deviation, the same draw for all images and calls, or no method
+    would be robust. other_class: the class after the target is explained, modulo `classes`. What the method states of
+    itself, this states too.
     """
 
     method: Callable[..., Tensor]

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).parents[1]
-LIBRARIES = ("torch", "torchvision", "timm", "captum", "zennit", "numpy")
+LIBRARIES = ("torch", "torchvision", "timm", "captum", "zennit", "numpy", "scipy", "scikit-image")
 
 
 def chosen_device(name: str, threads: int | None) -> torch.device:

@@ -47,8 +47,10 @@ class Explained:
         `more`. It gives tensors, or lists, tuples or dictionaries of tensors.
         """
         if self.store is None:
-            return self.once(("for all", key), compute)
-        return self.once(("for all", key), lambda: self.store((self.x, self.target, *more), key, compute))
+            return compute() if more else self.once(("for all", key), compute)
+        if more:
+            return self.store((self.x, self.target, *more), key, compute)
+        return self.once(("for all", key), lambda: self.store((self.x, self.target), key, compute))
 
     def explain(self, x: Tensor | None = None, target: Tensor | None = None, model: nn.Module | None = None) -> Tensor:
         """Return maps (n, h, w) for another image, class or model, everything else unchanged."""

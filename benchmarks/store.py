@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.cell import write
 from benchmarks.cost import counted
-from benchmarks.environment import environment
+from benchmarks.environment import ROOT, environment
 
 T = TypeVar("T")
 
@@ -21,7 +22,8 @@ T = TypeVar("T")
 class Store:
     """Keeps tensors on disk under a digest of all that they depend on; without a folder, in memory.
 
-    `of` names the network's weights. A result is computed by the first cell that asks for it, while others wait.
+    `of` names the network's weights; its modules are part of the digest, too. A result is computed by the first cell
+    that asks for it, while others wait.
     """
 
     folder: Path | None
@@ -57,8 +59,17 @@ class Store:
         return {"value": value, "passes": cost.forwards + cost.backwards}
 
     def digest(self, inputs: tuple[Tensor, ...], key: Hashable) -> str:
-        """Digest of the weights, the inputs' bytes, the key, and the code and libraries that computed it."""
-        total = hashlib.sha256(repr((self.of, key, self.device.type, sorted(environment().items()))).encode())
+        """Digest of the network, the inputs, the key, and the code, libraries and device that compute it."""
+        device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        total = hashlib.sha256(repr((self.of, repr(self.model), key, device, sources(), environment())).encode())
         for tensor in inputs:
-            total.update(repr(tuple(tensor.shape)).encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+            total.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
+            total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return total.hexdigest()[:32]
+
+
+@cache
+def sources() -> str:
+    """Digest of the code that computes what is kept: an edit that is not committed must not find the old result."""
+    files = sorted(path for folder in ("benchmarks", "models") for path in (ROOT / folder).rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

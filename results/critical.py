@@ -41,16 +41,17 @@ def critical(found: dict[str, tuple[pd.Series, Friedman]], rows: pd.DataFrame) -
     for axes, height, (metric, (ranks, test)) in zip(panels, heights, found.items(), strict=True):
         shown = ranks[:SHOWN]
         names += (ours := marked(shown.index, rows, DAGGER))
-        _diagram(axes, shown, readable(ours), group[shown.index] == "control", test.critical_difference, height)
+        _diagram(axes, shown, readable(ours), group[shown.index] == "control", test, height)
         _title(axes, metric, len(shown), test)
-    note(figure, names, "bars join methods that Nemenyi's test cannot tell apart (5 %); controls in grey")
+    note(figure, names, "ranks within an image, averaged; bars join methods that Nemenyi's test cannot tell apart "
+         "(5 %), all of them\nunless Friedman's p < .05; controls in grey")  # fmt: skip
     return figure
 
 
 def _height(ranks: pd.Series, test: Friedman) -> float:
     """Return inches: a title, the ruler, the bars and a row for two methods."""
     shown = ranks[:SHOWN]
-    return 0.75 + 0.07 * len(bars(shown.to_numpy(), test.critical_difference)) + ROW * (len(shown) + 1) / 2
+    return 0.75 + 0.07 * len(bars(shown.to_numpy(), test)) + ROW * (len(shown) + 1) / 2
 
 
 def _title(axes, metric: str, shown: int, test: Friedman) -> None:
@@ -60,9 +61,9 @@ def _title(axes, metric: str, shown: int, test: Friedman) -> None:
                    loc="left", pad=4)  # fmt: skip
 
 
-def _diagram(axes, ranks: pd.Series, names: list[str], control: pd.Series, critical: float, height: float) -> None:
+def _diagram(axes, ranks: pd.Series, names: list[str], control: pd.Series, test: Friedman, height: float) -> None:
     """Draw one diagram in inches from its top; the better half of the names left, the other right."""
-    values, runs = ranks.to_numpy(), bars(ranks.to_numpy(), critical)
+    values, runs, critical = ranks.to_numpy(), bars(ranks.to_numpy(), test), test.critical_difference
     low, high = np.floor(values.min()), max(np.ceil(values.max()), np.floor(values.min()) + 1)
     line, side = 0.42, 0.32 * (high - low)
     step = max(1, int(np.ceil((high - low) / 16)))

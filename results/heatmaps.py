@@ -14,6 +14,9 @@ from results.taxonomy import Contrast, Similarity, by_group
 from results.validity import marked
 
 COLUMN = 3.4  # inches: one of the two columns of a paper
+BOLD = """\
+rank of the mean score, dark: better. Bold: cannot be told from the best method that is no control (paired t-test,
+Holm over all pairs, 5 %). Diagrams of critical differences show another rank: within an image, then averaged."""
 ACROSS = 30  # metrics of a figure of ranks, so that two digits can be read
 
 
@@ -59,7 +62,7 @@ def ranks(table: pd.DataFrame) -> Figure:
     axes.set_xticks(xs + 0.6, readable(names.index), rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(ys + 0.5, readable(names := marked(order.index, table, DAGGER)), size=size)
     _bare(axes)
-    note(figure, names)
+    note(figure, names, BOLD)
     return figure
 
 

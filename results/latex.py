@@ -50,8 +50,8 @@ def _latex_table(metrics: list[pd.DataFrame], order: pd.Series, label: str) -> s
     lines[rule:rule] = ["\\midrule"] if 0 < rule < len(lines) else []
     caption = (
         f"Mean scores on {tex(facts[0].dataset)}, {tex(facts[0].model)} ({facts[0].images} images) with 95\\,\\% "
-        "percentile bootstrap intervals over images. Best method bold, second underlined; "
-        "controls below the line; --: no score." + footnote(names)
+        "percentile bootstrap intervals over images, Wilson's for scores of 0 and 1, none below 6 images. Best method "
+        "bold, second underlined; controls below the line; --: no score." + footnote(names)
     )
     body = ["\\toprule", f" & {over} \\\\", rules, f"method & {heads} \\\\", "\\midrule", *lines, "\\bottomrule"]
     return "\n".join([

@@ -30,11 +30,13 @@ def leaderboard(
     """Return one row per data set, model, metric and method: rank, mean, intervals, groups, distance to a control.
 
     Seeds are averaged within an image; images are drawn with replacement, the same draws for all methods, metrics and
-    models. Merged rows have `metric == "mean rank"`: the mean of the ranks over a category's metrics, and for category
-    "all" the mean of these over the categories that rank at least half of the methods; every row of "all models" is a
-    mean of ranks over the models. There, `mean`, `low` and `high` are that mean rank and its spread over resampled
-    images, which is no confidence interval, and `merged` says how many ranks it is over. `residual` and `valid` say how far the method is from the law that it states on the
-    model, the worst of them for "all models"; `rank_worst` and `rank_best` are the method's rank if its undefined
+    models. Means are over a method's own images, gains and groups over those of both methods. Merged rows have
+    `metric == "mean rank"`: the mean of the ranks over a category's metrics, and for category "all" the mean of these
+    over the categories that rank at least half of the methods; every row of "all models" is a mean of ranks over the
+    models. There, `mean`, `low` and `high` are that mean rank and its spread over resampled
+    images, which is no confidence interval, and `merged` says how many ranks it is over. `rank_low` and `rank_high` are
+    the ends of the sets of `rank_sets`. `residual` and `valid` say how far the method is from the law that it states on
+    the model, the worst of them for "all models"; `rank_worst` and `rank_best` are the method's rank if its undefined
     scores were the worst and those of its rivals the best that the metric can give, and the other way round; where the
     metric has no bound, the worst and the best that it has given here.
     With `metric`, only that metric is ranked and nothing is merged.

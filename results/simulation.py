@@ -4,7 +4,7 @@ Scores are drawn where the truth is known: methods share an image's difficulty (
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -13,9 +13,11 @@ import pandas as pd
 from scipy import special, stats
 
 from results import statistics
+from results.blocks import blocks
 from results.comparisons import friedman, images_needed, rank_sets
 
 PUBLISHED = Path(__file__).parent / "published" / "coverage.csv"
+SCORES = PUBLISHED.with_name("leaderboard.parquet")
 IMAGES = (16, 24, 100)
 METHODS = (5, 17)
 SHARED = 0.6
@@ -26,15 +28,14 @@ SHAPES = {  # from the normal deviate that methods share in part to a score; mea
     "bounded (beta 2, 5)": (lambda z: stats.beta.ppf(special.ndtr(z), 2, 5), 2 / 7),
     "0/1 (p = .7)": (lambda z: (special.ndtr(z) < 0.7) * 1.0, 0.7),
 }
+SHARES = (0.7, 0.9, 0.95)  # of hits
 COVERAGE, LEAST_COVERAGE, ERROR, FOUND, SHOWN = ".93 to .97", "at least .93", "at most .05", ".8", ""
 AIMS = {COVERAGE: (0.93, 0.97), LEAST_COVERAGE: (0.93, 1), ERROR: (0, 0.05), FOUND: (0.78, 0.84), SHOWN: (0, 1)}
 SKEW = "a percentile interval misses the long tail of few skewed scores"
-COARSE = "a mean of few 0/1 scores takes few values"
-TIES = "resampled ranks of methods that are all but equal spread too little: use the sets of results.compare"
-TWICE = "the means of an image's seeds vary already; drawing seeds again counts that twice"
+RESAMPLED = "resampled ranks move towards the middle: a spread, and no interval of the true mean rank"
 NOT_IMAGES = "repeated seeds of an image are no new images; shown for what it would do"
-CHOSEN = "the best was chosen in the same scores; shown for what it would do"
 UNEQUAL = "differences are skewed, and Student's t far in its tail is too sure of few of them"
+ONE = "one image can carry a difference of means; without it only the constant is drawn that centring has left"
 
 
 def deviates(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -43,13 +44,15 @@ def deviates(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * own
 
 
-def covered(scores: np.ndarray, truth: float, rng: np.random.Generator, resamples: int = 2000) -> float:
+def covered(
+    scores: np.ndarray, truth: float, rng: np.random.Generator, resamples: int = 2000,
+    ends: Callable = statistics.mean_interval,
+) -> float:  # fmt: skip
     """Return the share of `scores` (images, trials) whose interval of the mean holds the truth."""
     hits, n = 0, len(scores)
     for some in np.array_split(scores, max(1, scores.shape[1] // 500), axis=1):
         names = [f"{rng.random()}" for _ in range(n)]  # other names, other draws
-        drawn = np.concatenate([statistics.means(some, weights) for weights in statistics.draws(names, resamples, 0)])
-        low, high = statistics.interval(drawn, [n] * some.shape[1])
+        low, high = ends(some, statistics.resampled(some, names, resamples, 0))
         hits += int(((low <= truth + 1e-9) & (truth - 1e-9 <= high)).sum())
     return hits / scores.shape[1]
 
@@ -58,27 +61,46 @@ def intervals(rng: np.random.Generator, trials: int) -> Iterator[dict]:
     """Yield the coverage of means and of differences of paired methods."""
     for (name, (shape, mean)), n in product(SHAPES.items(), IMAGES):
         one, other = np.moveaxis(shape(deviates(rng, trials, n, 2)), -1, 0)
-        why = {"skewed (exponential)": SKEW, "0/1 (p = .7)": COARSE}.get(name, "")
-        yield row("interval of a mean", name, 1, n, covered(one.T, mean, rng), trials, COVERAGE, why)
-        yield row("interval of a difference", name, 2, n, covered((one - other).T, 0, rng), trials, COVERAGE, why)
+        why = {"skewed (exponential)": SKEW}.get(name, "")
+        if not name.startswith("0/1"):
+            yield row("interval of a mean", name, 1, n, covered(one.T, mean, rng), trials, COVERAGE, why)
+        share = covered(
+            (one - other).T, 0, rng, ends=lambda some, drawn: statistics.interval(drawn, [len(some)] * some.shape[1])
+        )
+        yield row("interval of a difference", name, 2, n, share, trials, COVERAGE, why)
 
 
-def rank_intervals(rng: np.random.Generator, trials: int, resamples: int = 1000) -> Iterator[dict]:
-    """Yield the coverage of a method's rank: resampled, and by the sets of `rank_sets` for all methods together."""
+def hits(rng: np.random.Generator, trials: int) -> Iterator[dict]:
+    """Yield the coverage of the mean of 0/1 scores."""
+    for p, n in product(SHARES, IMAGES):
+        scores = (rng.random((n, trials)) < p) * 1.0
+        yield row("interval of a mean", f"0/1 (p = {p})".replace("0.", "."), 1, n, covered(scores, p, rng), trials,
+                  LEAST_COVERAGE)  # fmt: skip
+
+
+def rank_intervals(rng: np.random.Generator, trials: int) -> Iterator[dict]:
+    """Yield the coverage of all methods' ranks together by `rank_sets`, and of resampled mean ranks one by one."""
     gaps = {"normal, .5 sd apart": 0.5, "normal, .1 sd apart": 0.1, "normal, all equal": 0.0}
-    for (name, gap), n in product(gaps.items(), IMAGES):
-        k, hits, sets = 5, 0, 0
+    for (name, gap), k, n in product(gaps.items(), METHODS, IMAGES):
         truth = 1 + np.arange(k) if gap else np.ones(k)
-        for start in range(trials):
-            scores = deviates(rng, n, k) - gap * np.arange(k)
-            weights = statistics.draws([f"{start} {i}" for i in range(n)], resamples, 0)
-            drawn = statistics.ranks(np.concatenate([statistics.means(scores, some) for some in weights]), True)
-            low, high = statistics.interval(drawn, [n] * k, attained=True)
-            hits += ((low <= truth) & (truth <= high)).sum()
-            low, high = rank_sets(scores)
-            sets += ((low <= truth) & (truth <= high)).all()
-        yield row("resampled interval of a rank", name, k, n, hits / trials / k, trials, LEAST_COVERAGE, TIES)
-        yield row("sets of all ranks together", name, k, n, sets / trials, trials, LEAST_COVERAGE)
+        every = (deviates(rng, n, k) - gap * np.arange(k) for _ in range(trials))
+        sets = (rank_sets(statistics.better(scores), np.ones(k, dtype=bool)) for scores in every)
+        share = np.mean([((low <= truth) & (truth <= high)).all() for low, high in sets])
+        yield row("sets of all ranks together", name, k, n, share, trials, LEAST_COVERAGE)
+    for gap in (0.5, 0.1):
+        share = np.mean([_mean_ranks(rng, gap, f"{trial}") for trial in range(trials // 4)])
+        name = f"normal, {gap} sd apart".replace("0.", ".")
+        yield row("spread of resampled mean ranks over 10 metrics", name, 17, 24, share, trials // 4, SHOWN, RESAMPLED)
+
+
+def _mean_ranks(rng: np.random.Generator, gap: float, names: str, k: int = 17, n: int = 24, metrics: int = 10) -> float:
+    """Return the share of methods whose spread holds the true mean rank; every metric has the same true ranks."""
+    scores = np.moveaxis(deviates(rng, metrics, n, k), 0, 1) - gap * np.arange(k)
+    drawn = statistics.resampled(scores.reshape(n, -1), [f"{names} {i}" for i in range(n)], 500, 0)
+    ranks = statistics.ranks(drawn.reshape(-1, k), True).reshape(-1, metrics, k).mean(1)
+    low, high = statistics.interval(ranks, [n] * k)
+    truth = 1 + np.arange(k)
+    return ((low <= truth) & (truth <= high)).mean()
 
 
 def errors(rng: np.random.Generator, trials: int) -> Iterator[dict]:
@@ -94,9 +116,10 @@ def errors(rng: np.random.Generator, trials: int) -> Iterator[dict]:
         wrong = np.mean([(~statistics.alike(unequal(rng, n, k))).any() for _ in range(trials)])
         yield row("familywise error of the letters", "equal means, every other one skewed", k, n, wrong, trials, ERROR,
                   UNEQUAL)  # fmt: skip
-        ranked, best = np.mean([_others(deviates(rng, n, k)) for _ in range(trials)], axis=0)
-        yield row("familywise error of Friedman and Nemenyi", "normal", k, n, ranked, trials, ERROR)
-        yield row("error of Holm over the pairs with the best only", "normal", k, n, best, trials, SHOWN, CHOSEN)
+        tests = (friedman(deviates(rng, n, k)) for _ in range(trials))
+        wrong = np.mean([ours.p < statistics.LEVEL and np.ptp(ours.ranks) >= ours.critical_difference
+                         for ours in tests])  # fmt: skip
+        yield row("familywise error of Friedman and Nemenyi", "normal", k, n, wrong, trials, ERROR)
 
 
 def unequal(rng: np.random.Generator, n: int, k: int) -> np.ndarray:
@@ -105,12 +128,18 @@ def unequal(rng: np.random.Generator, n: int, k: int) -> np.ndarray:
     return np.where(np.arange(k) % 2, -special.log_ndtr(-z), 0.5 + special.ndtr(z))
 
 
-def _others(scores: np.ndarray) -> tuple[bool, bool]:
-    tested = friedman(scores)
-    order = np.argsort(-scores.mean(0))
-    p = statistics.p_values(scores)[order[0], order[1:]]
-    nemenyi = np.ptp(tested.ranks) >= tested.critical_difference
-    return tested.p < statistics.LEVEL and nemenyi, (statistics.holm(p) < statistics.LEVEL).any()
+def published(rng: np.random.Generator, trials: int, n: int = 24) -> Iterator[dict]:
+    """Yield how often published scores, given the same mean, are told apart on images drawn anew, over all models."""
+    scores = pd.read_parquet(SCORES)
+    models = [cells for _, cells in scores.groupby("model", sort=False)]
+    for metric in scores.metric.unique():
+        families = [values for cells in models if (values := blocks(cells, metric).dropna(axis=1)).shape[1] > 4]
+        equal = [(ours - ours.mean()).to_numpy() for ours in families]
+        wrong = [(~statistics.alike(values[rng.integers(len(values), size=n)])).any()
+                 for values in equal for _ in range(trials)]  # fmt: skip
+        if wrong:
+            yield row("familywise error of the letters", f"published {metric}, centred", families[0].shape[1], n,
+                      np.mean(wrong), len(wrong), ERROR, ONE)  # fmt: skip
 
 
 def repeated(rng: np.random.Generator, trials: int, n: int = 24, seeds: int = 3) -> Iterator[dict]:
@@ -121,14 +150,6 @@ def repeated(rng: np.random.Generator, trials: int, n: int = 24, seeds: int = 3)
     yield row("images drawn, each with its seeds", name, 1, n, images, trials, COVERAGE)
     flat = covered(scores.reshape(n * seeds, trials), 0, rng)
     yield row("seeds counted as images", name, 1, n, flat, trials, SHOWN, NOT_IMAGES)
-    hits = 0
-    for trial in range(trials):
-        ours = scores[..., trial]
-        drawn_images = rng.integers(n, size=(500, n, 1))
-        drawn = ours[drawn_images, rng.integers(seeds, size=(500, n, seeds))].mean((1, 2))
-        low, high = statistics.interval(np.concatenate([[ours.mean()], drawn])[:, None], [n])[:, 0]
-        hits += low <= 0 <= high
-    yield row("images drawn, and their seeds again", name, 1, n, hits / trials, trials, SHOWN, TWICE)
 
 
 def power(rng: np.random.Generator, trials: int) -> Iterator[dict]:
@@ -145,7 +166,7 @@ def power(rng: np.random.Generator, trials: int) -> Iterator[dict]:
 
 
 def row(claim: str, scores: str, methods: int, images: int, share: float, trials: int, aim: str, why: str = "") -> dict:
-    """Return a row: `holds` allows for the simulation's own error, twice its standard error; `why` only if it fails."""
+    """Return a row: `holds` allows for the simulation's own error, twice its standard error; `why` unless it holds."""
     error = np.sqrt(max(share * (1 - share), 1 / trials) / trials)
     low, high = AIMS[aim]
     holds = "" if aim == SHOWN else "yes" if low - 2 * error <= share <= high + 2 * error else "no"
@@ -156,7 +177,8 @@ def row(claim: str, scores: str, methods: int, images: int, share: float, trials
 
 def simulate(trials: int = TRIALS, seed: int = 0) -> pd.DataFrame:
     """Return the whole table; each claim has draws of its own."""
-    claims = ((intervals, 2), (rank_intervals, 0.25), (errors, 1), (repeated, 1), (power, 1))
+    claims = ((intervals, 2), (hits, 2), (rank_intervals, 0.25), (errors, 1), (published, 0.25), (repeated, 1),
+              (power, 1))  # fmt: skip
     rows = [ours for k, (claim, part) in enumerate(claims)
             for ours in claim(np.random.default_rng([seed, k]), int(part * trials))]  # fmt: skip
     return pd.DataFrame(rows)

@@ -2,8 +2,8 @@
 
 Shapes: `scores` (images, methods), nan where undefined; draws (1 + resamples, methods), row 0 is the sample itself.
 Intervals are percentile intervals, expanded for few images, of scores and differences alike, and not BCa; of hits they
-are Wilson's. What they cover is in published/coverage.csv. Images are drawn, each with all its seeds: repeated seeds are
-no images.
+are Wilson's. What they cover is in published/coverage.csv. Images are drawn, each with all its seeds: repeated seeds
+are no images.
 """
 
 from collections.abc import Iterator, Sequence
@@ -99,7 +99,8 @@ def wilson(share: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Return the ends (2, ...) of the 95 % intervals of shares of n images [Wilson 1927]."""
     z = stats.norm.isf(LEVEL / 2)
     middle, half = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.clip(np.stack([middle - half, middle + half]) / (1 + z**2 / n), 0, 1)
+    low, high = np.stack([middle - half, middle + half]) / (1 + z**2 / n)
+    return np.stack([np.minimum(low, share), np.maximum(high, share)]).clip(0, 1)
 
 
 def differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -42,11 +42,16 @@ def constant(maps: Tensor) -> Tensor:
     return (tie_groups(maps) == 0).all(1)
 
 
-def pixel_order(explained: Explained, maps: Tensor, seed: int) -> Tensor:
-    """Rank the pixels of maps (n, h, w), 0 for the largest; one seeded permutation breaks all ties."""
+def pixel_order(explained: Explained, maps: Tensor, seed: int | None) -> Tensor:
+    """Rank the pixels of maps (n, h, w), 0 for the largest; one seeded permutation breaks all ties.
+
+    Without a seed they fall row by row.
+    """
     pixels = maps[0].numel()
 
     def permutation() -> Tensor:
+        if seed is None:
+            return torch.arange(pixels, device=maps.device).flip(0)
         return torch.randperm(pixels, generator=torch.Generator().manual_seed(seed)).to(maps.device)
 
     key = tie_groups(maps) * pixels + explained.once(("tie permutation", pixels, seed), permutation)

@@ -6,17 +6,16 @@ from dataclasses import fields, replace
 from zlib import crc32
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmarks.conformance.cases import InputXGradient, part
+from benchmarks.conformance.cases import part
+from benchmarks.conformance.checks.images import PixelGradient
 from benchmarks.conformance.subject import Metric
 from benchmarks.explained import Explained, draws
 from benchmarks.metrics.baselines import baseline
 from benchmarks.metrics.faithfulness import curves
-from benchmarks.metrics.faithfulness.infidelity import squares
-from benchmarks.metrics.faithfulness.subsets import falls_without
-from benchmarks.metrics.ranking import pixel_order
-from benchmarks.metrics.similarity import pearson, spearman
+from benchmarks.metrics.similarity import spearman
+from benchmarks.metrics.superpixels import superpixels
 
 
 def altered(metric: Metric, **members: object) -> Metric:
@@ -50,11 +49,7 @@ def curve(states: Callable[[object, Explained], list[Tensor]]) -> Callable[[Metr
 
 
 def with_gradient(self, e, right):
-    class Gradient(InputXGradient):
-        def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-            return super().__call__(model, x, target) / x.sum(1)
-
-    return right(replace(e, method=Gradient(), shared={}, store=None))
+    return right(replace(e, method=PixelGradient(std=torch.ones(3)), shared={}, store=None))
 
 
 def insert_the_baseline(self, e, right):
@@ -66,19 +61,20 @@ def index_values_by_pixels(self, e, right):
     return right(e)
 
 
-def first_image_for_all(self, e, right):
-    return right(e)[:1].expand(len(e.x)).clone()
+def one_channel_only(self, e, right):
+    mask = superpixels(e, self.segments)[:, None] == 0
+    assert mask.shape == e.x.shape, "the mask needs the shape of the image"
+    return right(e)
 
 
-def channels_apart(self, e):
-    copies = e.maps[:, None].expand(-1, 3, -1, -1).flatten(1, 2)
-    place, values = pixel_order(e, copies, self.seed).view_as(e.x), e.x[0].numel()
-    fill = baseline(e, self.baseline, self.seed)
-    return [torch.where(place < round(k * values / self.steps), fill, e.x) for k in range(self.steps + 1)]
+def first_call_for_all(metric: Metric) -> Metric:
+    kept = []
 
+    def change(self: object, e: Explained, right: Callable[[Explained], Tensor]) -> Tensor:
+        kept.append(right(e))
+        return kept[0][: len(e.x)] if len(e.x) <= len(kept[0]) else kept[-1]
 
-def area_of_unit_steps(self, e, right):
-    return torch.trapezoid(self.curve(e)[1][:, 1:], dim=1)
+    return call(change)(metric)
 
 
 def original_in_the_mean(self, e, right):
@@ -106,34 +102,9 @@ def randomised(by_running: bool, by_name: bool, forked: bool) -> Callable[[Metri
     return lambda metric: altered(metric, correlations=correlations)
 
 
-def without(metric, e, sets):
-    """Return the map's sums over sets of pixels and the falls without them, both (n, k)."""
-    sums = e.maps.flatten(1).double() @ sets.flatten(1).double().T
-    return sums, falls_without(e, sets, metric.baseline, metric.seed)
-
-
-def accumulating(self, e, right):
-    sums, falls = without(self, e, squares(e, self).cumsum(0).bool())
-    return (sums - falls).square().mean(1).float()
-
-
 def whole_patches_only(self, e, right):
     e.x.unfold(2, 4, 4).reshape(len(e.x), 3, -1, 4, *(side // 4 for side in e.x.shape[3:])).view(e.x.shape)
     return right(e)
-
-
-def least_value_is_black(self, e):
-    return removed(self, e, e.x.amin((1, 2, 3), keepdim=True).expand_as(e.x))
-
-
-def one_scalar_is_noise(self, e):
-    value = torch.rand(1, 1, 1, 1, generator=draws(self.seed, "baseline"))
-    return removed(self, e, e.normalised(value.expand_as(e.x)))
-
-
-def removed(self, e, fill):
-    place = curves.order(e, self.seed)[:, None]
-    return [torch.where(place < count, fill, e.x) for count in curves.even(e, self.steps)]
 
 
 def normalised_over_the_batch(self, e, right):
@@ -152,30 +123,6 @@ def divides_in_place(self, e, right):
     return score
 
 
-def across_images(self, e, right):
-    sets = self.pixel_sets(e)
-    scores = []
-    for these in sets:
-        sums, falls = without(self, e, these)
-        scores.append(pearson(sums.T, falls.T).mean())
-    return torch.stack(scores).mean().expand(len(e.x)).float()
-
-
-def by_threshold(self, e):
-    value, fill = e.maps.flatten(1), baseline(e, self.baseline, self.seed)
-    images = [e.x]
-    for count in curves.even(e, self.steps)[1:]:
-        least = value.topk(count, dim=1).values[:, -1]
-        images.append(torch.where((e.maps >= least[:, None, None])[:, None], fill, e.x))
-    return images
-
-
-def by_value(self, e):
-    low, high = e.maps.amin((1, 2), keepdim=True), e.maps.amax((1, 2), keepdim=True)
-    fill, levels = baseline(e, self.baseline, self.seed), torch.linspace(1, 0, self.steps + 1)
-    return [torch.where((e.maps >= low + level * (high - low))[:, None], fill, e.x) for level in levels]
-
-
 def unseeded(self, e, right):
     noise = 0.05 * torch.randn(e.x.shape, generator=seeded_by_the_clock()) / e.std[:, None, None]
     return right(replace(e, x=e.x + noise, shared={}, store=None))
@@ -187,25 +134,9 @@ def seeded_by_the_clock():
     return rng
 
 
-def segments_less_area(self, e, right):
-    return self.segments - self.steps * (1 - right(e))
-
-
 def without_undefined(self, e, right):
     score = right(e)
     return score[~score.isnan()]
-
-
-def normalised_to_nothing(self, e, right):
-    sums, falls = without(self, e, squares(e, self))
-    best = (sums * falls).mean(1) / sums.square().mean(1)
-    return (best.nan_to_num()[:, None] * sums - falls).square().mean(1).float()
-
-
-def without_correction(self, e, right):
-    sums, falls = without(self, e, squares(e, self))
-    share = (sums - falls).square().mean(1) / falls.square().mean(1)
-    return torch.where(falls.abs().amax(1) > 0, share, torch.nan).float()
 
 
 def quietly_wrong(self, e, right):
@@ -213,12 +144,6 @@ def quietly_wrong(self, e, right):
     key, maps = ("noisy maps", self.radius, self.samples, self.seed), [e.explain(2 * e.x)] * self.samples
     others = e.once(key, lambda: maps)
     return right(replace(e, shared={key: others}))
-
-
-def by_place(self, e):
-    place = (-e.maps.flatten(1)).argsort(1).argsort(1).view_as(e.maps)
-    fill = baseline(e, self.baseline, self.seed)
-    return [torch.where(place[:, None] < count, fill, e.x) for count in curves.even(e, self.steps)]
 
 
 def grad_mode_off(self, e, right):
@@ -232,12 +157,23 @@ def image_by_image(self, e, right):
     return torch.cat([right(part(e, [i])) for i in range(len(e.x))])
 
 
-def by_the_whole_fall(self, e, right):
-    probability = self.curve(e)[1]
-    return right(e) / (probability[:, 0] - probability[:, -1])
-
-
 def in_model_units(self, e, right):
     others = [e.explain(e.x + self.radius * (2 * torch.rand(e.x.shape[1:], generator=rng) - 1))
               for rng in [draws(self.seed, "noise")] for _ in range(self.samples)]  # fmt: skip
     return right(replace(e, shared={("noisy maps", self.radius, self.samples, self.seed): others}))
+
+
+def kept_for_all_methods(self, e, right):
+    settings = self.steps, self.baseline, self.seed
+    logits = e.for_all(("states", *settings), lambda: curves.removal(e, *settings))
+    return curves.area(curves.probability(e, logits))
+
+
+def key_without(setting: str) -> Callable[[Metric], Metric]:
+    """Keep the score for a batch under all settings but one."""
+
+    def change(self: object, e: Explained, right: Callable[[Explained], Tensor]) -> Tensor:
+        settings = tuple(getattr(self, f.name) for f in fields(self) if f.name != setting)
+        return e.once(("score", settings), lambda: right(e))
+
+    return call(change)

@@ -69,3 +69,16 @@ def test_wrong_answer_is_told(own, monkeypatch, capsys):
 def test_metric_that_keeps_every_promise(monkeypatch, capsys):
     assert run(monkeypatch, "gini") == 0
     assert ", 0 fails, 0 departs," in capsys.readouterr().out
+
+
+def test_no_known_answer_is_told(own, monkeypatch, capsys):
+    run(monkeypatch, "spread", "--config-dir", own / "conf")
+    assert (
+        "  known answers: does not apply: no answer is known; `--answers MODULE` adds some\n" in capsys.readouterr().out
+    )
+
+
+def test_answers_that_raise_are_told(own, monkeypatch, capsys):
+    (own / "spreading_answers.py").write_text(ANSWERS.format(known="nothing"))
+    assert run(monkeypatch, "spread", "--config-dir", own / "conf", "--answers", "spreading_answers") == 1
+    assert "  known answers: FAILS: raises NameError: name 'nothing' is not defined\n" in capsys.readouterr().out

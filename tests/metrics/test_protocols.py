@@ -98,7 +98,7 @@ def test_the_protocol_is_in_the_row():
                 for name, metric in PRESETS.items()}  # fmt: skip
     table = declared(PRESETS, OmegaConf.create(settings), "predicted")
     assert table.protocol["deletion_rise"] == (
-        "target=predicted game=deletion order=largest_first unit=pixels step=224 ends=both rule=trapezoid "
+        "target=predicted game=deletion order=largest_first ties=permutation unit=pixels step=224 ends=both rule=trapezoid "
         "output=probability baseline=mean"
     )
     assert table.protocol.is_unique and table.lower_bound["deletion_xplique"] == -np.inf

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from results.comparisons import bars, critical_difference, effects, friedman, images_needed, rank_sets
-from results.statistics import alike
+from results.comparisons import Friedman, bars, critical_difference, effects, friedman, images_needed, rank_sets, tau
+from results.statistics import alike, better, differences
 
 NAN = float("nan")
 
@@ -48,11 +48,12 @@ def test_bars_join_exactly_those_that_are_near():
     rng = np.random.default_rng(2)
     for _ in range(50):
         ranks, critical = np.sort(rng.uniform(1, 9, 8)), rng.uniform(0.1, 5)
-        found = bars(ranks, critical)
+        found = bars(ranks, Friedman(9.0, 0.01, critical, ranks, 10))
         for a, b in combinations(ranks, 2):
             assert any(low <= a and b <= high for low, high in found) == (b - a < critical)
         assert all(x[0] < y[0] and x[1] < y[1] for x, y in pairwise(found))
-    assert bars(np.array([1.0, 3.0]), 1) == []
+    far = np.array([1.0, 3.0])
+    assert bars(far, Friedman(9.0, 0.01, 1, far, 10)) == [] and bars(far, Friedman(1.0, 0.05, 1, far, 10)) == [(1, 3)]
 
 
 def test_effects_are_their_definitions():
@@ -60,6 +61,7 @@ def test_effects_are_their_definitions():
     values = np.array([0.1, 0.3, -0.1, 0.0])
     assert d_z == pytest.approx(values.mean() / values.std(ddof=1)) and wins == (2 + 0.5) / 4
     assert effects(np.ones(3)) == (np.inf, 1) and effects(-np.ones(3)) == (-np.inf, 0)
+    assert effects(differences(np.full(6, 0.1 + 0.2), np.full(6, 0.3))) == (0, 0.5)
     assert effects(np.zeros(3)) == (0, 0.5) and np.isnan(effects(np.array([1, NAN]))).all()
 
 
@@ -85,11 +87,22 @@ def test_images_needed_have_the_power():
 def test_rank_sets_are_counts_of_certain_pairs():
     scores = np.random.default_rng(4).normal([2, 0, 0.1, -2, 0], 0.4, size=(30, 5))
     scores[:, 4] = NAN
-    low, high = rank_sets(scores)
+    low, high = rank_sets(better(scores), ~np.isnan(scores).any(0))
     same, mean = alike(scores), scores.mean(0)
     for j in range(4):
-        better = sum(not same[i, j] and mean[i] > mean[j] for i in range(4) if i != j)
-        worse = sum(not same[i, j] and mean[i] < mean[j] for i in range(4) if i != j)
-        assert (low[j], high[j]) == (1 + better, 4 - worse)
+        above = sum(not same[i, j] and mean[i] > mean[j] for i in range(4) if i != j)
+        below = sum(not same[i, j] and mean[i] < mean[j] for i in range(4) if i != j)
+        assert (low[j], high[j]) == (1 + above, 4 - below)
     assert (low[0], high[0], low[3], high[3]) == (1, 1, 4, 4) and (low[1], high[1]) == (2, 3)
     assert np.isnan([low[4], high[4]]).all()
+
+
+def test_tau_is_scipys_row_by_row():
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(0, 4, (2, 20, 6)).astype(float)
+    a[3, 2], b[4, :4] = NAN, NAN
+    found = tau(a, b)
+    for k, (x, y) in enumerate(zip(a, b, strict=True)):
+        both = ~(np.isnan(x) | np.isnan(y))
+        theirs = stats.kendalltau(x[both], y[both]).statistic if both.sum() > 2 else NAN
+        assert found[k] == pytest.approx(theirs, nan_ok=True)

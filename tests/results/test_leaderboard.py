@@ -83,9 +83,36 @@ def test_distance_is_to_the_best_control_that_does_not_know(board):
         best = blind["mean"].idxmax() if better else blind["mean"].idxmin()
         assert set(rows.best_control) == {best}
         gain = (rows["mean"] - rows["mean"][best]) * (1 if better else -1)
-        np.testing.assert_allclose(rows.gain.drop(best), gain.drop(best))
+        whole = rows.index[(rows.undefined == 0) & (rows.index != best)]
+        np.testing.assert_allclose(rows.gain[whole], gain[whole])
         beaten = rows.beats_control.drop(best).dropna()
-        assert (beaten == (rows.gain_low[beaten.index] > 0)).all() and pd.isna(rows.beats_control[best])
+        apart = np.array([not set(rows.groups[name]) & set(rows.groups[best]) for name in beaten.index], dtype=bool)
+        assert (beaten == (rows.gain[beaten.index] > 0) & apart).all() and pd.isna(rows.beats_control[best])
+
+
+def test_gains_are_on_images_that_both_have(golden, board):
+    rows = of(board, "noise_stability_ssim")
+    wide = golden[(golden.metric == "noise_stability_ssim") & (golden.model == "resnet18")]
+    wide = wide.groupby(["image", "method"]).score.mean().unstack("method")
+    best = rows.best_control.iloc[0]
+    expected = wide.sub(wide[best], axis=0).mean().drop(best)
+    assert wide.isna().any(axis=None)
+    np.testing.assert_allclose(rows.gain[expected.index], expected)
+
+
+def test_ranks_of_one_metric_have_sets_and_mean_ranks_a_spread(board):
+    one = of(board, "deletion")
+    apart = {a: sum(not set(one.groups[a]) & set(one.groups[b]) for b in one.index) for a in one.index}
+    assert (10 - 1 - (one.rank_high - one.rank_low) == pd.Series(apart)[one.index]).all()
+    assert ((one.rank_low <= one["rank"]) & (one["rank"] <= one.rank_high)).all()
+    merged = of(board, "mean rank", category="all")
+    assert merged.rank_low.isna().all() and (merged.low < merged.high).any()
+
+
+def test_hits_have_an_interval_where_all_hit(golden):
+    rows = golden[golden.metric == "pointing_game"].assign(score=lambda rows: (rows.method == "truth") * 1.0)
+    rows = of(leaderboard(rows, "pointing_game"), "pointing_game")
+    assert rows.low["truth"] < 0.8 and rows.high["truth"] == 1 and rows.high["rise"] > 0.2
 
 
 def test_paired_differences_are_narrower_than_unpaired():
@@ -133,8 +160,9 @@ def test_one_metric_alone_has_the_same_numbers(golden, board):
 def test_few_images_and_few_methods_are_honest():
     one = scores(methods=("gradient", "uniform"), metrics=("deletion",), models=("resnet18",), images=1)
     rows = leaderboard(one, metric="deletion")
-    assert rows[["low", "high", "rank_low", "gain_low"]].isna().all(axis=None)
-    assert set(rows.groups) == {"a"} and rows.beats_control.isna().all()
+    assert rows[["low", "high", "gain_low"]].isna().all(axis=None)
+    assert set(rows.rank_low) == {1} and set(rows.rank_high) == {2}
+    assert set(rows.groups) == {"a"} and not rows.beats_control.fillna(False).any()
     alone = summary(scores(methods=("gradient",), models=("resnet18",)), width=100)
     assert "deletion (lower is better)" in alone and "rank" not in alone.split("=====")[1]
 

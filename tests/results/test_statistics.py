@@ -10,28 +10,32 @@ from scipy import stats
 
 from results.statistics import (
     alike,
+    better,
+    differences,
     draws,
     fewest_images,
     holm,
     interval,
     letters,
+    mean_interval,
     means,
-    p_values,
+    paired,
     ranks,
+    resampled,
     tail,
+    wilson,
 )
 
 NAN = float("nan")
 
 
-def resampled(scores, resamples=2000, seed=0):
-    images = [str(k) for k in range(len(scores))]
-    return np.concatenate([means(scores, weights) for weights in draws(images, resamples, seed)])
+def drawn_means(scores, resamples=2000, seed=0):
+    return resampled(scores, [str(k) for k in range(len(scores))], resamples, seed)
 
 
 def test_intervals_are_scipys_percentile_intervals():
     scores = np.random.default_rng(0).gamma(2, size=(40, 3))
-    ours = interval(resampled(scores, 9999), [40] * 3)
+    ours = interval(drawn_means(scores, 9999), [40] * 3)
     level = 1 - 2 * tail(40)
     theirs = stats.bootstrap((scores,), np.mean, method="percentile", confidence_level=level, n_resamples=9999, rng=1)
     np.testing.assert_allclose(ours, theirs.confidence_interval, atol=0.02 * scores.std())
@@ -40,7 +44,7 @@ def test_intervals_are_scipys_percentile_intervals():
 def test_draws_are_those_of_all_resamples():
     scores = np.array([[0.1, 5], [0.7, 3], [0.2, NAN], [0.9, 8]])
     every = np.array([np.bincount(picked, minlength=4) for picked in product(range(4), repeat=4)])
-    exact, drawn = means(scores, every), resampled(scores, 20000)[1:]
+    exact, drawn = means(scores, every), drawn_means(scores, 20000)[1:]
     assert set(np.round(drawn[:, 0], 9)) == set(np.round(exact[:, 0], 9))
     undefined = np.isnan(exact[:, 1])
     assert undefined.sum() == 1 and abs(np.isnan(drawn[:, 1]).mean() - 1 / 256) < 0.002
@@ -57,15 +61,16 @@ def test_draws_depend_on_seed_and_images_only():
     assert (one.sum(1) == 3).all()
 
 
-def mean_interval(scores, resamples=2000, seed=0):
+def of_mean(scores, resamples=2000, seed=0):
     """The interval of one method's mean, as the leaderboard has it."""
-    return interval(resampled(np.asarray(scores, float)[:, None], resamples, seed), [len(scores)])[:, 0]
+    scores = np.asarray(scores, float)[:, None]
+    return mean_interval(scores, drawn_means(scores, resamples, seed))[:, 0]
 
 
 def test_intervals_cover():
     rng = np.random.default_rng(3)
     for n, draw, truth in ((12, lambda n: rng.normal(size=n), 0), (30, lambda n: rng.binomial(1, 0.7, n), 0.7)):
-        ends = [mean_interval(draw(n), resamples=500, seed=k) for k in range(300)]
+        ends = [of_mean(draw(n), resamples=500, seed=k) for k in range(300)]
         assert 0.90 <= np.mean([low <= truth <= high for low, high in ends]) <= 0.98
 
 
@@ -73,14 +78,30 @@ def test_plain_percentiles_would_not_cover():
     """The widening for few images is needed: without it, 95 % is 90 %."""
     rng, hits = np.random.default_rng(4), 0
     for _ in range(300):
-        low, high = np.quantile(resampled(rng.normal(size=(8, 1)), 500)[1:], [0.025, 0.975])
+        low, high = np.quantile(drawn_means(rng.normal(size=(8, 1)), 500)[1:], [0.025, 0.975])
         hits += low <= 0 <= high
     assert hits / 300 < 0.92
 
 
-def test_one_image_has_no_interval():
-    assert np.isnan(mean_interval(np.array([0.3]))).all()
-    assert mean_interval(np.array([0.3, 0.3])) == pytest.approx([0.3, 0.3])
+def test_fewer_than_six_images_have_no_interval():
+    assert np.isnan(of_mean(np.full(5, 0.3))).all() and np.isnan(of_mean(np.ones(5))).all()
+    assert of_mean(np.full(6, 0.3)) == pytest.approx([0.3, 0.3])
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 24), (24, 24), (23, 24), (7, 16), (50, 100)])
+def test_hits_have_wilsons_interval(hits, n):
+    scores = (np.arange(n) < hits) * 1.0
+    theirs = stats.binomtest(hits, n).proportion_ci(method="wilson")
+    np.testing.assert_allclose(of_mean(scores), theirs, atol=1e-12)
+    np.testing.assert_allclose(wilson(hits / n, n), theirs, atol=1e-12)
+    holes = np.concatenate([scores, [NAN] * 3])
+    np.testing.assert_allclose(of_mean(holes), theirs, atol=1e-12)
+
+
+def test_a_score_that_only_happens_to_be_0_has_none_of_wilsons():
+    """A map without sparseness has a score of 0; a hit is one of many scores of 0 and 1."""
+    scores = np.stack([np.zeros(24), np.linspace(0.1, 0.9, 24), np.linspace(0.2, 0.3, 24)], axis=1)
+    assert mean_interval(scores, drawn_means(scores))[:, 0].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("higher_is_better", [True, False])
@@ -99,17 +120,45 @@ def test_equal_sums_tie_and_nan_has_no_rank():
 
 def test_p_values_are_those_of_the_paired_t_test():
     scores = np.random.default_rng(1).normal([0, 0.1, 0.4, 1], size=(25, 4))
-    p = p_values(scores)
+    scores[:4, 1], scores[2:9, 3] = NAN, NAN
+    gap, p = paired(scores)
     for i, j in product(range(4), repeat=2):
         if i != j:
-            assert p[i, j] == pytest.approx(stats.ttest_rel(scores[:, i], scores[:, j]).pvalue, rel=1e-6)
+            theirs = stats.ttest_rel(scores[:, i], scores[:, j], nan_policy="omit").pvalue
+            assert p[i, j] == pytest.approx(theirs, rel=1e-6)
+            assert gap[i, j] == pytest.approx(np.nanmean(scores[:, i] - scores[:, j]))
+    assert (np.diag(p) == 1).all()
+
+
+def test_what_only_one_of_two_has_moves_neither_gap_nor_p():
+    """Equal where both are defined; the images that only one has are easier."""
+    scores = np.random.default_rng(9).normal(size=(24, 1)).repeat(2, 1)
+    scores[:8, 0] += 5
+    scores[:8, 1] = NAN
+    gap, p = paired(scores)
+    assert gap[0, 1] == 0 and p[0, 1] == 1 and alike(scores).all()
+    apart = np.array([[0.0, NAN], [NAN, 1.0]] * 6)
+    assert paired(apart)[1][0, 1] == 1 and not better(apart).any()
+
+
+def test_equal_scores_differ_by_nothing():
+    one, other = np.array([0.1 + 0.2, 1e-20, 5.0, NAN]), np.array([0.3, 0.0, 4.0, 1.0])
+    np.testing.assert_array_equal(differences(one, other), [0, 0, 1, NAN])
+    assert (differences(1e9 * one, 1e9 * other)[:2] == 0).all() and differences(np.zeros(2), np.zeros(2)).sum() == 0
+    sums = np.tile([[0.1 + 0.2, 0.3]], (24, 1))
+    assert paired(sums)[1][0, 1] == 1
+
+
+def test_p_values_are_never_zero():
+    scores = np.random.default_rng(0).normal([0, 100], 1e-3, size=(2000, 2))
+    assert paired(scores)[1][0, 1] == np.finfo(float).tiny
 
 
 def test_three_hits_prove_nothing():
     hits = np.array([[1, 0]] * 3 + [[1, 1]] * 20, dtype=float)
-    assert p_values(hits)[0, 1] >= 2 * 0.5**3
+    assert paired(hits)[1][0, 1] >= 2 * 0.5**3
     assert stats.ttest_rel([1, 1, 1], [0, 0, 0 + 1e-9]).pvalue < 1e-6  # what the t-test alone would say
-    assert p_values(np.array([[1.0, 0.0]]))[0, 1] == 1
+    assert paired(np.array([[1.0, 0.0]]))[1][0, 1] == 1
 
 
 @pytest.mark.parametrize("methods", [2, 8, 17])
@@ -176,4 +225,6 @@ def test_a_difference_is_found():
     scores = rng.normal([0, 0, 0, 0, 2], size=(30, 5))
     scores[:, 1] = NAN
     same = alike(scores)
-    assert not same[4, [0, 2, 3]].any() and same[0, 2] and same[1].sum() == 1
+    assert not same[4, [0, 2, 3]].any() and same[0, 2] and same[1].all()
+    certain = better(scores)
+    assert certain[4, [0, 2, 3]].all() and certain.sum() == 3

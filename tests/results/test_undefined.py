@@ -37,7 +37,7 @@ def test_bounds_are_those_of_the_metric():
     assert bounds(without(known(), "gradient", (0, 1), **within), "gradient") == (1, 1, 2)
     assert bounds(without(known(), "gradient", (0, 1, 2), **within), "gradient") == (1, 1, 3)
     assert bounds(without(known(), "rise", (0, 1, 2), **within), "rise") == (1, 2, 4)
-    assert bounds(without(known(), "rise", (0, 1, 2), **within), "gradient") == (1, 1, 1)
+    assert bounds(without(known(), "rise", (0, 1, 2), **within), "gradient") == (1, 1, 2)  # behind rise at its best
 
 
 def test_bounds_without_limits_are_those_observed():
@@ -72,14 +72,15 @@ def test_bounds_enclose_the_rank_and_have_no_holes():
     asked = board[~board.reason.fillna("").str.startswith("inapplicable")]
     assert asked[["rank_worst", "rank_best"]].notna().all(axis=None)
     assert ((asked.rank_best <= asked["rank"]) & (asked["rank"] <= asked.rank_worst) | asked["rank"].isna()).all()
-    whole = asked[asked.undefined == 0]
+    whole = asked[asked.groupby(["model", "metric"]).undefined.transform(lambda gone: (gone % 24 > 0).sum()) == 0]
+    whole = whole[whole.n > 0]
     assert (whole.rank_best == whole["rank"]).all() and (whole.rank_worst == whole["rank"]).all()
     assert (asked.rank_worst > asked.rank_best).any() and board.rank_worst.isna().any()
 
 
 def test_texts_say_how_far_ranks_could_move():
     table = leaderboard(without(known(), "rise", (0, 1, 2), lower_bound=0.0, upper_bound=1.0))
-    assert "insertion (up to 3; ranks if they were the best..worst: rise 1..4)" in overview(table, 110)
+    assert "insertion (up to 3; ranks at best..worst: rise 1..4)" in overview(table, 110)
     shown = details(table, ["insertion"], 120)
     assert "bounds" in shown and "1..4" in next(line for line in shown.splitlines() if line.startswith("rise"))
     assert "bounds" not in details(leaderboard(known()), ["insertion"], 120)
@@ -121,7 +122,7 @@ def test_command(tmp_path, capsys):
 @pytest.mark.parametrize("lacking", [[], ["reused", "lower_bound", "upper_bound"]])
 def test_cells_of_older_versions_are_read_beside_new_ones(tmp_path, monkeypatch, lacking):
     table = scores(NAMES, ("deletion",), ("resnet18",), images=4).assign(
-        label=0, target=0, code="x", libraries="y", forwards=1.0, backwards=0.0, config="z"
+        label=0, target=0, tied=0.0, code="x", libraries="y", forwards=1.0, backwards=0.0, config="z"
     )
     old = table[table.method != "rise"].drop(columns=lacking)
     write(tmp_path / "a", old)

@@ -40,8 +40,10 @@ def constant() -> Explained:
 
 
 def white(model: nn.Module, target: int = 0) -> Explained:
-    """White images under maps with many ties: every pixel is worth the same."""
-    return painted(model, torch.ones(2, SIDE, SIDE), levels(2, SIDE, 9), target)
+    """White images, one under a map with many ties and one under a flat map: every pixel is worth the same."""
+    maps = levels(2, SIDE, 9)
+    maps[1] = 0.7
+    return painted(model, torch.ones(2, SIDE, SIDE), maps, target)
 
 
 def marked(model: nn.Module, white: float, black: float) -> Explained:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from benchmarks.conformance.cases import case, explained, images, part
-from benchmarks.conformance.subject import DoesNotApply, Subject
+from benchmarks.conformance.subject import Subject
 
 
 def order_of_the_batch_does_not_matter(subject: Subject) -> None:
@@ -29,21 +29,6 @@ def rest_of_the_batch_does_not_matter(subject: Subject) -> None:
     subject.same(score[:1], subject.plain[:1], "beside images and maps 50 times as large")
 
 
-def sharing_changes_nothing(subject: Subject) -> None:
-    """It scores the same after all other metrics, on one batch."""
-    if not subject.company.metrics:
-        raise DoesNotApply("there is no other metric")
-    if subject.company.metrics.get(subject.name) is subject.metric:
-        score = subject.company.scores.get(subject.name)
-    else:
-        assert subject.company.scores is not None  # the others come first
-        batch = subject.company.batch
-        score = subject(replace(batch, x=batch.x.clone(), maps=batch.maps.clone(), shared=dict(batch.shared)))
-    if score is None:
-        raise DoesNotApply("it raises; other checks say what")
-    subject.same(score, subject.plain, "after other metrics on the same batch", within=0)
-
-
 def undefined_stays_in_its_place(subject: Subject) -> None:
     """A zero map without a mask touches no other image's score, and what is undefined is nan in its own row."""
     batch, others = case(), [0, 1, 3, 4, 5]
@@ -56,5 +41,5 @@ def undefined_stays_in_its_place(subject: Subject) -> None:
 
 CHECKS = (
     order_of_the_batch_does_not_matter, alone_as_in_a_batch, rest_of_the_batch_does_not_matter,
-    sharing_changes_nothing, undefined_stays_in_its_place,
+    undefined_stays_in_its_place,
 )  # fmt: skip

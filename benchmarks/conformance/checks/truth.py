@@ -134,8 +134,4 @@ def returns(subject: Subject, answer: Answer) -> None:
         raise Fails(f"image {i} scores {score[i]:.6g}, and {expected[i]:.6g} is known ({answer.question})")
 
 
-def raises(error: Exception) -> None:
-    raise error
-
-
 CHECKS = (prefers_the_better_map, explains_anew_with_the_given_method, known_answers)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
+from benchmarks.metrics.faithfulness.curves import sized
 from benchmarks.metrics.faithfulness.subsets import falls_without, rounding
 from benchmarks.metrics.fields import filled, number, whole
 from benchmarks.metrics.ranking import TIE, constant, extent
@@ -28,7 +29,6 @@ class SingleDeletion:
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")  # size: where the grid divides the image's side
     undefined: ClassVar[str] = "the map is constant, or its sums or the falls are the same for all patches"
     cites: ClassVar[str] = "Hesse et al. 2024"
 
@@ -39,6 +39,10 @@ class SingleDeletion:
     def __post_init__(self) -> None:
         whole(self, grid=2)
         filled(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return sized(self.baseline, "scale")  # size: where the grid divides the image's side
 
     @property
     def passes(self) -> tuple[int, int, int]:
@@ -70,7 +74,6 @@ class NonSensitivity:
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")  # size: where the grid divides the image's side
     undefined: ClassVar[str] = "the target logit is not a number"
     cites: ClassVar[str] = "Nguyen & Martinez 2020"
 
@@ -83,6 +86,10 @@ class NonSensitivity:
         whole(self, grid=2)
         number(self, "tolerance", "in [0, 1)", lambda t: 0 <= t < 1)
         filled(self)
+
+    @property
+    def invariant(self) -> tuple[str, ...]:
+        return sized(self.baseline, "scale")  # size: where the grid divides the image's side
 
     @property
     def passes(self) -> tuple[int, int, int]:

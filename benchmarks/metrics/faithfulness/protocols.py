@@ -66,8 +66,9 @@ class Protocol:
     the least never go. `ends`: which ends of the path are among the states. `rule`: how their values become a score.
 
     Beside black and mean, `baseline` may be rise_blur, latec_blur, grey or minimum. Which class is scored, predicted
-    or label, is the benchmark's to say. Departs from the suites: a map has one value per pixel, and but for percentiles
-    ties are broken by the permutation that all methods share; theirs fall as the sorting algorithm has it.
+    or label, is the benchmark's to say. `ties` fall row by row (raster) where the suite sorts stably; elsewhere theirs
+    fall as an unstable sort has it, ours by the permutation that all methods share, so that maps with many ties (CAMs,
+    constants) score otherwise. A map has one value per pixel.
     """
 
     category: ClassVar[str] = "faithfulness"
@@ -79,6 +80,7 @@ class Protocol:
 
     game: str
     order: str
+    ties: str
     unit: str
     step: int
     ends: str
@@ -90,6 +92,7 @@ class Protocol:
     def __post_init__(self) -> None:
         choice(self, "game", ("deletion", "insertion"))
         choice(self, "order", ("largest_first", "smallest_first"))
+        choice(self, "ties", ("permutation", "raster"))
         choice(self, "unit", UNITS)
         choice(self, "ends", ("both", "start", "end", "neither"))
         choice(self, "rule", RULES)
@@ -167,9 +170,10 @@ class Protocol:
         """Return the logits (n, k) after `count` values (n,) have changed."""
         values, channels = explained.x[0].numel(), explained.x.shape[1]
         largest = count if self.order == "largest_first" else values - count
+        seed = None if self.ties == "raster" else self.seed
         if self.baseline in SHARED and largest.unique().numel() == 1 and largest[0] % channels == 0:
-            return curves.logits_at(explained, int(largest[0]) // channels, self.baseline, self.seed, self.keep)
-        rank = channels * curves.order(explained, self.seed)[:, None]
+            return curves.logits_at(explained, int(largest[0]) // channels, self.baseline, seed, self.keep)
+        rank = channels * curves.order(explained, seed)[:, None]
         rank = rank + torch.arange(channels, device=rank.device)[:, None, None]
         first = rank < largest[:, None, None, None]
         removed = ~first if self.keep else first

@@ -113,7 +113,7 @@ def insertion_interpretdl(e, i, metric):
 
 
 def torchcam(e, i, start, end, steps=20):
-    positions = order(dense(e.maps[i]))
+    positions = np.argsort(-resolved(dense(e.maps[i])), kind="stable")
     size = math.ceil(len(positions) / steps)
     counts = [*range(0, len(positions), size), len(positions)]
     curve = [probability(e, i, exchange(start, end, positions[:count])) for count in counts]

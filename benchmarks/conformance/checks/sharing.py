@@ -1,0 +1,80 @@
+"""Does a score change with what was kept before it?"""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+
+from benchmarks.conformance.cases import InputXGradient, case
+from benchmarks.conformance.checks.images import PixelGradient
+from benchmarks.conformance.subject import DoesNotApply, Metric, Subject
+from benchmarks.explained import Explained
+from benchmarks.store import Store
+
+
+def sharing_changes_nothing(subject: Subject) -> None:
+    """It scores the same after all other metrics, on one batch."""
+    if not subject.company.metrics:
+        raise DoesNotApply("there is no other metric")
+    if subject.company.metrics.get(subject.name) is subject.metric:
+        score = subject.company.scores.get(subject.name)
+    else:
+        assert subject.company.scores is not None  # the others come first
+        batch = subject.company.batch
+        score = subject(replace(batch, x=batch.x.clone(), maps=batch.maps.clone(), shared=dict(batch.shared)))
+    if score is None:
+        raise DoesNotApply("it raises; other checks say what")
+    subject.same(score, subject.plain, "after other metrics on the same batch", within=0)
+
+
+def other_methods_change_nothing(subject: Subject) -> None:
+    """It scores a method alone as after another one of the same sweep: what is kept for all depends on no map."""
+    first = swept(case(InputXGradient(complete="difference")))
+    second = case(PixelGradient(complete="difference", baseline=0.5))
+    subject(first)
+    score = subject(replace(second, model=first.model, store=first.store, shared={}))
+    subject.same(score, subject(second), "after another method, with one store for both (`for_all`)")
+
+
+def other_settings_change_nothing(subject: Subject) -> None:
+    """It scores a batch alone as after itself with other settings: they are in the key of what is kept."""
+    if not is_dataclass(subject.metric) or not fields(subject.metric):
+        raise DoesNotApply("it has no fields")
+    batch = swept(case(n=3))
+    subject(batch)
+    for name, metric in variants(subject.metric):
+        other = replace(subject, metric=metric)
+        try:
+            fresh = other(case(n=3))
+        except ValueError:  # a value that this network does not allow
+            continue
+        given = f"{name}={getattr(metric, name)!r}"
+        subject.same(other(batch), fresh, f"with {given} after another {name} (the key of `once` or `for_all`)")
+
+
+def swept(batch: Explained) -> Explained:
+    """Return the batch with a store such as all cells of a sweep share."""
+    return replace(batch, store=Store(None, batch.model, "conformance", batch.x.device), shared={})
+
+
+def variants(metric: Metric) -> Iterator[tuple[str, Metric]]:
+    """Yield each field with a metric that has another value of it, where one can be told."""
+    for name in (f.name for f in fields(metric)):
+        value = getattr(metric, name)
+        if name == "baseline":
+            other = "black" if value != "black" else "mean"
+        elif type(value) is bool:
+            other = not value
+        elif type(value) is int:
+            other = value + 1
+        elif type(value) is float:
+            other = 0.75 * value
+        elif isinstance(value, list | tuple) and len(value) > 1:
+            other = value[:-1]
+        else:
+            continue
+        try:
+            yield name, replace(metric, **{name: other})
+        except ValueError:
+            continue
+
+
+CHECKS = (sharing_changes_nothing, other_methods_change_nothing, other_settings_change_nothing)

@@ -1,0 +1,142 @@
+"""What a metric needs to be relied on, each criterion with a 95 % interval over images.
+
+Scores are tables (images, methods), larger is better, by condition. Intervals of rank correlations are the value and
+1.96 standard deviations of a bootstrap over images, cut at -1 and 1: simulated with 9 methods, from equal to far apart,
+on 12 or 24 images, they cover the correlation that rankings by as many images have on average with 91 to 99 %, for
+random halves with 85 to 100 %; only where it is above .99 they may end at 1 too soon. Percentiles would be too low for
+close methods, since drawing images anew adds noise; reversed (basic) and bias-corrected ones often cover less than
+75 %. Shares have the percentile intervals of `results.statistics`.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from results import statistics
+from results.comparisons import tau
+from results.statistics import FEWEST
+
+RESAMPLES, SEED, SPLITS = 500, 0, 40
+PLAIN, ORACLE, RANDOM = "plain", "oracle", "uniform"
+STILL = {"seeds": "other_seed", "models": "other_model", "minor": "minor"}  # criterion: condition that must not matter
+FILLS = ("black", "blur")
+# The least that is asked. A metric that notices nothing comes to .5 of class and random.
+NEEDED = {"truth": 1.0, "images": 0.6, "seeds": 0.6, "baselines": 0.6, "minor": 0.8, "class": 0.6, "random": 0.6}
+STABLE = ("images", "seeds", "baselines")
+# What is asked of a category, and why no more.
+ASKED = {
+    "faithfulness": ((*NEEDED,), "it says what the network used"),
+    "localisation": (("truth", *STABLE, "minor", "random"),
+                     "where one object is all there is, maps of other classes fall on it, too"),
+    "robustness": ((*STABLE, "minor"), "a map that never moves is robust, true or not"),
+    "complexity": ((*STABLE, "minor"), "a simple map need not be true, nor of the right class"),
+    "randomisation": ((*STABLE, "minor"), "the mask ignores the network, and noise passes for a map that does not"),
+    "axiomatic": (STABLE, "a law is kept or broken: the least change may break it, and wrong maps may keep it"),
+}  # fmt: skip
+
+
+def asked(category: str) -> tuple[str, ...]:
+    """Return the criteria that metrics of a category can fail: all of them where nothing is known of it."""
+    return ASKED[category][0] if category in ASKED else (*NEEDED,)
+
+
+def outcome(category: str, name: str, value: float, low: float, high: float) -> str:
+    """Return kept, failed or undecided by the interval; nothing where it is not asked or was not measured."""
+    if name not in asked(category) or np.isnan(value):
+        return ""
+    return "kept" if low >= NEEDED[name] else "failed" if high < NEEDED[name] else "undecided"
+
+
+def criteria(tables: Mapping[str, pd.DataFrame], control: pd.Series, moved: Iterable[str]) -> dict[str, float]:
+    """Return one metric's criteria, with `_low` and `_high`.
+
+    `control`: by method; `moved`: the conditions of another baseline that change what the metric does.
+    """
+    plain = tables[PLAIN]
+    methods = [method for method in plain if not control[method]]
+    ours = {name: table[[method for method in methods if method in table]] for name, table in tables.items()}
+    found = truth(tables.get(ORACLE), control) | between("images", halves(ours[PLAIN]), len(plain))
+    for name, condition in STILL.items():
+        found |= between(name, *against(ours[PLAIN], ours.get(condition)))
+    fills = [against(ours[PLAIN], ours[fill]) for fill in moved]
+    fills = [(drawn, n) for drawn, n in fills if np.isfinite(drawn[0])]
+    drawn = np.mean([drawn for drawn, _ in fills], axis=0) if fills else np.full(1, np.nan)
+    found |= between("baselines", drawn, min((n for _, n in fills), default=0))
+    noise = pd.DataFrame(dict.fromkeys(methods, plain[RANDOM])) if RANDOM in plain else None
+    return found | share("class", ours[PLAIN], ours.get("other_class")) | share("random", ours[PLAIN], noise)
+
+
+def weights(images: Iterable[str]) -> np.ndarray:
+    """Return how often each image is drawn: once in row 0, the sample itself."""
+    return np.concatenate([*statistics.draws([*images], RESAMPLES, SEED)])
+
+
+def between(name: str, drawn: np.ndarray, images: int, least: float = -1.0) -> dict[str, float]:
+    """Return a correlation with its interval, none on fewer than six images; row 0 of `drawn` is the sample."""
+    resampled, wide = drawn[1:][np.isfinite(drawn[1:])], np.nan
+    if images >= FEWEST and len(resampled) > 1:
+        wide = 1.96 * resampled.std()
+    low, high = np.clip([drawn[0] - wide, drawn[0] + wide], least, 1)
+    return {name: float(drawn[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+
+
+def truth(oracle: pd.DataFrame | None, control: pd.Series) -> dict[str, float]:
+    """Return the share of the other controls that the mask beats by mean; a tie is no win."""
+    rest = [m for m in oracle if control[m] and m != "truth" and oracle[m].notna().any()] if oracle is not None else []
+    if not rest or "truth" not in oracle or oracle.truth.isna().all():
+        return between("truth", np.full(1, np.nan), 0)
+    drawn = statistics.comparable(statistics.means(oracle[["truth", *rest]].to_numpy(), weights(oracle.index)))
+    wins = np.where(np.isnan(drawn[:, :1]) | np.isnan(drawn[:, 1:]), np.nan, drawn[:, :1] > drawn[:, 1:])
+    return _percentiles("truth", _mean(wins), len(oracle))
+
+
+def halves(plain: pd.DataFrame) -> np.ndarray:
+    """Return the mean tau between the rankings on random halves of the images.
+
+    All draws of an image stay in one half: halves that share images agree for that alone.
+    """
+    n = len(plain)
+    if n < FEWEST:
+        return np.full(1, np.nan)
+    rng, drawn, found = np.random.default_rng(SEED), weights(plain.index), []
+    for _ in range(SPLITS):
+        half = np.isin(np.arange(n), rng.permutation(n)[: n // 2])
+        found.append(tau(*(statistics.means(plain.to_numpy(), drawn * side) for side in (half, ~half))))
+    return _mean(np.stack(found, axis=1))
+
+
+def against(plain: pd.DataFrame, other: pd.DataFrame | None) -> tuple[np.ndarray, int]:
+    """Return tau between two conditions, and on how many images."""
+    if other is None or len(other.columns) < 3:
+        return np.full(1, np.nan), 0
+    images = plain.index.intersection(other.index)
+    if not len(images):
+        return np.full(1, np.nan), 0
+    tables = (t.loc[images, other.columns].to_numpy() for t in (plain, other))
+    return tau(*(statistics.means(table, weights(images)) for table in tables)), len(images)
+
+
+def share(name: str, plain: pd.DataFrame, worse: pd.DataFrame | None) -> dict[str, float]:
+    """Return how often a score is better than its counterpart, ties half, mean over methods."""
+    if worse is None:
+        return between(name, np.full(1, np.nan), 0)
+    a, b = plain.to_numpy(), worse.reindex(index=plain.index, columns=plain.columns).to_numpy()
+    ties = np.abs(a - b) <= 1e-6 * np.maximum(np.abs(a), np.abs(b))
+    wins = np.where(np.isnan(a) | np.isnan(b), np.nan, np.where(ties, 0.5, a > b))
+    if np.isnan(wins).all():
+        return between(name, np.full(1, np.nan), 0)
+    images = int((~np.isnan(wins)).any(1).sum())
+    return _percentiles(name, _mean(statistics.means(wins, weights(plain.index))), images)
+
+
+def _percentiles(name: str, drawn: np.ndarray, images: int) -> dict[str, float]:
+    ends = statistics.interval(drawn[:, None], [images])[:, 0] if images >= FEWEST else (np.nan, np.nan)
+    return {name: float(drawn[0]), f"{name}_low": float(ends[0]), f"{name}_high": float(ends[1])}
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the means of rows over what is defined, nan where nothing is."""
+    defined = ~np.isnan(values)
+    count = defined.sum(1)
+    return np.divide(np.where(defined, values, 0).sum(1), count, out=np.full(len(values), np.nan), where=count > 0)
