@@ -98,8 +98,8 @@ def test_the_protocol_is_in_the_row():
                 for name, metric in PRESETS.items()}  # fmt: skip
     table = declared(PRESETS, OmegaConf.create(settings), "predicted")
     assert table.protocol["deletion_rise"] == (
-        "target=predicted game=deletion order=largest_first ties=permutation unit=pixels step=224 ends=both rule=trapezoid "
-        "output=probability baseline=mean"
+        "target=predicted game=deletion order=largest_first ties=permutation unit=pixels step=224 ends=both "
+        "rule=trapezoid output=probability baseline=mean"
     )
     assert table.protocol.is_unique and table.lower_bound["deletion_xplique"] == -np.inf
     assert table.higher_is_better["deletion_idsds"] and not table.higher_is_better["deletion_rise"]
@@ -127,14 +127,14 @@ def test_states_in_common_are_passed_once():
     half = replace(PRESETS["deletion_xplique"], step=8)
     assert passes(metric, e) == 2 * 15 + 1
     assert passes(half, e) == 0
-    assert passes(PRESETS["deletion_torchcam"], e) == 2 * 19  # steps of its own, the same end
+    assert passes(PRESETS["deletion_torchcam"], e) == 2 * 19 + 1  # its ties are its own, and so is its key of the end
 
 
 @pytest.mark.parametrize("order", ["largest_first", "smallest_first"])
 @pytest.mark.parametrize("game", ["deletion", "insertion"])
 def test_smallest_first_is_the_other_way_round(game, order):
     """Deletion of the smallest first, read from its end, is insertion of the largest first."""
-    metric = Protocol(game, order, "parts", 16, "both", "trapezoid", "probability", "mean", 0)
+    metric = Protocol(game, order, "permutation", "parts", 16, "both", "trapezoid", "probability", "mean", 0)
     other = {"deletion": "insertion", "insertion": "deletion", "largest_first": "smallest_first",
              "smallest_first": "largest_first"}  # fmt: skip
     swapped = replace(metric, game=other[game], order=other[order])
@@ -147,7 +147,8 @@ def test_smallest_first_is_the_other_way_round(game, order):
 @pytest.mark.parametrize("baseline", ["rise_blur", "latec_blur", "grey", "minimum", "mean", "black"])
 def test_shared_and_own_states_agree(baseline):
     """Whatever the unit, the same pixels gone give the same score."""
-    pixels = Protocol("deletion", "largest_first", "pixels", 32, "both", "trapezoid", "probability", baseline, 0)
+    pixels = Protocol("deletion", "largest_first", "permutation", "pixels", 32, "both", "trapezoid", "probability",
+                      baseline, 0)  # fmt: skip
     expected = pixels(case())
     for unit, step in (("parts", 8), ("parts_rounded_up", 8), ("values", 96)):
         actual = replace(pixels, unit=unit, step=step)(case())
