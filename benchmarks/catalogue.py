@@ -58,7 +58,7 @@ def metric_table() -> str:
                 spent = ["", "", metric.passes] if isinstance(metric.passes, str) else [n or "" for n in metric.passes]
                 cells = [f"`{name}`", "higher" if metric.higher_is_better else "lower", interval(metric.bounds),
                          *map(str, spent), protocol(metric), ", ".join(metric.invariant), metric.cites,
-                         ", ".join(proven.get(name, []))]  # fmt: skip
+                         "maps by hand" if metric.passes == (0, 0, 0) else ", ".join(proven.get(name, []))]  # fmt: skip
                 lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -68,8 +68,11 @@ def interval(bounds: tuple[float, float]) -> str:
 
 
 def protocol(metric: object) -> str:
-    """Return the settings that are part of a score's meaning."""
-    return " ".join(f"{f.name}={getattr(metric, f.name)}" for f in fields(metric) if f.name not in ("seed", "batch"))
+    """Return the settings that are part of a score's meaning; a network's layer is not the metric's own."""
+    settings = {f.name: getattr(metric, f.name) for f in fields(metric) if f.name not in ("seed", "batch", "layer")}
+    if len(settings) > 6:  # the values of a preset speak for themselves
+        return ", ".join(map(str, settings.values()))
+    return " ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def yes(fact: bool) -> str:

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.catalogue import PUBLISHED, ROOT, families, method_table, passes, within, written
+from benchmarks.catalogue import PUBLISHED, ROOT, families, method_table, metric_table, passes, within, written
+from benchmarks.conformance.entries import entries
+from benchmarks.metrics.faithfulness.protocols import Protocol
 from methods.channel_cam import ScoreCam
 from methods.gradient import Gradient, IntegratedGradients
-from tests.conftest import options
+from tests.conftest import composed, options
 from tests.methods.networks import ARCHITECTURES
 
 README = "before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n"
@@ -72,6 +74,27 @@ def test_every_method_agrees_with_its_reference_on_every_architecture_or_says_wh
     agrees = table[table.reason == ""]
     assert (pd.to_numeric(agrees.float64) <= 1e-4).all() and (table[table.reason != ""].float64 == "").all()
     assert agrees.groupby("method").size().reindex(options("method")).ge(2).all()
+
+
+def test_every_metric_was_proven_and_failed_nothing():
+    """To renew it: python -m benchmarks.conformance --csv results/published/conformance.csv"""
+    table = pd.read_csv(PUBLISHED / "conformance.csv")
+    assert set(table.metric) == set(entries()) and not (table.outcome == "fails").any()
+    known = table[(table.check == "known_answers") & (table.outcome == "ok")]
+    assert known.groupby("metric").size().reindex(list(entries()), fill_value=0).ge(2).all()
+
+
+def test_the_readme_has_the_table_of_metrics():
+    """To renew it: python -m benchmarks.catalogue"""
+    readme = (ROOT / "README.md").read_text()
+    assert written(readme, "table of metrics", metric_table()) == readme
+
+
+def test_all_metrics_are_all_but_presets():
+    every = composed("metric=[all]").metric
+    presets = {name for name, metric in entries().items() if isinstance(metric, Protocol)}
+    by_baseline = {name for name in entries() if name.startswith(("deletion_", "insertion_"))}
+    assert set(every) == set(entries()) - presets - by_baseline - {"grid_pointing"}
 
 
 def test_the_readme_has_the_table_of_what_was_published():
