@@ -24,7 +24,7 @@ def figures(sweep: Path) -> Iterator[Path]:
     """Draw every figure that the sweep has the data for; yield the paths written."""
     scores = collect.stored(sweep)
     (sweep / "figures").mkdir(exist_ok=True)
-    if scores.variant.str.contains("condition=").all():  # metrics are judged, methods are not ranked
+    if meta.conditions(scores).notna().all():  # metrics are judged, methods are not ranked
         yield from _saved(verdicts(meta.judged(meta.stored(sweep))), sweep / "figures" / "meta")
         return
     scores = collect.labelled(scores)

@@ -118,10 +118,15 @@ def _agreement(tables: Mapping[str, pd.DataFrame], category: pd.Series) -> pd.Da
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def conditions(scores: pd.DataFrame) -> pd.Series:
+    """Return under which condition each row was computed, nan where under none."""
+    return scores.variant.str.extract(r"(?:^|,)condition=([^,]+)")[0]
+
+
 def stored(sweep: Path | str) -> pd.DataFrame:
     """Return the scores of a sweep over conditions, with the column `condition`."""
     scores = collect.stored(sweep)
-    found = scores.variant.str.extract(r"(?:^|,)condition=([^,]+)")[0]
+    found = conditions(scores)
     if found.isna().any():
         raise ValueError(f"{sweep} needs the cells of experiment=meta; some were computed under no condition")
     return scores.assign(condition=found)

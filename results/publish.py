@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from results.collect import collect
+from results import collect, meta, protocols
 from results.leaderboard import leaderboard, summary
 from results.methods import methods, report
 
@@ -22,22 +22,33 @@ COLUMNS = [
 
 
 def publish(sweep: Path, command: str) -> None:
-    """Write the scores, the leaderboard, the pictures and where they come from."""
-    scores, name = collect(sweep), sweep.name
+    """Write the scores, their tables, the pictures and where all of this comes from."""
+    name, raw = sweep.name, collect.stored(sweep)
     PUBLISHED.mkdir(exist_ok=True)
+    if meta.conditions(raw).notna().all():
+        scores = meta.stored(sweep)
+        judged = meta.judged(scores)
+        tables, texts = {"": judged}, [meta.text(judged, 150)]
+    else:
+        scores = collect.labelled(raw)
+        found = [*protocols.agreements(scores)]
+        tables = {"": leaderboard(scores), "_methods": methods(scores)}
+        texts = [summary(scores, width=110), report(scores, width=110)]
+        if found:
+            tables["_pairs"] = protocols.tables(found)["protocols"]
+            texts.append(protocols.report(found))
     known = [column for column in COLUMNS if column in scores]  # cells of an older version have fewer
     scores[known].to_parquet(PUBLISHED / f"{name}.parquet", compression="zstd", index=False)
-    leaderboard(scores).round(6).to_csv(PUBLISHED / f"{name}.csv", index=False)
-    methods(scores).round(6).to_csv(PUBLISHED / f"{name}_methods.csv", index=False)
-    pictures = sorted((sweep / "figures").glob("*.png"))
+    for ending, table in tables.items():
+        table.round(6).to_csv(PUBLISHED / f"{name}{ending}.csv", index=False)
     (PUBLISHED / "figures").mkdir(exist_ok=True)
-    for picture in pictures:
+    for picture in sorted((sweep / "figures").glob("*.png")):
         with Image.open(picture) as drawn:  # 256 colours suffice for a screen and keep the repository small
             drawn.convert("RGB").quantize(256).save(PUBLISHED / "figures" / f"{name}_{picture.name}", optimize=True)
-    (PUBLISHED / f"{name}.md").write_text(account(scores, name, command))
+    (PUBLISHED / f"{name}.md").write_text(account(scores, name, command, texts))
 
 
-def account(scores: pd.DataFrame, name: str, command: str) -> str:
+def account(scores: pd.DataFrame, name: str, command: str, texts: list[str]) -> str:
     """Say how the tables were made, and print them."""
     cells = scores.drop_duplicates(["dataset", "model", "method", "variant", "seed"])
     spent = scores.groupby("model")[["seconds"]].sum().seconds + (
@@ -53,8 +64,7 @@ def account(scores: pd.DataFrame, name: str, command: str) -> str:
         f"- machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, {scores.device.iloc[0]}",
         *(f"- {model}: weights {digest}; {spent[model] / 60:.1f} minutes of explaining and scoring"
           for model, digest in scores.groupby("model", sort=False).weights.first().items()),
-        "", "```", summary(scores, width=110).rstrip(), "```",
-        "", "```", report(scores, width=110).rstrip(), "```", "",
+        *(line for text in texts for line in ("", "```", text.rstrip(), "```")), "",
     ]  # fmt: skip
     return "\n".join(lines)
 
