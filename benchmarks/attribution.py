@@ -22,7 +22,7 @@ from benchmarks.batch import batch_size
 from benchmarks.changed import CHANGES, Changed
 from benchmarks.cost import measured
 from benchmarks.environment import chosen_device, environment
-from benchmarks.explained import Explained
+from benchmarks.explained import CLEAN, Explained
 from benchmarks.metrics.axiomatic import Completeness
 from benchmarks.metrics.ranking import tied
 from benchmarks.store import Store
@@ -84,7 +84,7 @@ class Attribution:
         scores, curves, gallery = [], [], []
         for batch in batches(images, cfg.batch_size):
             x = (batch.pixels.to(device) - mean[:, None, None]) / std[:, None, None]
-            logits = store((x,), "clean logits", partial(model, x))
+            logits = store((x,), CLEAN, partial(model, x))
             target, mask = self.question(logits, batch)
             explained = Explained(
                 model=model, method=self.asked(method, logits.shape[1], cfg.seed), x=x,
@@ -100,7 +100,7 @@ class Attribution:
                     break
             check(maps, mask, method)
             explained = replace(explained, maps=maps)
-            explained.once(("for all", "clean logits"), lambda logits=logits: logits)
+            explained.for_all(CLEAN, lambda logits=logits: logits)
             identity = {
                 "image": batch.image,
                 "label": batch.label.numpy(),

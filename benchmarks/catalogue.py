@@ -23,7 +23,7 @@ def method_table() -> str:
     """Return every method as a row of a Markdown table, by group."""
     names = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        entries = {name: instantiate(compose("config", [f"method={name}", "batch_size=1"]).method) for name in names}
+        found = {name: instantiate(compose("config", [f"method={name}", "batch_size=1"]).method) for name in names}
     checked = pd.read_csv(PUBLISHED / "agreement.csv").groupby("method").agg({"reference": "first", "float64": "max"})
     measured = methods(pd.read_parquet(PUBLISHED / "methods.parquet"))
     lines = [
@@ -32,7 +32,7 @@ def method_table() -> str:
     ]
     for group in GROUPS:
         lines.append(f"| **{group}** |" + " |" * 8)
-        for name, method in entries.items():
+        for name, method in found.items():
             if method.group == group:
                 ours = measured[measured.method == name].set_index("model")
                 cells = [f"`{name}`", yes(method.signed), yes(method.class_specific), method.complete, passes(method),

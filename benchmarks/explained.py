@@ -3,14 +3,22 @@
 import zlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Method = Callable[..., Tensor]
-Store = Callable[[tuple[Tensor, ...], Hashable, Callable[[], object]], object]
 T = TypeVar("T")
+CLEAN = "clean logits"
+
+
+class Sharing(Protocol):
+    """Keeps results for all methods, as `benchmarks.store.Store` does, and counts the passes that this saved."""
+
+    reused: int
+
+    def __call__(self, inputs: tuple[Tensor, ...], key: Hashable, compute: Callable[[], T]) -> T: ...
 
 
 def draws(seed: int, purpose: str) -> torch.Generator:
@@ -32,7 +40,7 @@ class Explained:
     std: Tensor  # (c,) float32
     background: Tensor  # (m, c, h, w) float32, other images of the data set, normalised; none where it gives none
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
-    store: Store | None = field(default=None, repr=False)  # what all methods of a sweep share
+    store: Sharing | None = field(default=None, repr=False)  # what all methods of a sweep share
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return `compute()`, computed at most once per batch and key."""
@@ -83,4 +91,4 @@ class Explained:
 
     def clean_logits(self) -> Tensor:
         """Return the logits (n, k) of the unperturbed images, passed once for all methods."""
-        return self.for_all("clean logits", lambda: self.logits(self.x))
+        return self.for_all(CLEAN, lambda: self.logits(self.x))

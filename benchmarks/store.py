@@ -1,6 +1,7 @@
 """Results that every method of a sweep shares: what depends on network, images and classes, but on no map."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +17,7 @@ from benchmarks.cost import counted
 from benchmarks.environment import ROOT, environment
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -42,7 +44,14 @@ class Store:
             else:
                 self.reused += self.memory[name]["passes"]
             return self.memory[name]["value"]
-        path = self.folder / f"{name}.pt"
+        try:
+            return self.kept(self.folder / f"{name}.pt", compute)
+        except OSError as error:  # a full or odd file system costs passes, not scores
+            log.warning("nothing is shared: %s", error)
+            return compute()
+
+    def kept(self, path: Path, compute: Callable[[], T]) -> T:
+        """Return what the file has, or compute and keep it."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if path.exists():
@@ -60,8 +69,9 @@ class Store:
 
     def digest(self, inputs: tuple[Tensor, ...], key: Hashable) -> str:
         """Digest of the network, the inputs, the key, and the code, libraries and device that compute it."""
+        libraries = environment()["libraries"]
         device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
-        total = hashlib.sha256(repr((self.of, repr(self.model), key, device, sources(), environment())).encode())
+        total = hashlib.sha256(repr((self.of, repr(self.model), key, device, sources(), libraries)).encode())
         for tensor in inputs:
             total.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
             total.update(tensor.detach().cpu().contiguous().numpy().tobytes())

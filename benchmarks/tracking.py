@@ -36,12 +36,17 @@ class Sweep(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: object) -> None:
         """Say how the entries rank; a sweep with a failed cell does not get here."""
-        from results.collect import collect
+        from results import meta
+        from results.collect import labelled, stored
         from results.leaderboard import summary
 
         folder = config.hydra.sweep.dir
         try:
-            print(summary(collect(folder)))
+            scores = stored(folder)
+            if meta.conditions(scores).notna().all():  # metrics are judged, methods are not ranked
+                print(f"Verdicts: python -m results.meta {folder}")
+            else:
+                print(summary(labelled(scores)))
         except ValueError as error:  # such as two protocols of one metric, which have no common ranking
             log.warning("no leaderboard: %s", error)
         print(f"Figures: python -m results.figures {folder}")

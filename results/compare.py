@@ -137,16 +137,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = compare(collect(options.sweep), options.metric, options.to)
         _known("--model", table.model, options.model)
         table = table[table.model == options.model] if options.model else table
-        stem = options.sweep / f"compare_{options.metric}"
+        stem = options.sweep / f"compare_{options.metric}"  # whose name may hold a dot: no suffix to replace
         if options.latex:
             printed = latex(table)
-            stem.with_suffix(".tex").write_text(printed, encoding="utf-8")
+            Path(f"{stem}.tex").write_text(printed, encoding="utf-8")
         else:
             printed = text(table, min(shutil.get_terminal_size((110, 24)).columns, 120))
         print(printed, end="")
         if options.csv:
-            table.to_csv(stem.with_suffix(".csv"), index=False)
-            print(f"written: {stem.with_suffix('.csv')}", file=sys.stderr)
+            table.to_csv(f"{stem}.csv", index=False)
+            print(f"written: {stem}.csv", file=sys.stderr)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from results.grid import Column, grid
+from results.grid import Column, grid, underlined, wrapped
 from results.latex import tex
 from results.statistics import LEVEL
-from results.tables import DASH, FAMILY, underlined, wrapped
+from results.tables import DASH, FAMILY
 
 COMPARE = f"""\
 Mean: over a method's own images. Difference: how much better than the reference on the images that both have, with

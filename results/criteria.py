@@ -1,11 +1,8 @@
 """What a metric needs to be relied on, each criterion with a 95 % interval over images.
 
 Scores are tables (images, methods), larger is better, by condition. Intervals of rank correlations are the value and
-1.96 standard deviations of a bootstrap over images, cut at -1 and 1: simulated with 9 methods, from equal to far apart,
-on 12 or 24 images, they cover the correlation that rankings by as many images have on average with 91 to 99 %, for
-random halves with 85 to 100 %; only where it is above .99 they may end at 1 too soon. Percentiles would be too low for
-close methods, since drawing images anew adds noise; reversed (basic) and bias-corrected ones often cover less than
-75 %. Shares have the percentile intervals of `results.statistics`.
+1.96 standard deviations of a bootstrap over images, cut at -1 and 1. Percentiles would be too low for close methods,
+since drawing images anew adds noise. Shares have the percentile intervals of `results.statistics`.
 """
 
 from collections.abc import Iterable, Mapping

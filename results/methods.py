@@ -12,10 +12,10 @@ import pandas as pd
 
 from results import collect
 from results.budgets import budgets, varied
-from results.grid import Column, grid
+from results.grid import Column, grid, underlined, wrapped
 from results.latex import footnote, marked_tex, tex
 from results.leaderboard import leaderboard
-from results.tables import DASH, MARK, legend, numbers, underlined, wrapped
+from results.tables import DASH, MARK, legend, numbers
 from results.taxonomy import Contrast, by_group, contrast, similarity
 from results.validity import PLACE, marked, validity
 

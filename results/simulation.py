@@ -4,7 +4,7 @@ Scores are drawn where the truth is known: methods share an image's difficulty (
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 
@@ -184,8 +184,10 @@ def simulate(trials: int = TRIALS, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main(arguments: Sequence[str] = ()) -> int:
+def main() -> int:
     """Simulate and write the table."""
+    if sys.argv[1:]:
+        sys.exit(f"usage: python -m results.simulation, which takes minutes and writes {PUBLISHED}")
     table = simulate()
     table.to_csv(PUBLISHED, index=False)
     print(table[table.holds == "no"].to_string(index=False) if (table.holds == "no").any() else "all claims hold")

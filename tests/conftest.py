@@ -42,9 +42,3 @@ def method_name(request) -> str:
 @pytest.fixture
 def method(method_name):
     return instantiate(composed(f"method={method_name}", "model=planted", "batch_size=8").method)
-
-
-@pytest.fixture(params=options("metric"))
-def metric(request):
-    """One metric; an entry that defines several gives its first."""
-    return next(iter(instantiate(composed(f"metric=[{request.param}]", "batch_size=8").metric).values()))

@@ -8,7 +8,7 @@ from benchmarks.conformance.answers import answers
 from benchmarks.conformance.cases import case
 from benchmarks.conformance.checks import CHECKS, judge
 from benchmarks.conformance.subject import Company, Subject
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 
 COMPANY = Company(METRICS)
 SUBJECTS = {name: Subject(name, metric, company=COMPANY) for name, metric in METRICS.items()}

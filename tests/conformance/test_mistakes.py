@@ -7,7 +7,7 @@ import pytest
 from benchmarks.conformance.checks import CHECKS, judge
 from benchmarks.conformance.subject import Company, Subject
 from tests.conformance.mistakes import MISTAKES, MORE
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 
 LISTED = 20
 COMPANY = Company(METRICS)

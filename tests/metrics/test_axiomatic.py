@@ -13,7 +13,7 @@ from benchmarks.metrics.axiomatic import shifted
 from models.canonical import canonical
 from tests.conftest import composed
 from tests.methods.networks import plain, residual
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 
 SHIFT = (0.5 / STD)[:, None, None]
 

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from benchmarks.conformance.cases import InputXGradient, case, images, levels
 from benchmarks.conformance.models import MEAN, STD
 from benchmarks.metrics.baselines import baseline
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 from tests.metrics.references import REFERENCE
 from tests.metrics.writing import SIDE, dense, logits
 

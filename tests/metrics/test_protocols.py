@@ -12,7 +12,7 @@ from benchmarks.conformance.cases import case, explained, frozen, images, levels
 from benchmarks.conformance.models import Constant, Network
 from benchmarks.metrics.faithfulness.protocols import Protocol
 from benchmarks.rows import declared
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 from tests.metrics.references import REFERENCE
 from tests.metrics.writing import dense, fill
 

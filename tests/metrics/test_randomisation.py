@@ -10,7 +10,7 @@ from benchmarks.conformance.cases import case, explained, frozen, images
 from benchmarks.conformance.models import Linear
 from benchmarks.metrics.randomisation.parameters import run_order, top_down
 from benchmarks.store import Store
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 
 SIDE = 16
 

@@ -8,7 +8,7 @@ import torch
 from benchmarks.conformance.cases import InputXGradient, case, explained, frozen, images, levels
 from benchmarks.conformance.models import Linear, Network
 from benchmarks.metrics.faithfulness import curves
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 
 
 def test_only_the_first_of_a_family_pays():

@@ -14,7 +14,7 @@ from benchmarks.metrics.robustness.attack import loss_gradient
 from benchmarks.metrics.robustness.noise import noisy_maps
 from benchmarks.metrics.robustness.relative import noisy_logits, relative
 from benchmarks.store import Store
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 
 SIDE = 16
 SHARED = {

@@ -8,7 +8,7 @@ import torch
 from benchmarks.conformance.cases import case, explained, frozen, images, levels
 from benchmarks.conformance.models import AllOf
 from benchmarks.metrics.faithfulness.infidelity import squares
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 
 
 def passes(metric, batch):

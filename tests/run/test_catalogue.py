@@ -1,4 +1,4 @@
-"""The README's table of methods: its cells, where it is written, and the published tables behind it."""
+"""The README's tables of methods and metrics: their cells, where they are written, and what was published."""
 
 import numpy as np
 import pandas as pd

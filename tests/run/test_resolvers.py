@@ -1,4 +1,4 @@
-"""One number scales what every sampling method spends."""
+"""What the resolvers of conf/ give: one number scales what methods spend, one baseline serves all metrics."""
 
 import pytest
 from hydra.utils import instantiate
@@ -44,3 +44,12 @@ def test_scaled(budget, scale, expected):
 def test_a_wrong_budget_is_one_sentence(budget, scale):
     with pytest.raises(ValueError, match=r"^budget.* needs (whole numbers >= 1|a number > 0); .* was given$"):
         scaled(budget, scale)
+
+
+def test_one_baseline_for_all_metrics_that_remove_pixels_or_each_its_own():
+    own, black = (composed("metric=[deletion,insertion,single_deletion,gini]", *more).metric
+                  for more in ([], ["baseline=black"]))  # fmt: skip
+    assert (own.deletion.baseline, own.insertion.baseline) == ("mean", "blur")
+    assert {node.baseline for name, node in black.items() if name != "gini"} == {
+        "black"
+    } and "baseline" not in black.gini

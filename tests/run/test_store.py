@@ -74,3 +74,22 @@ def test_a_second_method_makes_its_maps_and_its_curves_only(tmp_path, monkeypatc
     assert reused.faithfulness_correlation == pytest.approx(32 * 6) and reused.gini == 0
     alone = evaluated("method=input_x_gradient", metrics, "batch_size=4").scores
     pd.testing.assert_series_equal(second.score, alone.score, rtol=0, atol=0)
+
+
+def test_a_folder_that_cannot_be_written_costs_passes_and_no_score(tmp_path, caplog):
+    (tmp_path / "shared").write_text("a file where the folder should be")
+    store = Store(tmp_path / "shared", Model(), "abc", CPU)
+    assert store((X,), "key", lambda: X).equal(X) and store((X,), "key", lambda: X + 1).equal(X + 1)
+    assert "nothing is shared" in caplog.text
+
+
+def test_an_edit_of_the_code_makes_another_result(store, monkeypatch):
+    assert store((X,), "key", lambda: torch.tensor(1)).item() == 1
+    monkeypatch.setattr("benchmarks.store.sources", lambda: "edited")
+    assert store((X,), "key", lambda: torch.tensor(2)).item() == 2
+
+
+def test_another_architecture_with_the_same_weights_is_another_network(store):
+    other = Store(store.folder, nn.Sequential(Model()), "abc", CPU, memory=store.memory)
+    assert store((X,), "key", lambda: torch.tensor(1)).item() == 1
+    assert other((X,), "key", lambda: torch.tensor(2)).item() == 2

@@ -97,7 +97,7 @@ def table(folder: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def oracle(tmp_path_factory) -> Path:
-    """The oracle with every method and the metrics of conf/config.yaml, over two worker processes, logged to a fresh database."""
+    """The oracle with every method and the common metrics, over two worker processes, logged to a fresh database."""
     folder = tmp_path_factory.mktemp("oracle")
     said = finish(start(folder, *ORACLE, *SMALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"))
     assert "warning" not in said.lower(), said

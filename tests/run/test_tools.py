@@ -4,12 +4,13 @@ import pandas as pd
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 from torch import nn
 
-from benchmarks import reproduce
+from benchmarks import reproduce, sharing
 from benchmarks.progress import cells
 from benchmarks.speed import passes, replay
-from tests.conftest import CONF, options
+from tests.conftest import CONF, composed, options
 from tests.results.synthetic import scores as synthetic_scores
 
 
@@ -19,6 +20,7 @@ from tests.results.synthetic import scores as synthetic_scores
         (["experiment=methods"], 3 * len(options("method"))),
         (["experiment=leaderboard"], 3 * 17),
         (["experiment=budget"], 7 * 5),
+        (["experiment=meta"], 13 * len(options("condition"))),
         (["experiment=leaderboard", "method=gradient,fem"], 6),
         (["experiment=leaderboard", "model=resnet18", "method=fem", "seed=range(4)"], 4),
         (["method=fem"], 1),
@@ -29,6 +31,17 @@ def test_bar_counts_the_cells(overrides, number):
         config = compose("config", overrides[:1], return_hydra_config=True)
         config.hydra.overrides.task = overrides
         assert cells(config) == number
+
+
+def test_what_a_cell_and_a_sweep_share_is_passed_once(monkeypatch):
+    monkeypatch.setattr(sharing, "entries", lambda images: (
+        {name: instantiate(composed(f"method={name}").method) for name in sharing.METHODS},
+        {name: instantiate(node) for name, node in composed(
+            "metric=[deletion,aopc,single_deletion,random_logit]").metric.items()}))  # fmt: skip
+    table = sharing.passes(2).round(3)
+    assert table.loc["aopc"].tolist() == [16.5, 0, 0]  # 15 states, the blank image for both, and the clean pass
+    assert table.loc["single_deletion"].tolist() == [65, 64, 0]
+    assert table.loc["random_logit", "next"] == 2 and table.loc["deletion", "next"] == 15
 
 
 def test_passes_of_an_entry_and_their_replay():

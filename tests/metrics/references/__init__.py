@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 
-from tests.metrics.oracles import METRICS
+from tests.metrics.entries import METRICS
 
 FILES = [importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__)]
 REFERENCE = {name: getattr(file, name) for file in FILES for name in METRICS if hasattr(file, name)}
