@@ -27,7 +27,7 @@ SHOWN = ["mean", "rank_low", "rank_high", "mean_rank", "difference", "low", "hig
 
 def text(table: pd.DataFrame, width: int) -> str:
     """Return one table per data set and model, best method first."""
-    parts = ["\n".join(wrapped(line, width).rstrip() for line in COMPARE.splitlines()) + "\n"]
+    parts = [wrapped(" ".join(COMPARE.split()), width)]
     for (dataset, model), rows in table.groupby(["dataset", "model"], sort=False):
         facts = rows.iloc[0]
         direction = "higher" if facts.higher_is_better else "lower"

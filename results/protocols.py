@@ -16,7 +16,7 @@ from results.gallery import readable
 from results.grid import Column, grid, underlined, wrapped
 
 RESAMPLES, SEED = 2000, 0
-FAMILIES = {"deletion": ("deletion", "pixel_flipping"), "insertion": ("insertion",)}  # by how names begin
+FAMILIES = {"deletion": ("deletion", "pixel_flipping_quantus"), "insertion": ("insertion",)}  # by how names begin
 IMPUTATIONS = ("black", "mean", "blur", "uniform", "noisy_linear")  # with which the names of some of them end
 SUITES = {"rise": "RISE", "latec": "LATEC", "xplique": "Xplique", "interpretdl": "InterpretDL", "torchcam": "torch-cam",
           "idsds": "IDSDS", "quantus": "Quantus"}  # fmt: skip
