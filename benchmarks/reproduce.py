@@ -22,7 +22,9 @@ SUBSET = {
     "oracle": [],
     "leaderboard": ["model=resnet18", "method=gradient,grad_cam,integrated_gradients,lrp_epsilon_plus,uniform"],
 }
-EXACT, AGREEING = 1e-4, 0.999  # score difference of an image, and the share of images that keep to it
+# Score difference of an image, and the share of images that keep to it: other processors and thread counts move the
+# last digits, which randomised networks amplify.
+EXACT, AGREEING = 1e-4, 0.995
 ROW = ["model", "method", "metric", "image"]
 
 
@@ -30,7 +32,8 @@ def recompute(experiment: str, overrides: list[str]) -> pd.DataFrame:
     """Run the subset in a folder of its own, anew: code is no part of a cell's key."""
     name = f"reproduce_{experiment}"
     shutil.rmtree(Path("outputs") / name, ignore_errors=True)
-    command = [sys.executable, str(ROOT / "run.py"), f"experiment={experiment}", f"name={name}", "tracking_uri=null"]
+    settings = [f"experiment={experiment}", f"name={name}", "tracking_uri=null", "threads=1"]  # threads as published
+    command = [sys.executable, str(ROOT / "run.py"), *settings]
     subprocess.run([*command, *overrides], check=True, stdout=subprocess.DEVNULL)
     return collect(Path("outputs") / name)
 
