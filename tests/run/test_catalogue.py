@@ -1,5 +1,7 @@
 """The README's tables of methods and metrics: their cells, where they are written, and what was published."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -103,3 +105,8 @@ def test_the_readme_has_the_table_of_what_was_published():
         pytest.skip("results/published/methods.parquet is not there")
     readme = (ROOT / "README.md").read_text()
     assert written(readme, "table of methods", method_table()) == readme
+
+
+def test_every_published_file_that_the_readme_names_is_there():
+    named = set(re.findall(r"results/published/[\w./]+\w", (ROOT / "README.md").read_text()))
+    assert len(named) > 6 and not [path for path in named if not (ROOT / path).exists()]
