@@ -17,19 +17,23 @@ def tie_groups(maps: Tensor) -> Tensor:
     places with the noise; no rule for ties prevents that. Where a map spans more than six decades, its small values
     tie.
     """
-    value, pixel = maps.flatten(1).double().sort(1)
-    width = TIE * value[:, [0, -1]].abs().amax(1, keepdim=True)
-    after = torch.searchsorted(value, value + width, right=True)  # where a group that starts here ends
-    first = torch.zeros_like(value, dtype=torch.int64)
-    first[:, 0] = 1
+    values = maps.flatten(1).double()
+    return grouped(values, TIE * values.abs().amax(1))
+
+
+def grouped(values: Tensor, width: Tensor) -> Tensor:
+    """Number the groups of values (n, d) upwards from 0: from the smallest on, no group is wider than `width` (n,)."""
+    value, place = values.sort(1)
+    after = torch.searchsorted(value, value + width[:, None], right=True)  # where a group that starts here ends
     end = after.shape[1]
+    first = torch.zeros(len(after), end + 1, dtype=torch.int64, device=after.device)
+    first[:, 0] = 1
     after = torch.cat([after, torch.full_like(after[:, :1], end)], 1)
-    first = torch.cat([first, torch.zeros_like(first[:, :1])], 1)
     for _ in range(end.bit_length()):  # which places are reached from the first by steps of `after`, doubled each time
         first = first | torch.zeros_like(first).scatter_reduce_(1, after, first, "amax")
         after = after.gather(1, after)
     group = first[:, :-1].cumsum(1) - 1
-    return torch.empty_like(group).scatter_(1, pixel, group)
+    return torch.empty_like(group).scatter_(1, place, group)
 
 
 def tied(maps: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from benchmarks.explained import Explained
 from benchmarks.metrics.faithfulness.curves import sized
 from benchmarks.metrics.faithfulness.subsets import falls_without, rounding
 from benchmarks.metrics.fields import filled, number, whole
-from benchmarks.metrics.ranking import TIE, constant, extent
+from benchmarks.metrics.ranking import TIE, constant, extent, grouped
 from benchmarks.metrics.similarity import pearson
 
 
@@ -132,8 +132,6 @@ def falls_without_patches(explained: Explained, metric: SingleDeletion | NonSens
 
 
 def ranks(values: Tensor, equal: Tensor) -> Tensor:
-    """Rank values (n, d) upwards, ties at their mean rank; tied are neighbours in value at most `equal` (n,) apart."""
-    value, place = values.sort(1)
-    group = (value.diff(dim=1, prepend=value[:, :1]) > equal[:, None]).cumsum(1)
-    size, last = extent(torch.empty_like(group).scatter_(1, place, group))
+    """Rank values (n, d) upwards, ties at their mean rank; tied are those of a group at most `equal` (n,) wide."""
+    size, last = extent(grouped(values, equal))
     return torch.where(values.isnan().any(1, keepdim=True), torch.nan, last - (size - 1) / 2)

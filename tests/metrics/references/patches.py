@@ -18,11 +18,12 @@ def still(e, i):
 
 
 def tied(values, least):
-    """The values, each as its predecessor in order where it is at most `least` larger."""
-    order = np.argsort(values)
-    steps = np.diff(np.array(values)[order], prepend=values[order[0]])
-    places = np.empty(len(values))
-    places[order] = np.cumsum(steps > least)
+    """The place of each value's group: from the smallest on, what exceeds the group's first by at most `least`."""
+    place, places, first = -1, np.empty(len(values)), -np.inf
+    for k in np.argsort(values):
+        if values[k] > first + least:
+            place, first = place + 1, values[k]
+        places[k] = place
     return places
 
 
