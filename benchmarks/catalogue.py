@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 import benchmarks.resolvers  # noqa: F401 (its resolver)
-from benchmarks.conformance.entries import entries
+from benchmarks.conformance.entries import entries, stems
 from results.leaderboard import CATEGORIES
 from results.methods import methods
 from results.taxonomy import GROUPS
@@ -44,7 +44,7 @@ def method_table() -> str:
 
 def metric_table() -> str:
     """Return every metric as a row of a Markdown table, by category; presets after this suite's own protocols."""
-    found = entries()
+    found = entries() | entries(stems(ROOT / "conf", paths=True))
     proven = pd.read_csv(PUBLISHED / "conformance.csv")
     proven = proven[(proven.outcome == "ok") & proven.model.notna()].groupby("metric").model.unique()
     lines = [
@@ -57,7 +57,7 @@ def metric_table() -> str:
             if metric.category == category:
                 spent = ["", "", metric.passes] if isinstance(metric.passes, str) else [n or "" for n in metric.passes]
                 cells = [f"`{name}`", "higher" if metric.higher_is_better else "lower", interval(metric.bounds),
-                         *map(str, spent), protocol(metric), ", ".join(metric.invariant), metric.cites,
+                         *map(str, spent), protocol(metric), ", ".join(getattr(metric, "invariant", ())), metric.cites,
                          "maps by hand" if metric.passes == (0, 0, 0) else ", ".join(proven.get(name, []))]  # fmt: skip
                 lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

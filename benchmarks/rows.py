@@ -14,6 +14,7 @@ from benchmarks.cost import Cost, measured
 from benchmarks.explained import Explained
 
 log = logging.getLogger(__name__)
+CURVE = ["image", "fraction", "value", "metric"]
 
 
 class Batch(NamedTuple):
@@ -84,12 +85,32 @@ def declared(metrics: dict[str, Callable], nodes: DictConfig, target: str) -> pd
 
 def first_images(batch: Batch, e: Explained, classes: tuple[str, ...], signed: bool, n: int) -> dict[str, np.ndarray]:
     """Return what the gallery figure draws of the first `n` images of the batch."""
-    names = [classes[t] if t < len(classes) else str(t) for t in e.target[:n].tolist()]
+    names = [named(classes, t) for t in e.target[:n].tolist()]
     return {
         "image": np.array(batch.image[:n], dtype=str),
-        "pixels": (batch.pixels[:n] * 255).round().byte().permute(0, 2, 3, 1).numpy(),
+        "pixels": as_bytes(batch.pixels[:n]),
         "maps": e.maps[:n].cpu().numpy(),
         "mask": batch.mask[:n].numpy(),
         "signed": np.full(len(names), signed),
         "target": np.array(names, dtype=str),
     }
+
+
+def named(classes: tuple[str, ...], index: int) -> str:
+    """Return the name of a class, or its index where the data set names none."""
+    return classes[index] if index < len(classes) else str(index)
+
+
+def as_bytes(pixels: Tensor) -> np.ndarray:
+    """Return pixels (n, 3, h, w) in [0, 1] as bytes (n, h, w, 3)."""
+    return (pixels * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def joined(curves: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return all curves of a cell in one table."""
+    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=CURVE)
+
+
+def stacked(gallery: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return what the batches keep for figures as one."""
+    return {key: np.concatenate([g[key] for g in gallery]) for key in (gallery[0] if gallery else ())}

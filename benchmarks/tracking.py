@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import tempfile
 import time
 from contextlib import nullcontext
@@ -38,6 +39,7 @@ class Sweep(Callback):
         """Say how the entries rank; a sweep with a failed cell does not get here."""
         from results import meta
         from results.collect import labelled, stored
+        from results.kinds import KINDS, kind
         from results.leaderboard import summary
 
         folder = config.hydra.sweep.dir
@@ -45,6 +47,8 @@ class Sweep(Callback):
             scores = stored(folder)
             if meta.conditions(scores).notna().all():  # metrics are judged, methods are not ranked
                 print(f"Verdicts: python -m results.meta {folder}")
+            elif other := KINDS.get(kind(scores)):
+                print(other.summary(scores, min(shutil.get_terminal_size((110, 24)).columns, 120)))
             else:
                 print(summary(labelled(scores)))
         except ValueError as error:  # such as two protocols of one metric, which have no common ranking
@@ -102,22 +106,33 @@ def sweep_of(cell: Path) -> Path:
 
 
 def log_values(client: object, run_id: str, settings: dict, folder: Path, scores: pd.DataFrame) -> None:
-    """Log settings as parameters, means with their intervals and costs as metrics, mean curves as stepped metrics."""
+    """Log settings as parameters, means with their intervals and costs as metrics, mean curves as stepped metrics.
+
+    A path's means in every layer are a stepped metric, too: the step is the layer's place.
+    """
     from mlflow.entities import Metric, Param
 
     from results.leaderboard import leaderboard
 
     now = int(time.time() * 1000)
-    values = {}
+    values, stepped = {}, []
+    if "layer" in scores:
+        layers = scores[scores.layer != ""]
+        place = {layer: k for k, layer in enumerate(layers.layer.unique())}
+        for (metric, layer), value in layers.groupby(["metric", "layer"]).score.mean().dropna().items():
+            stepped.append(Metric(f"{metric}_by_layer", float(value), now, place[layer]))
+        scores = scores[scores.layer == ""]
     for metric in scores.metric.unique():
         for row in leaderboard(scores, metric).itertuples():
             values |= {metric: row.mean, f"{metric}.low": row.low, f"{metric}.high": row.high}
             values |= {f"{metric}.undefined": row.undefined} if row.undefined else {}
     values |= scores[[c for c in scores if c.startswith("explain_")]].mean().to_dict()
-    stepped = [Metric(k, float(v), now, 0) for k, v in values.items() if pd.notna(v)]
+    stepped += [Metric(k, float(v), now, 0) for k, v in values.items() if pd.notna(v)]
     curves = pd.read_parquet(folder / "curves.parquet", partitioning=None)
-    for (metric, fraction), value in curves.groupby(["metric", "fraction"])["value"].mean().items():
-        stepped.append(Metric(f"{metric}_curve", float(value), now, round(100 * fraction)))
+    for metric, ours in curves.groupby("metric"):
+        means = ours.groupby("fraction")["value"].mean().dropna()
+        for step, value in zip(steps(means.index), means, strict=True):
+            stepped.append(Metric(f"{metric}_curve", float(value), now, step))
     params = [
         Param(k, str(v)[:6000]) for k, v in settings.items() if k.partition(".")[0] in (*PARTS, "metric", "budget")
     ]
@@ -125,6 +140,12 @@ def log_values(client: object, run_id: str, settings: dict, folder: Path, scores
         client.log_batch(run_id, params=params[start : start + 100])
     for start in range(0, len(stepped), 1000):
         client.log_batch(run_id, metrics=stepped[start : start + 1000])
+
+
+def steps(fractions: pd.Index) -> list[int]:
+    """Return whole numbers that stand for a curve's fractions: percent, or as many digits as tell them apart."""
+    scaled = ([round(f * 10**digits) for f in fractions] for digits in range(2, 9))
+    return next((found for found in scaled if len(set(found)) == len(found)), list(range(len(fractions))))
 
 
 def draw(folder: Path, pictures: Path) -> None:

@@ -1,6 +1,8 @@
 """Relevance on the canonical form of a network: how a rule for each operation gives a map."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +12,14 @@ from zennit.rules import Gamma, NoMod, Norm, Pass, ZBox
 
 from methods import Inapplicable
 from methods.fields import needed
-from methods.graph import canonical_form, without_rule
+from methods.graph import Kept, canonical_form, without_rule
 
 FREE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "max"}  # their gradient is the rule
 WEIGHTED = ("convolution", "linear")
+RULED = {"relu", "activation", "scale", "average", "sum", *WEIGHTED}
+
+Start = Callable[[Tensor], Tensor]  # the target's logit (n, 1) -> what is propagated
+Select = Callable[[int, Tensor], Tensor]  # (watched node, its relevance) -> the channels (n, c) that pass it on
 
 
 class Share(Hook):
@@ -98,6 +104,74 @@ def boxed(method: object, graph: GraphModule, x: Tensor, box: Tensor | None) -> 
     return {name: ZBox(*ends, method.stabilizer) for name, ends in layers.items()}
 
 
+class Backward:
+    """Backward passes over one forward pass of a graph that has a rule in every hook.
+
+    `outputs` are what the `watched` nodes gave, in the graph's order. A pass gives the relevance that reached each of
+    them, and the input's. `select(i, relevance)` says which channels (n, c) of the i-th pass their relevance on.
+    """
+
+    def __init__(self, graph: GraphModule, x: Tensor, target: Tensor, start: Start, watched: Iterable[Node]):
+        self.x = x.detach().clone().requires_grad_()
+        run = Kept(graph, watched)
+        self.logits = run.run(self.x)
+        self.held = list(run.outputs.values())
+        self.outputs = [output.detach() for output in self.held]
+        begin = start(self.logits.detach().gather(1, target[:, None]))
+        self.begin = torch.zeros_like(self.logits).scatter(1, target[:, None], begin)
+
+    def __call__(self, select: Select | None = None, last: bool = False) -> tuple[list[Tensor], Tensor]:
+        """Propagate; the `last` pass frees what others would need."""
+        reached: list[Tensor] = [torch.zeros_like(output) for output in self.outputs]
+
+        def arrive(i: int, relevance: Tensor) -> Tensor | None:
+            reached[i] = relevance
+            if select is None:
+                return None
+            kept = select(i, relevance)
+            return relevance * kept.reshape(*kept.shape, *(1,) * (relevance.ndim - 2))
+
+        hooks = [output.register_hook(partial(arrive, i)) for i, output in enumerate(self.held)]
+        try:
+            (pixels,) = torch.autograd.grad(self.logits, self.x, self.begin, retain_graph=not last)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return reached, pixels
+
+
+@contextmanager
+def backward(
+    graph: GraphModule,
+    hooks: Mapping[str, Hook],
+    x: Tensor,
+    target: Tensor,
+    start: Start = lambda logit: logit,
+    watched: Iterable[Node] = (),
+) -> Iterator[Backward]:
+    """Run a graph with a hook on each node that is named, and give its backward passes."""
+    composite = Composite(lambda _context, name, _module: hooks.get(name))
+    with composite.context(graph), torch.enable_grad():
+        yield Backward(graph, x, target, start, watched)
+
+
+def by_role(graph: GraphModule, rules: Mapping[str, Hook], stabilizer: float) -> dict[str, Hook]:
+    """Return the rule of each node by its role.
+
+    What is left to `rules` are layers with weights; if they say nothing else, sums and average pools share in
+    proportion, activations and scales pass relevance on.
+    """
+    shares = {"average": Norm(stabilizer), "sum": Share(stabilizer)}
+    rules = {"relu": Pass(), "activation": Pass(), "scale": Pass(), **shares, **rules}
+    return {node.target: rules[node.meta["role"]] for node in graph.graph.nodes if node.meta["role"] in rules}
+
+
+def refuse_unknown(method: object, model: nn.Module, graph: GraphModule) -> None:
+    """Refuse a network with an operation that has no rule."""
+    if operation := without_rule(graph, FREE | RULED):
+        raise Inapplicable(f"{type(method).__name__} has no rule for {operation!r} of {type(model).__name__}")
+
+
 def relevance(
     method: object,
     model: nn.Module,
@@ -105,31 +179,14 @@ def relevance(
     target: Tensor,
     rules: Mapping[str, Hook],
     pixels: Callable[[GraphModule], Mapping[str, Hook]] = lambda graph: {},
-    start: Callable[[Tensor], Tensor] = lambda logit: logit,
+    start: Start = lambda logit: logit,
 ) -> Tensor:
     """Propagate `start` of the target's logit to the input (n, c, h, w), and sum over channels.
 
-    `rules` has a rule for each role of a node, and `pixels` those of single nodes by name. What is left to the method
-    are layers with weights; sums and average pools share in proportion, activations and scales pass relevance on.
+    `rules` has a rule for each role of a node, and `pixels` those of single nodes by name.
     """
-    small = method.stabilizer
-    rules = {
-        "relu": Pass(),
-        "activation": Pass(),
-        "scale": Pass(),
-        "average": Norm(small),
-        "sum": Share(small),
-        **rules,
-    }
     graph = canonical_form(method, model, x)
-    if operation := without_rule(graph, FREE | rules.keys()):
-        raise Inapplicable(f"{type(method).__name__} has no rule for {operation!r} of {type(model).__name__}")
-    hooks = {node.target: rules[node.meta["role"]] for node in graph.graph.nodes if node.meta["role"] in rules}
-    hooks |= pixels(graph)
-    composite = Composite(lambda _context, name, _module: hooks.get(name))
-    with composite.context(graph), torch.enable_grad():
-        x = x.detach().clone().requires_grad_()
-        logits = graph(x)
-        begin = start(logits.detach().gather(1, target[:, None]))
-        begin = torch.zeros_like(logits).scatter(1, target[:, None], begin)
-        return torch.autograd.grad(logits, x, begin)[0].detach().sum(1).contiguous()
+    refuse_unknown(method, model, graph)
+    hooks = by_role(graph, rules, method.stabilizer) | pixels(graph)
+    with backward(graph, hooks, x, target, start) as propagate:
+        return propagate(last=True)[1].detach().sum(1).contiguous()

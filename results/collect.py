@@ -18,12 +18,12 @@ def collect(sweep: Path | str) -> pd.DataFrame:
     return labelled(stored(sweep))
 
 
-def labelled(scores: pd.DataFrame) -> pd.DataFrame:
+def labelled(scores: pd.DataFrame, layers: bool = False) -> pd.DataFrame:
     """Return stored scores that may be ranked: what differs between variants becomes part of names.
 
-    Parts of `variant` that all rows share are dropped.
+    Parts of `variant` that all rows share are dropped, and so are single layers of paths but for `layers`.
     """
-    scores = scores.copy()
+    scores = scores[scores.layer == ""].copy() if "layer" in scores and not layers else scores.copy()
     _label(scores)
     _refuse_mixtures(scores)
     return scores
@@ -35,7 +35,8 @@ def stored(sweep: Path | str) -> pd.DataFrame:
     if not files:
         raise FileNotFoundError(f"{sweep} needs at least one finished cell; no scores.parquet was found in it")
     scores = pd.concat([_read(file).assign(folder=str(file.parent)) for file in files], ignore_index=True)
-    scores["variant"] = scores.variant.fillna("")
+    for column in {"variant", "layer"} & {*scores}:
+        scores[column] = scores[column].fillna("")
     _refuse_duplicates(scores)
     return scores
 
@@ -93,9 +94,10 @@ def _cells(scores: pd.DataFrame) -> list:
 
 
 def _refuse_duplicates(scores: pd.DataFrame) -> None:
-    if (twice := scores.duplicated([*CELL, "image", "metric"])).any():
+    one = [*CELL, "image", "metric", *({"layer"} & {*scores})]
+    if (twice := scores.duplicated(one)).any():
         row = scores[twice].iloc[0]
-        same = (scores[[*CELL, "image", "metric"]] == row[[*CELL, "image", "metric"]]).all(axis=1)
+        same = (scores[one] == row[one]).all(axis=1)
         folders = " and ".join(scores[same].folder.unique())
         cell = f"{row.dataset} / {row.model} / {row.method}, seed {row.seed}"
         raise ValueError(f"A sweep needs each cell once; {cell} has scores twice, in {folders}")

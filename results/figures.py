@@ -13,6 +13,7 @@ from results.budgets import budgets, varied
 from results.critical import critical, mean_ranks
 from results.gallery import gallery, save
 from results.heatmaps import agreement, pages, ranks, similarity
+from results.kinds import KINDS, kind
 from results.leaderboard import leaderboard
 from results.lines import budget, curves
 from results.methods import methods
@@ -26,6 +27,11 @@ def figures(sweep: Path) -> Iterator[Path]:
     (sweep / "figures").mkdir(exist_ok=True)
     if meta.conditions(scores).notna().all():  # metrics are judged, methods are not ranked
         yield from _saved(verdicts(meta.judged(meta.stored(sweep))), sweep / "figures" / "meta")
+        return
+    if other := KINDS.get(kind(scores)):
+        for name, figure in other.figures(sweep, scores):
+            yield from _saved(figure, sweep / "figures" / name)
+        yield from other.files(sweep, scores)
         return
     scores = collect.labelled(scores)
     table, lines = leaderboard(scores), collect.curves(scores)

@@ -14,11 +14,15 @@ from results import latex, statistics, tables, undefined
 from results.blocks import common_images
 from results.collect import collect
 from results.comparisons import rank_sets
+from results.kinds import maps_only
 from results.merging import Ranks, merged_mean, merged_rows
 from results.tables import ALL_CATEGORIES, ALL_MODELS, MEAN_RANK
 from results.validity import PLACE, on_any, validity
 
-CATEGORIES = ["faithfulness", "robustness", "localisation", "complexity", "randomisation", "axiomatic"]
+CATEGORIES = [
+    "faithfulness", "robustness", "localisation", "complexity", "randomisation", "axiomatic", "path",
+    "network robustness", "metric-induced", "attack-induced",
+]  # fmt: skip
 CEILINGS = ["truth"]  # controls that know the answer are no measure of what a method must beat
 RESAMPLES = 2000
 SEED = 0
@@ -174,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--csv", action="store_true", help="write every row to leaderboard.csv")
     options = parser.parse_args(arguments)
     try:
-        scores = collect(options.sweep)
+        scores = maps_only(collect(options.sweep), options.sweep)
         _known(options.metric, scores.metric)
         width = min(shutil.get_terminal_size((110, 24)).columns, 120)
         if options.undefined:

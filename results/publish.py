@@ -9,12 +9,14 @@ import pandas as pd
 from PIL import Image
 
 from results import collect, meta, protocols
+from results.kinds import KINDS, kind
 from results.leaderboard import leaderboard, summary
 from results.methods import methods, report
 
 PUBLISHED = Path(__file__).parent / "published"
 COLUMNS = [
-    "benchmark", "dataset", "model", "method", "variant", "group", "seed", "image", "label", "target", "tied", "metric",
+    "benchmark", "dataset", "model", "input_size", "method", "variant", "group", "seed", "image", "label", "predicted",
+    "target", "tied", "layer", "kept", "metric",
     "category", "protocol", "version", "higher_is_better", "lower_bound", "upper_bound", "score", "status", "reason",
     "seconds", "forwards", "backwards", "reused", "explain_seconds", "explain_forwards", "explain_backwards", "weights",
     "config",
@@ -29,6 +31,8 @@ def publish(sweep: Path, command: str) -> None:
         scores = meta.stored(sweep)
         judged = meta.judged(scores)
         tables, texts = {"": judged}, [meta.text(judged, 150)]
+    elif other := KINDS.get(kind(raw)):
+        scores, tables, texts = raw, other.tables(raw), [other.summary(raw, 110)]
     else:
         scores = collect.labelled(raw)
         found = [*protocols.agreements(scores)]

@@ -11,12 +11,17 @@ import benchmarks.resolvers  # noqa: F401 (what the configs call)
 from benchmarks.command import CONF
 from benchmarks.conformance.subject import Metric
 
+PATHS = "benchmarks.metrics.paths."  # they score paths, not maps
 LAYER = "second"  # of the networks whose answers are known, in place of a real network's last convolution
 
 
-def stems(conf: Path) -> list[str]:
-    """Return the files that define metrics; one that lists others, such as `all`, defines none."""
-    return sorted(path.stem for path in (conf / "metric").glob("*.yaml") if "defaults" not in OmegaConf.load(path))
+def stems(conf: Path, paths: bool = False) -> list[str]:
+    """Return the files that define metrics of maps, or of paths; one that lists others, such as `all`, defines none."""
+    files = {path.stem: OmegaConf.load(path) for path in (conf / "metric").glob("*.yaml")}
+    return sorted(
+        stem for stem, nodes in files.items()
+        if "defaults" not in nodes and paths == any(node._target_.startswith(PATHS) for node in nodes.values())
+    )  # fmt: skip
 
 
 def entries(names: Sequence[str] = (), config_dir: str | None = None, seed: int = 0) -> dict[str, Metric]:

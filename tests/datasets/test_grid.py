@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 from torch import nn
 
-import benchmarks.attribution as attribution
+from benchmarks import prepared
 from benchmarks.conformance.cases import explained, frozen
 from benchmarks.conformance.models import Constant
 from benchmarks.datasets.grid import Grid
@@ -150,9 +150,9 @@ def test_the_network_is_the_tiles_and_reads_tiles_of_its_own_size(monkeypatch):
     overrides = ["dataset=grid", "dataset.images=5", "model=planted", "method=truth", "batch_size=2",
                  "metric=[grid_pointing,pointing_game]"]  # fmt: skip
     cfg, asked = composed(*overrides), []
-    make = attribution.instantiate
+    make = prepared.instantiate
     monkeypatch.setattr(
-        attribution, "instantiate", lambda node, **how: Asked(asked) if node is cfg.model else make(node, **how)
+        prepared, "instantiate", lambda node, **how: Asked(asked) if node is cfg.model else make(node, **how)
     )
     cell = instantiate(cfg.benchmark)(cfg)
     assert [type(dataset) for dataset in asked] == [Shapes]

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from tests.conftest import CONF, composed, options
 from tests.methods import networks
 
-BUDGET = {"steps": 3, "samples": 3, "masks": 5, "iterations": 3, "grid": 3, "window": 0.5, "stride": 0.25, "batch": 8}
+BUDGET = {"steps": 3, "samples": 3, "masks": 5, "iterations": 3, "draws": 2}
+BUDGET |= {"grid": 3, "window": 0.5, "stride": 0.25, "batch": 8}
 
 
 @cache

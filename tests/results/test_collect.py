@@ -138,3 +138,15 @@ def test_settings_of_metrics_make_other_metrics(tmp_path):
                           protocol=table.protocol.where(~deletion, f"steps={steps}")) for steps in (8, 16)]  # fmt: skip
     found = collect.collect(write(tmp_path / "b", pd.concat(steps)))
     assert set(found.metric) == {"deletion [steps=8]", "deletion [steps=16]", "gini"}
+
+
+def test_of_a_path_the_whole_is_ranked(tmp_path):
+    table = scores(**SMALL)
+    layered = pd.concat([table.assign(layer=""), table.assign(layer="features_1", score=0.5)])
+    stored = collect.stored(write(tmp_path / "a", layered))
+    assert sorted(stored.layer.unique()) == ["", "features_1"] and len(stored) == 2 * len(table)
+    assert len(collect.labelled(stored)) == len(table)
+    assert len(collect.labelled(stored, layers=True)) == len(stored)
+    twice = pd.concat([layered, layered[layered.layer != ""]])
+    with pytest.raises(ValueError, match="each cell once"):
+        collect.stored(write(tmp_path / "b", twice))

@@ -127,3 +127,11 @@ def test_batch_size_changes_no_score():
         for n in (1, 4)
     )
     pd.testing.assert_frame_equal(one.reset_index(drop=True), four.reset_index(drop=True), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["attribution", "networks"])
+def test_metrics_of_paths_are_refused_where_there_are_maps(kind):
+    need = f"benchmark={kind} needs metrics of maps such as deletion; path_agreement scores paths"
+    with pytest.raises(ValueError, match=need):
+        cfg = composed(*SMALL, f"benchmark={kind}", "metric=[gini,path_agreement]", "method=gradient")
+        instantiate(cfg.benchmark)(cfg)

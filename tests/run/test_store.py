@@ -62,7 +62,7 @@ def test_another_process_finds_it_and_a_killed_one_leaves_nothing(tmp_path):
 
 def test_a_second_method_makes_its_maps_and_its_curves_only(tmp_path, monkeypatch):
     """The price of one more method, in passes: nothing that does not depend on its maps."""
-    monkeypatch.setattr("benchmarks.attribution.shared_folder", lambda: Path(tmp_path))
+    monkeypatch.setattr("benchmarks.prepared.shared_folder", lambda: Path(tmp_path))
     metrics = "metric=[deletion,aopc,faithfulness_correlation,gini]"
     first, second = (evaluated(f"method={name}", metrics).scores for name in ("gradient", "input_x_gradient"))
     spent = pd.DataFrame({"first": first.groupby("metric").forwards.sum(),

@@ -10,6 +10,7 @@ from torch import nn
 from benchmarks import reproduce, sharing
 from benchmarks.progress import cells
 from benchmarks.speed import passes, replay
+from benchmarks.tracking import steps
 from tests.conftest import CONF, composed, options
 from tests.results.synthetic import scores as synthetic_scores
 
@@ -17,9 +18,10 @@ from tests.results.synthetic import scores as synthetic_scores
 @pytest.mark.parametrize(
     ("overrides", "number"),
     [
-        (["experiment=methods"], 3 * len(options("method"))),
+        (["experiment=methods"], 3 * sum(not name.startswith("path_") for name in options("method"))),
         (["experiment=leaderboard"], 3 * 17),
         (["experiment=budget"], 7 * 5),
+        (["experiment=networks"], 5 * 3),
         (["experiment=meta"], 13 * len(options("condition"))),
         (["experiment=leaderboard", "method=gradient,fem"], 6),
         (["experiment=leaderboard", "model=resnet18", "method=fem", "seed=range(4)"], 4),
@@ -31,6 +33,19 @@ def test_bar_counts_the_cells(overrides, number):
         config = compose("config", overrides[:1], return_hydra_config=True)
         config.hydra.overrides.task = overrides
         assert cells(config) == number
+
+
+@pytest.mark.parametrize(
+    ("fractions", "wanted"),
+    [
+        ([0, 0.25, 1], [0, 25, 100]),
+        ([0, 1 / 255, 2 / 255], [0, 4, 8]),
+        ([0.5, 0.501], [500, 501]),
+        ([1, 5], [100, 500]),
+    ],
+)
+def test_the_steps_of_a_curve_tell_its_fractions_apart(fractions, wanted):
+    assert steps(pd.Index(fractions)) == wanted
 
 
 def test_what_a_cell_and_a_sweep_share_is_passed_once(monkeypatch):

@@ -34,7 +34,8 @@ def no_mask(subject: Subject) -> None:
     if subject.needs("mask"):
         require(score.isnan().all(), f'images without a mask are undefined (`needs` holds "mask"): {score.tolist()}')
     else:
-        require(score.isfinite().all(), 'images without a mask are undefined; `needs` has no "mask"')
+        same = score.isnan().equal(subject.plain.isnan())
+        require(same, 'images without a mask are undefined; `needs` has no "mask"')
 
 
 def removes_whole_pixels(subject: Subject) -> None:

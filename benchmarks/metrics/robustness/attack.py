@@ -51,13 +51,16 @@ class AttackStability:
     def passes(self) -> tuple[int, int, int]:
         return 0, 2 * self.iterations, 1
 
+    @property
+    def key(self) -> tuple[str, float, int]:
+        """Under which the attacked images are shared."""
+        return "attack", self.radius, self.iterations
+
     def __call__(self, explained: Explained) -> Tensor:
-        key = "attack", self.radius, self.iterations
-
         def other() -> Tensor:
-            return explained.explain(explained.for_all(key, lambda: self.attacked(explained)))
+            return explained.explain(explained.for_all(self.key, lambda: self.attacked(explained)))
 
-        return similarity(explained, explained.once((*key, "maps"), other), self.measure, self.seed).float()
+        return similarity(explained, explained.once((*self.key, "maps"), other), self.measure, self.seed).float()
 
     def attacked(self, explained: Explained) -> Tensor:
         """Return the images (n, c, h, w) at the end of the attack."""

@@ -138,9 +138,12 @@ def winners(module: nn.MaxPool2d, a: Tensor, r: Tensor) -> Tensor:
 
 def walked(
     method: object, model: nn.Module, x: Tensor, target: Tensor, *, conv: Rule, linear: Rule, first: Rule | None = None,
-    positive: bool = False, one: bool = False,
+    positive: bool = False, one: bool = False, pool: Callable = winners, each: Callable = lambda node, a, r: r,
 ) -> Tensor:  # fmt: skip
-    """Walk the graph back from the target's logit (or from one); `positive` shares sums and pools by positive terms."""
+    """Walk the graph back from the target's logit (or from one); `positive` shares sums and pools by positive terms.
+
+    `each(node, a, r)` says what a ReLU passes on of the relevance r that its output a got.
+    """
     graph = canonical(model, x)
     run, modules = Interpreter(graph, garbage_collect_values=False), dict(graph.named_modules())
     with torch.no_grad():
@@ -174,9 +177,10 @@ def walked(
                 z = rows @ part(a) @ columns.t()
                 shares = [part(a) * (rows.t() @ (r / away(z, method.stabilizer)) @ columns)]
             elif kind == "max":
-                shares = [winners(module, a, r)]
+                shares = [pool(module, a, r)]
             else:
                 assert kind in ("relu", "shape"), kind
+                r = each(node, run.env[node], r) if kind == "relu" else r
                 shares = [r.reshape(a.shape)]
             for source, share in zip(node.args, shares, strict=True):
                 held[source] = held[source] + share

@@ -1,0 +1,90 @@
+"""Empirical robustness: how far the nearest image is that changes the answer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from benchmarks.explained import Explained
+from benchmarks.metrics.fields import number, whole
+
+
+@dataclass(frozen=True)
+class EmpiricalRobustness:
+    """Relative size of the smallest change that DeepFool finds [Moosavi-Dezfooli et al. 2016].
+
+    ||x' - x|| / ||x|| in pixel space, l2. Each of `steps` goes to the nearest of the linearised boundaries with the
+    `candidates` classes that are likeliest at first, other than the target; all steps together are stretched by
+    1 + `overshoot` and clipped to [0, 1]; an image stops as soon as it is wrong. 0 where it is so by itself; where
+    `steps` do not do, there is no score: the share of scores is the attack's success rate. Departs from the paper:
+    leaves the target in place of the predicted class. Reads no map.
+    """
+
+    category: ClassVar[str] = "network robustness"
+    higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0.0, torch.inf)
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ()
+    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
+    undefined: ClassVar[str] = "the attack does not change the answer, or the image is black"
+    cites: ClassVar[str] = "Moosavi-Dezfooli et al. 2016"
+
+    steps: int
+    candidates: int
+    overshoot: float
+
+    def __post_init__(self) -> None:
+        whole(self, steps=1, candidates=1)
+        number(self, "overshoot", ">= 0", lambda o: 0 <= o < torch.inf)
+
+    @property
+    def passes(self) -> tuple[int, int, int]:
+        return 0, self.steps * (1 + self.candidates) + 1, 0
+
+    def __call__(self, explained: Explained) -> Tensor:
+        key = "empirical robustness", self.version, self.steps, self.candidates, float(self.overshoot)
+
+        def relative() -> Tensor:
+            image, attacked, right = self.attacked(explained)
+            size, moved = (p.double().flatten(1).norm(dim=1) for p in (image, attacked - image))
+            return torch.where(right | (size == 0), torch.nan, moved / size)
+
+        return explained.for_all(key, relative).float()
+
+    def attacked(self, explained: Explained) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the images and where the attack ends (n, c, h, w), and whether the target is predicted there (n,)."""
+        image, target = explained.pixels().clamp(0, 1), explained.target[:, None]
+        clean = explained.clean_logits().scatter(1, target, -torch.inf)
+        others = clean.topk(min(self.candidates, clean.shape[1] - 1), dim=1).indices
+        pixels, total = image, torch.zeros_like(image)
+        for _ in range(self.steps):
+            right, margins, gradients = margins_and_gradients(explained, pixels, others)
+            total = total + nearest(margins, gradients)
+            ahead = (image + (1 + self.overshoot) * total).clamp(0, 1)
+            pixels = torch.where(right[:, None, None, None], ahead, pixels)
+        return image, pixels, explained.logits(explained.normalised(pixels)).argmax(1) == explained.target
+
+
+def margins_and_gradients(explained: Explained, pixels: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what the network says of pixels (n, c, h, w), all without a graph.
+
+    Whether the target is predicted (n,) bool, by how much its logit exceeds those of the classes `others` (n, k), and
+    the gradients of that with respect to the pixels (n, k, c, h, w).
+    """
+    with torch.enable_grad():
+        pixels = pixels.detach().clone().requires_grad_()
+        logits = explained.model(explained.normalised(pixels))
+        margins = logits.gather(1, explained.target[:, None]) - logits.gather(1, others)
+        gradients = [torch.autograd.grad(margin.sum(), pixels, retain_graph=True)[0] for margin in margins.unbind(1)]
+    return logits.detach().argmax(1) == explained.target, margins.detach(), torch.stack(gradients, 1)
+
+
+def nearest(margins: Tensor, gradients: Tensor) -> Tensor:
+    """Return the shortest step (n, c, h, w) to a boundary of the linearised margins; none where all are flat."""
+    slopes = gradients.flatten(2).norm(dim=2)
+    distance = torch.where(slopes > 0, margins.abs() / slopes, torch.inf)
+    closest = distance.argmin(1, keepdim=True)
+    slope = slopes.gather(1, closest)
+    size = torch.where(slope > 0, -margins.gather(1, closest) / slope**2, 0)
+    return size[..., None, None] * gradients[torch.arange(len(gradients)), closest[:, 0]]

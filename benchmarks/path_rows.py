@@ -1,0 +1,66 @@
+"""What a cell of benchmark=paths stores of a batch: a row for each image, metric and layer, and curves."""
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks import rows
+from benchmarks.cost import Cost, measured
+from benchmarks.pathed import Path, Pathed
+
+log = logging.getLogger(__name__)
+
+
+def scored(name: str, metric: Callable, pathed: Pathed, batch: rows.Batch) -> pd.DataFrame:
+    """Return image by image a row for the whole path, `layer` being "", and one for each layer alone."""
+    layers = ("", *pathed.path.layers)
+    images = {
+        "image": np.tile(batch.image, len(layers)),
+        "label": np.tile(batch.label.numpy(), len(layers)),
+        "predicted": np.tile(pathed.logits.argmax(1).cpu().numpy(), len(layers)),
+        "target": np.tile(pathed.target.cpu().numpy(), len(layers)),
+        "layer": np.repeat(layers, len(pathed.x)),
+        "kept": shares_kept(pathed.path).ravel(),
+    }
+    answers = [answered(metric, metric, pathed, 1), answered(metric, metric.layers, pathed, len(layers) - 1)]
+    table = pd.concat(answers, ignore_index=True).assign(metric=name, tied=np.nan, reused=0.0, **images)
+    by_image = np.arange(len(table)).reshape(len(layers), -1).T.ravel()
+    return table.iloc[by_image].reset_index(drop=True)
+
+
+def answered(metric: Callable, ask: Callable, pathed: Pathed, parts: int) -> pd.DataFrame:
+    """Return score, status, reason and cost of `parts` times n rows; a metric that fails loses its own rows only."""
+    reason, failed, number = metric.undefined, False, parts * len(pathed.x)
+    with measured(pathed.model, pathed.x.device) as cost:
+        try:
+            score = ask(pathed).double().cpu().numpy().ravel()
+        except Exception as error:  # whatever a metric raises, the cell's other scores are kept
+            score, failed = np.full(number, np.nan), True
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            log.warning("%s failed: %s", type(metric).__name__, reason)
+    defined = np.isfinite(score)
+    status = np.where(defined, "ok", "failed" if failed else "undefined")
+    return pd.DataFrame({"score": np.where(defined, score, np.nan), "status": status,
+                         "reason": np.where(defined, "", reason), **rows.per_image(cost, number)})  # fmt: skip
+
+
+def shares_kept(path: Path) -> np.ndarray:
+    """Return the share of channels kept (1 + l, n) in the whole path and in each layer, mean over draws."""
+    counts = torch.stack([kept.double().sum(2).mean(0) for kept in path.kept])
+    sizes = torch.tensor([kept.shape[2] for kept in path.kept], device=counts.device)
+    return torch.cat([counts.sum(0, keepdim=True) / sizes.sum(), counts / sizes[:, None]]).cpu().numpy()
+
+
+def curve(name: str, metric: Callable, pathed: Pathed, share: float, image: list[str]) -> pd.DataFrame:
+    """Return one point of every image's curve."""
+    value = metric(pathed).double().cpu().numpy()
+    return pd.DataFrame({"image": image, "fraction": float(share), "value": value, "metric": name})
+
+
+def inapplicable(metrics: dict[str, Callable], reason: str) -> pd.DataFrame:
+    """Return one row per metric that says why the cell has no scores."""
+    none = rows.per_image(Cost(), 1, "curve_")
+    return rows.inapplicable(metrics, reason).assign(layer="", kept=np.nan, **none)

@@ -1,0 +1,37 @@
+"""What a metric of paths sees: one batch of images with the path of each."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from torch import Tensor, nn
+
+T = TypeVar("T")
+
+
+class Path(Protocol):
+    """What `methods.paths.Path` is."""
+
+    layers: tuple[str, ...]
+    kept: tuple[Tensor, ...]
+    forward: tuple[Tensor, ...]
+    backward: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Pathed:
+    """One batch with its paths; `once` keeps what several metrics share."""
+
+    model: nn.Module
+    x: Tensor  # (n, c, h, w) float32, normalised for the model
+    target: Tensor  # (n,) int64, the explained class
+    logits: Tensor  # (n, k) of the whole network
+    path: Path
+    only: Callable[[Sequence[Tensor | None], str], Tensor]  # kept (n, c) of each layer, None: all of it; zero | mean
+    shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return `compute()`, computed at most once per batch and key."""
+        if key not in self.shared:
+            self.shared[key] = compute()
+        return self.shared[key]

@@ -1,0 +1,127 @@
+"""Edges of a critical path: the relevance that a channel gets when one channel of a layer above keeps its own.
+
+Our reading of Bhati et al. 2024; the paper's own algorithm was not available. The conditional step is that of concept
+relevance propagation [Achtibat et al. 2023].
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule, Interpreter, Node
+from zennit.core import Composite
+
+from methods.graph import canonical_form
+from methods.paths import Path
+from methods.paths.nodes import below, layers
+from methods.paths.rules import rules
+
+Step = tuple[int, Tensor, Callable[[Tensor], tuple[Tensor, ...]]]
+
+
+class Cut(Interpreter):
+    """Runs a canonical graph whose layers are leaves for what is above them, so that a gradient ends one step down."""
+
+    def __init__(self, graph: GraphModule, nodes: Iterable[Node]):
+        super().__init__(graph)
+        self.nodes, self.outputs, self.leaves, self.extra_traceback = set(nodes), {}, {}, False
+
+    def run_node(self, node: Node) -> Tensor:
+        """Run one node; what is above a layer reads a copy of it."""
+        output = super().run_node(node)
+        if node not in self.nodes:
+            return output
+        self.outputs[node], self.leaves[node] = output, output.detach().requires_grad_()
+        return self.leaves[node]
+
+
+def edges(
+    method: object, model: nn.Module, x: Tensor, target: Tensor, path: Path, width: int, box: Tensor | None
+) -> dict[str, Tensor]:
+    """Return the strongest channels of each layer and the relevance between them, as flat arrays.
+
+    Nodes are the `width` kept channels of a layer with the largest |relevance|, those that are not kept but among the
+    `width` largest of all, and the target's logit as layer L. Edges come from all of them, and end in kept ones and in
+    the logit: relevance at the child, summed over positions, when only the parent's channel keeps its own. Relevance
+    is a share of the logit's magnitude, so that its sign is that of the evidence; edges of exactly 0 are left out.
+    Of a random path it is the first draw. Images count from 0 (`node_image`, `edge_image`); `layer_kept` and
+    `layer_channels` (n, L) are of whole layers.
+    """
+    graph = canonical_form(method, model, x)
+    hooks, nodes, under = rules(method.lrp, graph, None if box is None else box.to(x)), layers(graph), below(graph)
+    front = [strongest(kept[0], b, width) for kept, b in zip(path.kept, path.backward, strict=True)]
+    behind = [strongest(torch.ones_like(b, dtype=torch.bool), b, width) for b in path.backward]
+    shown = [f | b for f, b in zip(front, behind, strict=True)]
+    found: list[tuple[Tensor, ...]] = []
+    with Composite(lambda _context, name, _module: hooks.get(name)).context(graph), torch.enable_grad():
+        run = Cut(graph, nodes)
+        logits = run.run(x.detach().clone().requires_grad_())
+        only = torch.zeros_like(logits, dtype=torch.bool).scatter(1, target[:, None], True)
+        outputs = [*map(run.outputs.pop, nodes), logits]
+        leaves = [run.leaves[node] for node in nodes]
+        for parent, whole, down in steps(outputs, leaves, under, logits.detach() * only):
+            for image, channel in ranks([*front, only][parent]):
+                one = torch.zeros_like(whole)
+                one[image, channel] = whole[image, channel]
+                for child, part in zip(under[parent], down(one), strict=True):
+                    found += listed(part, shown[child], child, parent, image, channel)
+    logit = logits.detach()[only].double()
+    names = ("image", "child_layer", "child", "parent_layer", "parent", "relevance")
+    flat = {f"edge_{name}": torch.cat(column) for name, column in zip(names, zip(*found, strict=True), strict=True)}
+    flat["edge_relevance"] = flat["edge_relevance"] / logit.abs()[flat["edge_image"]]
+    return listed_nodes(path, shown, target, logit) | flat
+
+
+def steps(outputs: list[Tensor], leaves: list[Tensor], under: list[list[int]], start: Tensor) -> Iterator[Step]:
+    """Yield from the logits down each layer, its relevance, and the function that takes relevance to those below."""
+    relevance = {len(leaves): start}
+    for parent in reversed(range(len(outputs))):
+        output, children = outputs.pop(), [leaves[child] for child in under[parent]]
+        if parent in relevance and children:
+            whole = relevance.pop(parent)
+            down = partial(torch.autograd.grad, output, children, retain_graph=True)
+            yield parent, whole, down
+            for child, part in zip(under[parent], down(whole), strict=True):
+                relevance[child] = relevance.get(child, 0) + part
+
+
+def strongest(kept: Tensor, b: Tensor, width: int) -> Tensor:
+    """Return (n, c) which of the kept channels are the `width` with the largest |b|; ties by channel."""
+    order = b.abs().masked_fill(~kept, -1).argsort(dim=1, descending=True, stable=True)[:, :width]
+    return torch.zeros_like(kept).scatter(1, order, True) & kept
+
+
+def ranks(chosen: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the first chosen channel of every image that has one, then the second ones, until there are no more."""
+    place = chosen.cumsum(1)
+    for rank in range(1, int(place[:, -1].max()) + 1):
+        yield (chosen & (place == rank)).nonzero(as_tuple=True)
+
+
+def listed(
+    part: Tensor, shown: Tensor, child: int, parent: int, image: Tensor, channel: Tensor
+) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the edges into one channel of each image from the shown channels of a layer below."""
+    sums = part.double().flatten(2).sum(2) if part.ndim > 2 else part.double()
+    above = torch.full((len(part),), -1, device=part.device).index_put((image,), channel)
+    at, which = (shown & (sums != 0) & (above >= 0)[:, None]).nonzero(as_tuple=True)
+    whole = torch.full_like(at, 1)
+    yield at, child * whole, which, parent * whole, above[at], sums[at, which]
+
+
+def listed_nodes(path: Path, shown: list[Tensor], target: Tensor, logit: Tensor) -> dict[str, Tensor]:
+    """Return the nodes; the logit's forward share is nan, since logits have no total that it could be a share of."""
+    columns = []
+    for layer, (mask, kept, f, b) in enumerate(zip(shown, path.kept, path.forward, path.backward, strict=True)):
+        image, channel = at = mask.nonzero(as_tuple=True)
+        shares = f / f.sum(1, keepdim=True), b / b.abs().sum(1, keepdim=True), b / logit.abs()[:, None]
+        columns.append((image, torch.full_like(image, layer), channel, *(share[at] for share in shares), kept[0][at]))
+    every = torch.arange(len(target), device=target.device)
+    sign, nan = logit / logit.abs(), torch.full_like(logit, torch.nan)
+    columns.append((every, torch.full_like(every, len(shown)), target, nan, sign, sign, every >= 0))
+    names = ("image", "layer", "channel", "forward", "backward", "relevance", "kept")
+    flat = {f"node_{name}": torch.cat(column) for name, column in zip(names, zip(*columns, strict=True), strict=True)}
+    counts = {"layer_kept": [kept[0].sum(1) for kept in path.kept]}
+    counts["layer_channels"] = [torch.full_like(target, kept.shape[2]) for kept in path.kept]
+    return flat | {name: torch.stack(column, 1) for name, column in counts.items()}

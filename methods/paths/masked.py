@@ -1,0 +1,77 @@
+"""What a network answers when only the channels of a path are kept."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Interpreter, Node
+
+from methods.graph import Kept
+from methods.paths.nodes import layers
+
+
+class Masked(Interpreter):
+    """Runs a canonical graph in which some nodes keep (n, c) channels; the others have one value, or one each (c,)."""
+
+    def __init__(self, graph: GraphModule, masks: Mapping[Node, tuple[Tensor, Tensor]]):
+        super().__init__(graph)
+        self.masks, self.extra_traceback = masks, False
+
+    def run_node(self, node: Node) -> Any:
+        """Run one node."""
+        output = super().run_node(node)
+        if node not in self.masks:
+            return output
+        kept, value = self.masks[node]
+        positions = (1,) * (output.ndim - 2)
+        return torch.where(kept.reshape(*kept.shape, *positions), output, value.to(output).reshape(1, -1, *positions))
+
+
+@torch.no_grad()
+def only(
+    graph: GraphModule,
+    x: Tensor,
+    kept: Sequence[Tensor | None],
+    means: Sequence[Tensor] | None,
+    clean: Mapping[Node, Tensor] | None = None,
+) -> Tensor:
+    """Return the logits (n, k) when every layer keeps only some of its channels.
+
+    `kept` has (n, c) bool for each layer of `nodes.layers`, or None for a layer that stays whole. Channels that are not
+    kept are zero at every position, or at their layer's `means` (c,). All layers are masked in one run, so that what is
+    kept is computed from what is left below it. With `clean`, what `run` gives for these images, only the nodes that
+    depend on a masked layer are run.
+    """
+    nodes, zero = layers(graph), torch.zeros(())
+    values = [zero] * len(nodes) if means is None else means
+    masks = {node: (k, v) for node, k, v in zip(nodes, kept, values, strict=True) if k is not None}
+    return Masked(graph, masks).run(x, initial_env={} if clean is None else unreached(graph, masks, clean))
+
+
+def unreached(graph: GraphModule, masked: Collection[Node], clean: Mapping[Node, Tensor]) -> dict[Node, Tensor]:
+    """Return what `clean` has of the nodes that depend on no masked one."""
+    reached = set()
+    for node in graph.graph.nodes:
+        if node in masked or reached.intersection(node.all_input_nodes):
+            reached.add(node)
+    return {node: value for node, value in clean.items() if node not in reached}
+
+
+@torch.no_grad()
+def run(graph: GraphModule, x: Tensor) -> dict[Node, Tensor]:
+    """Return what every node of the whole network gives."""
+    interpreter = Interpreter(graph, garbage_collect_values=False)
+    interpreter.run(x)
+    return interpreter.env
+
+
+@torch.no_grad()
+def means(graph: GraphModule, images: Tensor, batch: int) -> list[Tensor]:
+    """Return the mean activation (c,) in float64 of each layer's channels over images and positions."""
+    interpreter, found = Kept(graph, layers(graph)), []
+    for part in images.split(batch):
+        interpreter.run(part)
+        outputs = [interpreter.outputs[node] for node in layers(graph)]
+        found.append([a.double().reshape(*a.shape[:2], -1).mean(2) for a in outputs])
+    return [torch.cat(layer).mean(0) for layer in zip(*found, strict=True)]

@@ -1,0 +1,79 @@
+"""Relevance in every layer of a network, and on its way through chosen channels only."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from zennit.rules import ZBox
+
+from methods import Inapplicable
+from methods.fields import needed
+from methods.graph import canonical_form
+from methods.paths.nodes import layers
+from methods.paths.rules import rules, unshared
+from methods.relevance import Backward, Select, backward, refuse_unknown
+
+
+@dataclass(frozen=True, eq=False)
+class Propagated:
+    """One forward and one backward pass."""
+
+    graph: GraphModule
+    logits: Tensor  # (n, k)
+    activations: list[Tensor]  # of each layer, (n, c) or (n, c, h, w)
+    relevances: list[Tensor]  # of the same shapes: what arrived, before a selection passed some of it on
+    pixels: Tensor  # (n, h, w) relevance at the input, summed over channels
+
+
+class Propagation:
+    """The backward passes of a batch: `propagation(select)`; the channels that are not selected pass nothing on."""
+
+    def __init__(self, graph: GraphModule, run: Backward):
+        self.graph, self.run = graph, run
+
+    def __call__(self, select: Select | None = None) -> Propagated:
+        relevances, pixels = self.run(select)
+        logits = self.run.logits.detach()
+        return Propagated(self.graph, logits, self.run.outputs, relevances, pixels.sum(1).contiguous())
+
+    def through(self, kept: Sequence[Tensor]) -> Tensor:
+        """Return the heat maps (n, h, w) of relevance through `kept` (draws, n, c) of each layer, mean over draws."""
+        maps = [self(lambda i, _, draw=draw: kept[i][draw]).pixels for draw in range(len(kept[0]))]
+        return sum(maps) / len(maps)
+
+
+@contextmanager
+def propagation(method: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None) -> Iterator:
+    """Run the network once with the rules of `method.lrp`, and give its backward passes from the target's logit."""
+    graph, name = canonical_form(method, model, x), type(method).__name__
+    if not layers(graph):
+        raise Inapplicable(f"{name} needs a plain ReLU; {type(model).__name__} has none")
+    refuse_unknown(method, model, graph)
+    if method.lrp == "tutorial":
+        box = needed(method, "a range of pixel values", box).to(x)
+        if pool := unshared(graph):
+            raise Inapplicable(f"{name} needs plain max pools in two dimensions; {type(model).__name__} has {pool}")
+    hooks = rules(method.lrp, graph, box)
+    if method.lrp == "tutorial" and not any(isinstance(hook, ZBox) for hook in hooks.values()):
+        need = f"{name} needs a convolution or linear layer that reads the pixels"
+        raise Inapplicable(f"{need}; {type(model).__name__} has none")
+    with backward(graph, hooks, x, target, watched=layers(graph)) as run:
+        yield Propagation(graph, run)
+
+
+def propagated(
+    method: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None, select: Select | None = None
+) -> Propagated:
+    """Return one forward and one backward pass; `select(i, relevance) -> (n, c)` masks layer i on the way down."""
+    with propagation(method, model, x, target, box) as propagate:
+        return propagate(select)
+
+
+def heat_map(
+    method: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None, kept: Sequence[Tensor]
+) -> Tensor:
+    """Return the heat maps (n, h, w) of a path that is known: of `path.kept`, mean over draws."""
+    with propagation(method, model, x, target, box) as propagate:
+        return propagate.through(kept)

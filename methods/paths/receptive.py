@@ -1,0 +1,79 @@
+"""Receptive fields: which pixels can change one position of a layer, from the sizes of the layers below alone."""
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule, Node
+
+WINDOWS = ("convolution", "average", "max")
+BLACK = ("linear", "report", "")  # each of their outputs may read all that goes in
+
+
+def receptive_fields(graph: GraphModule, layer: str) -> tuple[Tensor, Tensor]:
+    """Return for each row of a layer its first pixel row and the one behind the last (h, 2), for each column (w, 2).
+
+    A position's field is the product of both: the smallest box of the image outside which no pixel can matter; padding
+    is no part of it. Which positions are read is followed exactly, with the holes of strides and dilations; what has
+    no positions, and an operation that is not known, reads everything. A channel that reads some channels only, behind
+    a concatenation that is taken apart again, may have a smaller field. A position that sees padding only has 0, 0.
+    """
+    nodes = {node.name: node for node in graph.graph.nodes}
+    return tuple(_ends(_seen(graph, nodes[layer], axis)) for axis in (0, 1))
+
+
+def _seen(graph: GraphModule, layer: Node, axis: int) -> Tensor:
+    """Return which pixels (out, in) of one axis each position of the layer reads."""
+    seen = {layer: torch.eye(_length(layer, axis), dtype=torch.bool)}
+    for node in reversed(graph.graph.nodes):
+        if node not in seen:
+            continue
+        if node.op == "placeholder":
+            return seen[node]
+        for source in node.all_input_nodes:
+            if source.op == "get_attr":
+                continue
+            read = seen[node].float() @ _reads(graph, node, source, seen[node].shape[1], axis).float() > 0
+            seen[source] = seen[source] | read if source in seen else read
+    raise ValueError(f"A receptive field needs a layer that reads the image; {layer.name} does not")
+
+
+def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int) -> Tensor:
+    """Return which positions (out, in) of its source each position of a node reads."""
+    size, role = _length(source, axis, length), node.meta["role"]
+    module = graph.get_submodule(node.target) if node.op == "call_module" else None
+    adaptive = isinstance(module, nn.modules.pooling._AdaptiveAvgPoolNd | nn.modules.pooling._AdaptiveMaxPoolNd)
+    first, place = torch.arange(length)[:, None], torch.arange(size)
+    if adaptive:
+        return (place >= first * size // length) & (place < -(-(first + 1) * size // length))
+    if role in WINDOWS and getattr(module, "padding_mode", "zeros") == "zeros":
+        offset = place - first * _of(module.stride, axis) + _before(module, axis)
+        step = _of(getattr(module, "dilation", 1), axis)
+        return (offset >= 0) & (offset % step == 0) & (offset < step * _of(module.kernel_size, axis))
+    if isinstance(module, nn.ZeroPad2d):
+        return place == first - module.padding[2 - 2 * axis]
+    if length == size and role not in (*BLACK, *WINDOWS):
+        return place == first
+    return torch.ones(length, size, dtype=torch.bool)
+
+
+def _before(module: nn.Module, axis: int) -> int:
+    if isinstance(module.padding, str):  # "same" and "valid" are resolved by the convolution itself
+        return module._reversed_padding_repeated_twice[2 - 2 * axis]
+    return _of(module.padding, axis)
+
+
+def _of(setting: int | tuple[int, ...], axis: int) -> int:
+    return setting[axis] if isinstance(setting, tuple | list) else setting
+
+
+def _length(node: Node, axis: int, unknown: int = 1) -> int:
+    """Return the positions of a node along an axis; several tensors have none of their own, a vector has one."""
+    if "size" not in node.meta:
+        return unknown
+    return node.meta["size"][1 + axis] if len(node.meta["size"]) == 3 else 1
+
+
+def _ends(seen: Tensor) -> Tensor:
+    """Return the first place that each row has seen and the one behind the last; 0, 0 where it has seen none."""
+    count, any_seen = seen.shape[1], seen.any(1)
+    first, last = seen.int().argmax(1), count - seen.flip(1).int().argmax(1)
+    return torch.stack([first, last], 1) * any_seen[:, None]

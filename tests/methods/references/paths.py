@@ -1,0 +1,201 @@
+"""Selections of channels and the heat maps of paths: loops over images and channels, on the walk of `decomposition`."""
+
+from collections.abc import Callable
+from functools import cache
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule, Node
+from torch.nn import functional as F
+
+from models.canonical import canonical
+from tests.methods.references import Reference
+from tests.methods.references.decomposition import (
+    Linear,
+    alpha_beta,
+    away,
+    box,
+    epsilon,
+    gamma,
+    plus,
+    relative_epsilon,
+    walked,
+)
+
+TINY = SimpleNamespace(bias=False, stabilizer=1e-9, epsilon=1e-9, gamma=0.25)
+UPPER = SimpleNamespace(bias=False, stabilizer=1e-9, epsilon=0.25)
+OTHERS = SimpleNamespace(bias=False, stabilizer=1e-6, epsilon=1e-6, alpha=2, beta=1)
+Each = Callable[[Node, Tensor, Tensor], Tensor]
+
+
+def pooled(module: nn.MaxPool2d, a: Tensor, r: Tensor) -> Tensor:
+    """Relevance of each window in proportion to the activations in it, one place of the window at a time."""
+    pairs = ((v, v) if isinstance(v, int) else v for v in (module.kernel_size, module.stride, module.padding))
+    (high, wide), (down, right), (top, left) = pairs
+    assert module.dilation in (1, (1, 1)) and not module.ceil_mode
+    padded = F.pad(a, (left, left, top, top))
+    rows, columns = (1 + down * (r.shape[2] - 1), 1 + right * (r.shape[3] - 1))
+    spots = [
+        (..., slice(i, i + rows, down), slice(j, j + columns, right)) for i in range(high) for j in range(wide)
+    ]  # fmt: skip
+    ratio, result = r / away(sum(padded[spot] for spot in spots), 1e-9), torch.zeros_like(padded)
+    for spot in spots:
+        result[spot] += padded[spot] * ratio
+    return result[..., top : top + a.shape[2], left : left + a.shape[3]]
+
+
+def chain(node: Node) -> int:
+    """The most convolutions from the pixels to this node."""
+    return (node.meta["role"] == "convolution") + max(map(known_chain, node.all_input_nodes), default=0)
+
+
+known_chain = cache(chain)
+
+
+def walk(lrp: str, model: nn.Module, x: Tensor, target: Tensor, each: Each) -> Tensor:
+    """The map by the rules of this name, with a say in what every ReLU passes on."""
+    if lrp != "tutorial":
+        rule = plus if lrp == "epsilon_plus" else alpha_beta
+        return walked(OTHERS, model, x, target, conv=rule, linear=epsilon, each=each)
+    graph: GraphModule = canonical(model, x)
+    chains = {graph.get_submodule(n.target): chain(n) for n in graph.graph.nodes if n.meta["role"] == "convolution"}
+    deepest = max(chains.values(), default=0)
+
+    def conv(_: object, layer: Linear, a: Tensor, r: Tensor) -> Tensor:
+        lower = chains[layer.module] / deepest <= 7 / 13 + 1e-12
+        return gamma(TINY, layer, a, r) if lower else relative_epsilon(UPPER, layer, a, r)
+
+    return walked(TINY, model, x, target, conv=conv, linear=epsilon, first=box, pool=pooled, each=each)
+
+
+def totals(values: Tensor) -> list[list[float]]:
+    """The sums over positions, of each image and channel."""
+    return [[channel.sum().item() for channel in image] for image in values]
+
+
+FULL: dict[tuple, tuple[dict[Node, list], dict[Node, list], Tensor]] = {}
+
+
+def full(lrp: str, model: nn.Module, x: Tensor, target: Tensor) -> tuple[dict[Node, list], dict[Node, list], Tensor]:
+    """Every ReLU's activation and relevance by image and channel, and the map; computed once."""
+    key = lrp, id(model), x.numpy().tobytes(), tuple(target.tolist())
+    if key not in FULL:
+        forward, backward = {}, {}
+
+        def each(node: Node, a: Tensor, r: Tensor) -> Tensor:
+            forward[node], backward[node] = totals(a), totals(r)
+            return r
+
+        FULL[key] = forward, backward, walk(lrp, model, x, target, each)
+    return FULL[key]
+
+
+def size(share: float, channels: int) -> int:
+    return max(1, next(k for k in range(channels + 1) if k >= share * channels - 1e-6))
+
+
+def first(scores: list[float], k: int) -> list[int]:
+    return sorted(range(len(scores)), key=lambda channel: (-scores[channel], channel))[:k]
+
+
+def cut(relevance: list[float], share: float) -> int:
+    """How many channels come before the largest gap."""
+    r = sorted(map(abs, relevance), reverse=True)
+    at = range(1, min(size(share, len(r)), len(r) - 1) + 1)
+    return max(at, key=lambda k: (r[k - 1] - r[k], -k), default=1)
+
+
+def parts(values: list[float]) -> list[float]:
+    total = sum(map(abs, values))
+    return [abs(value) / total if total else 0.0 for value in values]
+
+
+def by_relevance(method, f: list[float], b: list[float]) -> list[int]:
+    return first([abs(value) for value in b], size(method.share, len(b)))
+
+
+def by_gap(method, f: list[float], b: list[float]) -> list[int]:
+    return first([abs(value) for value in b], cut(b, method.share))
+
+
+def by_both(method, f: list[float], b: list[float]) -> list[int]:
+    scores = [v - method.weight * abs(u - v) for u, v in zip(parts(f), parts(b), strict=True)]
+    return first(scores, size(method.share, len(b)))
+
+
+def asked(method, b: list[float]) -> int:
+    return cut(b, method.share) if method.sizes == "gap" else size(method.share, len(b))
+
+
+def by_activation(method, f: list[float], b: list[float]) -> list[int]:
+    return first(f, asked(method, b))
+
+
+def mask(choices: list[list[int]], r: Tensor) -> Tensor:
+    """Ones in the chosen channels of each image."""
+    kept = torch.zeros_like(r)
+    for image, channels in enumerate(choices):
+        kept[image, channels] = 1.0
+    return kept
+
+
+Kept = dict[Node, list[list[int]]]  # of each ReLU and image
+
+
+def selected(choose: Callable) -> Callable[..., list[Kept]]:
+    """The choice of every layer and image by what is said of one."""
+
+    def choices(method, model: nn.Module, x: Tensor, target: Tensor) -> list[Kept]:
+        f, b, _ = full(method.lrp, model, x, target)
+        return [{n: [choose(method, *pair) for pair in zip(f[n], b[n], strict=True)] for n in b}]
+
+    return choices
+
+
+def drawn(method, model: nn.Module, x: Tensor, target: Tensor) -> list[Kept]:
+    """The draws themselves are the method's: from the image to the logits, one value for each channel."""
+    _, b, _ = full(method.lrp, model, x, target)
+    rng, result = torch.Generator().manual_seed(method.seed), [{} for _ in range(method.draws)]
+    for node in reversed(b):
+        values = torch.rand(method.draws, 1, len(b[node][0]), generator=rng).squeeze(1).tolist()
+        for kept, scores in zip(result, values, strict=True):
+            kept[node] = [first(scores, asked(method, relevance)) for relevance in b[node]]
+    return result
+
+
+def swept(method, model: nn.Module, x: Tensor, target: Tensor) -> tuple[list[Kept], Tensor]:
+    """The beam chooses on the way."""
+    kept: Kept = {}
+
+    def each(node: Node, _: Tensor, r: Tensor) -> Tensor:
+        kept[node] = [by_relevance(method, [], b) for b in totals(r)]
+        return r * mask(kept[node], r)
+
+    return [kept], walk(method.lrp, model, x, target, each)
+
+
+def through(choices: Callable[..., list[Kept]]) -> Callable[..., Tensor]:
+    def maps(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        paths = choices(method, model, x, target)
+        found = [walk(method.lrp, model, x, target, lambda n, _, r, p=p: r * mask(p[n], r)) for p in paths]
+        return torch.stack(found).mean(0)
+
+    return maps
+
+
+CHOICES: dict[str, Callable[..., list[Kept]]] = {
+    "path_relevance": selected(by_relevance),
+    "path_gap": selected(by_gap),
+    "path_beam": lambda *call: swept(*call)[0],
+    "path_forward_backward": selected(by_both),
+    "path_activation": selected(by_activation),
+    "path_activation_gap": selected(by_activation),
+    "path_random": drawn,
+    "path_random_gap": drawn,
+    "path_all": selected(lambda method, f, b: list(range(len(b)))),
+}
+MAPS = {name: through(choices) for name, choices in CHOICES.items()}
+MAPS["path_beam"] = lambda *call: swept(*call)[1]
+MAPS["path_all"] = lambda method, *call: full(method.lrp, *call)[2]
+REFERENCES = {name: Reference("float64 derivation", maps) for name, maps in MAPS.items()}
