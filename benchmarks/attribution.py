@@ -1,19 +1,14 @@
 """Benchmark of pixel maps: explain every image of a data set with one method and score the maps with every metric."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from omegaconf import DictConfig
 
-from benchmarks import rows
 from benchmarks.changed import CHANGES, Changed
 from benchmarks.metrics.axiomatic import Completeness
 from benchmarks.prepared import Evaluated, prepared
-from benchmarks.scoring import explain, refuse_paths, score
-from methods import Inapplicable
-
-log = logging.getLogger(__name__)
+from benchmarks.scoring import evaluated
 
 
 @dataclass(frozen=True)
@@ -41,24 +36,9 @@ class Attribution:
     def __call__(self, cfg: DictConfig) -> Evaluated:
         """Compute one cell."""
         cell = prepared(cfg, self.background)
-        refuse_paths(cell.metrics, "attribution")
         if getattr(cell.method, "complete", ""):  # whoever is ranked has been asked whether its law holds
             cell.metrics.setdefault("completeness", Completeness())
-        scores, curves, gallery = [], [], []
-        for batch, x, logits in cell.batches():
-            method = self.asked(cell.method, logits.shape[1], cfg.seed)
-            try:
-                explained, cost = explain(cell.explained(batch, x, logits, self.target, method), logits)
-            except Inapplicable as reason:
-                log.warning("skipped: %s", reason)
-                scores, curves, gallery = [rows.inapplicable(cell.metrics, str(reason))], [], []
-                break
-            found, lines = score(cell.metrics, explained, batch, logits, cost)
-            scores, curves = scores + found, curves + lines
-            shown = self.gallery - sum(len(g["image"]) for g in gallery)
-            if shown > 0:
-                gallery.append(rows.first_images(batch, explained, cell.dataset.classes, cell.method.signed, shown))
-        return Evaluated(cell.table(scores, self.target), rows.joined(curves), rows.stacked(gallery))
+        return evaluated(cell, self.target, lambda classes: self.asked(cell.method, classes, cfg.seed), self.gallery)
 
     def asked(self, method: Callable, classes: int, seed: int) -> Callable:
         """Return the method, changed where that is asked for."""

@@ -44,7 +44,7 @@ def method_table() -> str:
 
 def metric_table() -> str:
     """Return every metric as a row of a Markdown table, by category; presets after this suite's own protocols."""
-    found = entries() | entries(stems(ROOT / "conf", paths=True))
+    found = entries() | entries(stems(ROOT / "conf", "paths"))
     proven = pd.read_csv(PUBLISHED / "conformance.csv")
     proven = proven[(proven.outcome == "ok") & proven.model.notna()].groupby("metric").model.unique()
     lines = [

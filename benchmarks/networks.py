@@ -7,8 +7,8 @@ metric induced on images by the output's (category "metric-induced"), and the ch
 where the tables are made (`results.networks`).
 """
 
-import logging
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from omegaconf import DictConfig
@@ -17,10 +17,7 @@ from benchmarks import rows
 from benchmarks.explained import Explained
 from benchmarks.metrics.robustness.attack import AttackStability
 from benchmarks.prepared import Evaluated, prepared
-from benchmarks.scoring import explain, refuse_paths, score
-from methods import Inapplicable
-
-log = logging.getLogger(__name__)
+from benchmarks.scoring import evaluated
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,16 @@ class Networks:
     are for methods that ask for some.
     """
 
+    target: str
     gallery: int
     background: int
     radius: float
     iterations: int
 
     def __post_init__(self) -> None:
+        if self.target != "label":
+            need = "benchmark.target needs label where networks are compared, since robust means right"
+            raise ValueError(f"{need}; {self.target!r} was given")
         for name in ("gallery", "background", "iterations"):
             if type(value := getattr(self, name)) is not int or value < 1:
                 raise ValueError(f"benchmark.{name} needs a whole number >= 1; {value!r} was given")
@@ -46,24 +47,10 @@ class Networks:
     def __call__(self, cfg: DictConfig) -> Evaluated:
         """Compute one cell."""
         cell = prepared(cfg, self.background)
-        refuse_paths(cell.metrics, "networks")
-        scores, curves, gallery = [], [], []
-        for batch, x, logits in cell.batches():
-            try:
-                explained, cost = explain(cell.explained(batch, x, logits, "label", cell.method), logits)
-            except Inapplicable as reason:
-                log.warning("skipped: %s", reason)
-                scores, curves, gallery = [rows.inapplicable(cell.metrics, str(reason))], [], []
-                break
-            found, lines = score(cell.metrics, explained, batch, logits, cost)
-            scores, curves = scores + found, curves + lines
-            shown = self.gallery - sum(len(g["image"]) for g in gallery)
-            if shown > 0:
-                first = rows.first_images(batch, explained, cell.dataset.classes, cell.method.signed, shown)
-                gallery.append(first | self.attacked(explained, shown, cell.dataset.classes))
-        return Evaluated(cell.table(scores, "label"), rows.joined(curves), rows.stacked(gallery))
+        more = partial(self.attacked, cell.dataset.classes)
+        return evaluated(cell, self.target, lambda classes: cell.method, self.gallery, more)
 
-    def attacked(self, e: Explained, n: int, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def attacked(self, classes: tuple[str, ...], e: Explained, n: int) -> dict[str, np.ndarray]:
         """Return the first attacked images, their maps for the same class, and what they are taken for."""
         attack = AttackStability("spearman", self.radius, self.iterations, 0)
         x = e.for_all(attack.key, lambda: attack.attacked(e))

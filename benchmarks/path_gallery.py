@@ -56,8 +56,3 @@ def numpy(value: Tensor) -> np.ndarray:
     """Return a tensor as it is stored."""
     value = value.detach().cpu()
     return (value.float() if value.dtype == torch.float64 else value).numpy()
-
-
-def stacked(gallery: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return what the batches keep as one; the later ones may have no deconvolutions."""
-    return {key: np.concatenate([g[key] for g in gallery if key in g]) for key in (gallery[0] if gallery else ())}

@@ -1,6 +1,5 @@
 """What a cell of benchmark=paths stores of a batch: a row for each image, metric and layer, and curves."""
 
-import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -8,10 +7,8 @@ import pandas as pd
 import torch
 
 from benchmarks import rows
-from benchmarks.cost import Cost, measured
+from benchmarks.cost import Cost
 from benchmarks.pathed import Path, Pathed
-
-log = logging.getLogger(__name__)
 
 
 def scored(name: str, metric: Callable, pathed: Pathed, batch: rows.Batch) -> pd.DataFrame:
@@ -25,26 +22,12 @@ def scored(name: str, metric: Callable, pathed: Pathed, batch: rows.Batch) -> pd
         "layer": np.repeat(layers, len(pathed.x)),
         "kept": shares_kept(pathed.path).ravel(),
     }
-    answers = [answered(metric, metric, pathed, 1), answered(metric, metric.layers, pathed, len(layers) - 1)]
-    table = pd.concat(answers, ignore_index=True).assign(metric=name, tied=np.nan, reused=0.0, **images)
+    where, n = (pathed.model, pathed.x.device), len(pathed.x)
+    whole = rows.answered(metric, lambda: metric(pathed), n, *where)
+    alone = rows.answered(metric, lambda: metric.layers(pathed), (len(layers) - 1) * n, *where)
+    table = pd.concat([whole, alone], ignore_index=True).assign(metric=name, tied=np.nan, reused=0.0, **images)
     by_image = np.arange(len(table)).reshape(len(layers), -1).T.ravel()
     return table.iloc[by_image].reset_index(drop=True)
-
-
-def answered(metric: Callable, ask: Callable, pathed: Pathed, parts: int) -> pd.DataFrame:
-    """Return score, status, reason and cost of `parts` times n rows; a metric that fails loses its own rows only."""
-    reason, failed, number = metric.undefined, False, parts * len(pathed.x)
-    with measured(pathed.model, pathed.x.device) as cost:
-        try:
-            score = ask(pathed).double().cpu().numpy().ravel()
-        except Exception as error:  # whatever a metric raises, the cell's other scores are kept
-            score, failed = np.full(number, np.nan), True
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            log.warning("%s failed: %s", type(metric).__name__, reason)
-    defined = np.isfinite(score)
-    status = np.where(defined, "ok", "failed" if failed else "undefined")
-    return pd.DataFrame({"score": np.where(defined, score, np.nan), "status": status,
-                         "reason": np.where(defined, "", reason), **rows.per_image(cost, number)})  # fmt: skip
 
 
 def shares_kept(path: Path) -> np.ndarray:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
+from itertools import pairwise
 
 import pandas as pd
 from omegaconf import DictConfig
@@ -16,7 +17,7 @@ from torch.fx import GraphModule, Node
 from benchmarks import rows
 from benchmarks.cost import measured
 from benchmarks.explained import Explained
-from benchmarks.path_gallery import pictured, stacked
+from benchmarks.path_gallery import pictured
 from benchmarks.path_rows import curve, inapplicable, scored
 from benchmarks.pathed import Pathed
 from benchmarks.prepared import Evaluated, Metric, Prepared, prepared
@@ -48,12 +49,14 @@ class Paths:
     def __post_init__(self) -> None:
         if self.target not in ("predicted", "label"):
             raise ValueError(f"benchmark.target needs predicted or label; {self.target!r} was given")
-        if not all(type(share) in (int, float) and 0 < share <= 1 for share in self.shares):
-            raise ValueError(f"benchmark.shares needs numbers in (0, 1]; {self.shares!r} was given")
+        listed = isinstance(self.shares, Sequence) and all(type(share) in (int, float) for share in self.shares)
+        if not listed or not all(low < high for low, high in pairwise([0, *self.shares, 1 + 1e-9])):
+            raise ValueError(f"benchmark.shares needs a list of rising numbers in (0, 1]; {self.shares!r} was given")
         for name, least in (("background", 1), ("gallery", 1), ("width", 1), ("reconstructed", 0)):
             if type(value := getattr(self, name)) is not int or value < least:
                 raise ValueError(f"benchmark.{name} needs a whole number >= {least}; {value!r} was given")
-        if len(self.grid) != 2 or not all(type(side) is int and side >= 1 for side in self.grid):
+        sides = self.grid if isinstance(self.grid, Sequence) else ()
+        if len(sides) != 2 or not all(type(side) is int and side >= 1 for side in sides):
             raise ValueError(f"benchmark.grid needs two whole numbers >= 1; {self.grid!r} was given")
 
     def __call__(self, cfg: DictConfig) -> Evaluated:
@@ -80,7 +83,7 @@ class Paths:
                 again = max(0, self.reconstructed - self.gallery + shown)
                 gallery.append(pictured(batch, explained, cell.dataset.classes, pathed.path, shown, self.width,
                                         again, self.grid))  # fmt: skip
-        return Evaluated(cell.table(scores, self.target), rows.joined(curves), stacked(gallery))
+        return Evaluated(cell.table(scores, self.target), rows.joined(curves), rows.stacked(gallery))
 
     def curves(
         self, metrics: dict[str, Metric], method: Callable, explained: Explained, pathed: Pathed,
@@ -117,7 +120,7 @@ class Only:
 def check(cell: Prepared) -> None:
     """Refuse metrics that this benchmark, or this data set, has nothing for."""
     for name, metric in cell.metrics.items():
-        if not hasattr(metric, "layers"):
+        if getattr(metric, "scores", "maps") != "paths":
             raise ValueError(f"benchmark=paths needs metrics of paths such as path_agreement; {name} scores maps")
         if getattr(metric, "fill", None) == "mean" and not len(cell.background):
             need = f"{name} needs a data set with other images for fill=mean"

@@ -52,7 +52,8 @@ class Prepared:
 
     def batches(self) -> Iterator[tuple[rows.Batch, Tensor, Tensor]]:
         """Give the data set in order, with its normalised images and their logits; a bar on a terminal."""
-        loader = DataLoader(self.dataset.test(self.size), self.cfg.batch_size)
+        # A generator of its own: without one, a loader draws from the global state.
+        loader = DataLoader(self.dataset.test(self.size), self.cfg.batch_size, generator=torch.Generator())
         for image, pixels, label, mask in tqdm(loader, unit="batch", leave=False, disable=None):
             x = self.normalised(pixels.to(self.device))
             yield rows.Batch(list(image), pixels, label, mask), x, self.store((x,), CLEAN, partial(self.model, x))

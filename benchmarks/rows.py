@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmarks.cost import Cost, measured
 from benchmarks.explained import Explained
@@ -27,23 +28,32 @@ class Batch(NamedTuple):
 
 
 def scored(metric: Callable, explained: Explained) -> pd.DataFrame:
-    """Return score, status, reason and cost per image; a metric that fails loses its own rows only."""
-    n, reason, before = len(explained.x), metric.undefined, explained.store.reused
-    with measured(explained.model, explained.x.device) as cost:
+    """Return score, status, reason and cost per image."""
+    before = explained.store.reused
+    table = answered(metric, lambda: metric(explained), len(explained.x), explained.model, explained.x.device)
+    if "mask" in getattr(explained.method, "needs", ()):  # without a mask the truth is unknown, not empty
+        unknown = ~explained.mask.flatten(1).any(1).cpu().numpy()
+        table.loc[unknown, ["score", "reason"]] = np.nan, "the image has no mask of the class"
+        table.loc[unknown & (table.status == "ok"), "status"] = "undefined"
+    return table.assign(reused=(explained.store.reused - before) / len(explained.x))
+
+
+def answered(
+    metric: Callable, ask: Callable[[], Tensor], n: int, model: nn.Module, device: torch.device
+) -> pd.DataFrame:
+    """Return `n` rows of what a metric is asked for; one that fails loses its own rows only."""
+    reason, failed = metric.undefined, False
+    with measured(model, device) as cost:
         try:
-            score, failed = metric(explained).double().cpu().numpy(), False
+            score = ask().double().cpu().numpy().ravel()
         except Exception as error:  # whatever a metric raises, the cell's other scores are kept
             score, failed = np.full(n, np.nan), True
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s failed: %s", type(metric).__name__, reason)
-    if "mask" in getattr(explained.method, "needs", ()):  # without a mask the truth is unknown, not empty
-        known = explained.mask.flatten(1).any(1).cpu().numpy()
-        score, reason = np.where(known, score, np.nan), np.where(known, reason, "the image has no mask of the class")
     defined = np.isfinite(score)
     status = np.where(defined, "ok", "failed" if failed else "undefined")
     return pd.DataFrame({"score": np.where(defined, score, np.nan), "status": status,
-                         "reason": np.where(defined, "", reason), **per_image(cost, n),
-                         "reused": (explained.store.reused - before) / n})  # fmt: skip
+                         "reason": np.where(defined, "", reason), **per_image(cost, n)})  # fmt: skip
 
 
 def inapplicable(metrics: dict[str, Callable], reason: str) -> pd.DataFrame:
@@ -112,5 +122,5 @@ def joined(curves: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def stacked(gallery: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return what the batches keep for figures as one."""
-    return {key: np.concatenate([g[key] for g in gallery]) for key in (gallery[0] if gallery else ())}
+    """Return what the batches keep for figures as one; later batches may keep less."""
+    return {key: np.concatenate([g[key] for g in gallery if key in g]) for key in (gallery[0] if gallery else ())}

@@ -1,8 +1,10 @@
-"""One batch is explained and scored: its maps, and a row for each image and metric."""
+"""Images are explained and their maps scored, batch by batch: what the kinds of benchmarks that score maps share."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -10,6 +12,37 @@ from benchmarks import rows
 from benchmarks.cost import Cost, measured
 from benchmarks.explained import CLEAN, Explained
 from benchmarks.metrics.ranking import tied
+from benchmarks.prepared import Evaluated, Prepared
+from methods import Inapplicable
+
+log = logging.getLogger(__name__)
+
+
+def evaluated(
+    cell: Prepared, asked: str, method: Callable[[int], Callable], gallery: int,
+    more: Callable[[Explained, int], dict[str, np.ndarray]] = lambda explained, shown: {},
+) -> Evaluated:  # fmt: skip
+    """Compute one cell: score the maps of `method(classes)` for the class that is `asked`, predicted or label.
+
+    Of the first `gallery` images, their maps are kept for figures, and what `more` gives of them.
+    """
+    for name, metric in cell.metrics.items():
+        if getattr(metric, "scores", "maps") != "maps":
+            raise ValueError(f"maps need metrics of maps such as deletion; {name} scores {metric.scores}")
+    scores, curves, kept = [], [], []
+    for batch, x, logits in cell.batches():
+        try:
+            explained, cost = explain(cell.explained(batch, x, logits, asked, method(logits.shape[1])), logits)
+        except Inapplicable as reason:
+            log.warning("skipped: %s", reason)
+            scores, curves, kept = [rows.inapplicable(cell.metrics, str(reason))], [], []
+            break
+        found, lines = score(cell.metrics, explained, batch, logits, cost)
+        scores, curves = scores + found, curves + lines
+        if (shown := gallery - sum(len(g["image"]) for g in kept)) > 0:
+            first = rows.first_images(batch, explained, cell.dataset.classes, cell.method.signed, shown)
+            kept.append(first | more(explained, shown))
+    return Evaluated(cell.table(scores, asked), rows.joined(curves), rows.stacked(kept))
 
 
 def explain(explained: Explained, logits: Tensor) -> tuple[Explained, Cost]:
@@ -40,14 +73,6 @@ def score(
         if hasattr(metric, "curve") and scores[-1].status[0] != "failed":
             curves.append(rows.curve(metric, explained, batch.image).assign(metric=name))
     return scores, curves
-
-
-def refuse_paths(metrics: Mapping[str, Callable], kind: str) -> None:
-    """Refuse metrics that score paths where there are maps."""
-    for name, metric in metrics.items():
-        if hasattr(metric, "layers"):
-            need = f"benchmark={kind} needs metrics of maps such as deletion"
-            raise ValueError(f"{need}; {name} scores paths, which benchmark=paths selects")
 
 
 def check(maps: Tensor, mask: Tensor, method: Callable) -> None:

@@ -16,8 +16,8 @@ from results.blocks import blocks, pooled
 from results.collect import collect
 from results.compared import latex, text
 from results.comparisons import effects, friedman, images_needed, rank_sets
-from results.leaderboard import RESAMPLES, SEED
-from results.statistics import FEWEST, LEVEL
+from results.kinds import maps_only
+from results.statistics import FEWEST, LEVEL, RESAMPLES, SEED
 from results.tables import ALL_MODELS
 
 POWER = 0.8
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--csv", action="store_true", help="write every column to compare_METRIC.csv")
     options = parser.parse_args(arguments)
     try:
-        table = compare(collect(options.sweep), options.metric, options.to)
+        table = compare(maps_only(collect(options.sweep), options.sweep), options.metric, options.to)
         _known("--model", table.model, options.model)
         table = table[table.model == options.model] if options.model else table
         stem = options.sweep / f"compare_{options.metric}"  # whose name may hold a dot: no suffix to replace

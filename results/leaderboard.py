@@ -16,6 +16,7 @@ from results.collect import collect
 from results.comparisons import rank_sets
 from results.kinds import maps_only
 from results.merging import Ranks, merged_mean, merged_rows
+from results.statistics import RESAMPLES, SEED
 from results.tables import ALL_CATEGORIES, ALL_MODELS, MEAN_RANK
 from results.validity import PLACE, on_any, validity
 
@@ -24,8 +25,6 @@ CATEGORIES = [
     "network robustness", "metric-induced", "attack-induced",
 ]  # fmt: skip
 CEILINGS = ["truth"]  # controls that know the answer are no measure of what a method must beat
-RESAMPLES = 2000
-SEED = 0
 
 
 def leaderboard(

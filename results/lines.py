@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from results import statistics
 from results.gallery import DAGGER, HEIGHT, PAGE, note, readable, styled
-from results.leaderboard import RESAMPLES, SEED
+from results.statistics import RESAMPLES, SEED
 from results.tables import order_of
 from results.validity import marked
 

@@ -13,6 +13,7 @@ import pandas as pd
 from results import collect
 from results.budgets import budgets, varied
 from results.grid import Column, grid, underlined, wrapped
+from results.kinds import maps_only
 from results.latex import footnote, marked_tex, tex
 from results.leaderboard import leaderboard
 from results.tables import DASH, MARK, legend, numbers
@@ -169,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--csv", action="store_true", help="write every row to methods.csv")
     options = parser.parse_args(arguments)
     try:
-        scores = collect.collect(options.sweep)
+        scores = maps_only(collect.collect(options.sweep), options.sweep)
         if options.latex:
             printed = latex(methods(scores), contrasts(scores))
             (options.sweep / "methods.tex").write_text(printed, encoding="utf-8")

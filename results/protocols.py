@@ -14,8 +14,9 @@ from results import collect, statistics
 from results.comparisons import tau
 from results.gallery import readable
 from results.grid import Column, grid, underlined, wrapped
+from results.kinds import maps_only
+from results.statistics import RESAMPLES, SEED
 
-RESAMPLES, SEED = 2000, 0
 FAMILIES = {"deletion": ("deletion", "pixel_flipping_quantus"), "insertion": ("insertion",)}  # by how names begin
 IMPUTATIONS = ("black", "mean", "blur", "uniform", "noisy_linear")  # with which the names of some of them end
 SUITES = {"rise": "RISE", "latec": "LATEC", "xplique": "Xplique", "interpretdl": "InterpretDL", "torchcam": "torch-cam",
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--csv", action="store_true", help="write protocols.csv (pairs) and protocols_ranks.csv")
     options = parser.parse_args(arguments)
     try:
-        found = list(agreements(collect.collect(options.sweep)))
+        found = list(agreements(maps_only(collect.collect(options.sweep), options.sweep)))
         if not found:
             raise ValueError(f"Comparing protocols needs three of deletion or insertion; {options.sweep} has fewer")
     except (OSError, ValueError) as error:

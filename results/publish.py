@@ -18,8 +18,8 @@ COLUMNS = [
     "benchmark", "dataset", "model", "input_size", "method", "variant", "group", "seed", "image", "label", "predicted",
     "target", "tied", "layer", "kept", "metric",
     "category", "protocol", "version", "higher_is_better", "lower_bound", "upper_bound", "score", "status", "reason",
-    "seconds", "forwards", "backwards", "reused", "explain_seconds", "explain_forwards", "explain_backwards", "weights",
-    "config",
+    "seconds", "forwards", "backwards", "reused", "explain_seconds", "explain_forwards", "explain_backwards",
+    "curve_seconds", "curve_forwards", "curve_backwards", "weights", "config",
 ]  # fmt: skip
 
 
@@ -33,6 +33,7 @@ def publish(sweep: Path, command: str) -> None:
         tables, texts = {"": judged}, [meta.text(judged, 150)]
     elif other := KINDS.get(kind(raw)):
         scores, tables, texts = raw, other.tables(raw), [other.summary(raw, 110)]
+        collect.curves(raw).to_parquet(PUBLISHED / f"{name}_curves.parquet", compression="zstd", index=False)
     else:
         scores = collect.labelled(raw)
         found = [*protocols.agreements(scores)]
@@ -55,10 +56,9 @@ def publish(sweep: Path, command: str) -> None:
 def account(scores: pd.DataFrame, name: str, command: str, texts: list[str]) -> str:
     """Say how the tables were made, and print them."""
     cells = scores.drop_duplicates(["dataset", "model", "method", "variant", "seed"])
-    spent = scores.groupby("model")[["seconds"]].sum().seconds + (
-        scores.drop_duplicates(["dataset", "model", "method", "variant", "seed", "image"])
-        .groupby("model").explain_seconds.sum()
-    )  # fmt: skip
+    once = scores.drop_duplicates(["dataset", "model", "method", "variant", "seed", "image"])
+    once = once.assign(seconds=once[[*{"explain_seconds", "curve_seconds"} & {*once}]].sum(axis=1))
+    spent = scores.groupby("model").seconds.sum() + once.groupby("model").seconds.sum()
     lines = [
         f"# {name}", "",
         f"- command: `{command}`",

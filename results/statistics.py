@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.05  # of intervals and of the error of a whole family of comparisons
+RESAMPLES, SEED = 2000, 0  # of images, the same for all tables
 FEWEST = 6  # images of an interval, and that differ before a difference is planned with
 CHUNK = 2**22  # weights held at once
 

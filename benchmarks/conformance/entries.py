@@ -4,24 +4,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
 
 import benchmarks.resolvers  # noqa: F401 (what the configs call)
 from benchmarks.command import CONF
 from benchmarks.conformance.subject import Metric
 
-PATHS = "benchmarks.metrics.paths."  # they score paths, not maps
 LAYER = "second"  # of the networks whose answers are known, in place of a real network's last convolution
 
 
-def stems(conf: Path, paths: bool = False) -> list[str]:
-    """Return the files that define metrics of maps, or of paths; one that lists others, such as `all`, defines none."""
-    files = {path.stem: OmegaConf.load(path) for path in (conf / "metric").glob("*.yaml")}
-    return sorted(
-        stem for stem, nodes in files.items()
-        if "defaults" not in nodes and paths == any(node._target_.startswith(PATHS) for node in nodes.values())
-    )  # fmt: skip
+def stems(conf: Path, scores: str = "maps") -> list[str]:
+    """Return the files with metrics of maps, or of paths; one that lists others, such as `all`, defines none."""
+    files = {path.stem: OmegaConf.load(path) for path in sorted((conf / "metric").glob("*.yaml"))}
+    own = {stem: [scored(node) for node in nodes.values()] for stem, nodes in files.items() if "defaults" not in nodes}
+    return [stem for stem, found in own.items() if scores in found]
+
+
+def scored(node: DictConfig) -> str:
+    """Return what a metric scores."""
+    return getattr(get_class(node._target_), "scores", "maps")
 
 
 def entries(names: Sequence[str] = (), config_dir: str | None = None, seed: int = 0) -> dict[str, Metric]:

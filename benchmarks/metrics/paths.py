@@ -37,12 +37,13 @@ class PathMse:
     of: str
     fill: str | None
 
+    scores: ClassVar[str] = "paths"
     category: ClassVar[str] = "path"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     version: ClassVar[int] = 1
     undefined: ClassVar[str] = "a layer without activation or without relevance has no shares"
-    passes: ClassVar[str] = "logits: 1 for each draw, and at most 1 for each draw and layer; shares: none"
+    passes: ClassVar[str] = "logits: 1 for each draw, and 1 + at most 1 for each draw and layer; shares: none"
     cites: ClassVar[str] = "Bhati et al. 2024"
 
     def __post_init__(self) -> None:
@@ -67,6 +68,7 @@ class PathSmape:
     of: str
     fill: str | None
 
+    scores: ClassVar[str] = "paths"
     category: ClassVar[str] = "path"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 200.0)
@@ -99,12 +101,13 @@ class PathAgreement:
 
     fill: str
 
+    scores: ClassVar[str] = "paths"
     category: ClassVar[str] = "path"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     version: ClassVar[int] = 1
     undefined: ClassVar[str] = "never"
-    passes: ClassVar[str] = "1 for each draw, and at most 1 for each draw and layer"
+    passes: ClassVar[str] = "1 for each draw, and 1 + at most 1 for each draw and layer"
     cites: ClassVar[str] = ""
     of: ClassVar[str] = "logits"
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from results.latex import tex
 from results.networks.measures import CLEAN, Compared, compared
-from results.networks.table import block_of, notices, table
+from results.networks.table import block_of, notices, table, units
 from results.networks.text import SAID, label, left_out
 from results.tables import numbers
 
@@ -19,7 +19,7 @@ def latex(scores: pd.DataFrame) -> str:
         said = " ".join([left_out(ours), *notices(ours)])
         for block, what, part in block_of(rows):
             name = f"{block}{f', {what}' if what else ''}"
-            parts.append(_table(part, ours, f"{name}: {SAID[block]}", said))
+            parts.append(_table(part, ours, f"{name}: {SAID[block]}", f"{units(part)} {said}"))
             said = ""  # once is enough
     return "\n".join(parts)
 

@@ -92,6 +92,15 @@ def rises(ours: Compared) -> Iterator[str]:
                        f"radius, {radius(metric, curve[-1].at)}.")  # fmt: skip
 
 
+def units(rows: pd.DataFrame) -> str:
+    """Return what the rows of a block are measured in."""
+    found: dict[str, list[str]] = {}
+    for row in rows.drop_duplicates("metric").itertuples():
+        found.setdefault(row.unit, []).append(row.metric)
+    said = [f"{unit} ({', '.join(of)})" if len(found) > 1 else unit for unit, of in found.items()]
+    return f"Units: {'; '.join(said)}."
+
+
 def block_of(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Yield each block's name, which part of it, and its rows: curves apart, kept and changed predictions apart."""
     parts = np.select(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from results.grid import Column, grid, underlined, wrapped
 from results.networks.measures import ATTACK, CLEAN, MAP, METRIC, ROBUSTNESS, Compared, Measure, compared
-from results.networks.table import block_of, notices, table
+from results.networks.table import block_of, notices, table, units
 from results.tables import DASH, numbers
 
 LEGEND = (
@@ -40,7 +40,7 @@ def summary(scores: pd.DataFrame, width: int | None = None) -> str:
         for block, what, part in block_of(rows):
             parts += ["\n", wrapped(f"{block}{f', {what}' if what else ''}: {SAID[block]}", width), "\n"]
             parts.append(_grid(part, ours, width))
-            parts += [wrapped(line, width) for line in _missing(part)]
+            parts += [wrapped(line, width) for line in (units(part), *_missing(part))]
     return "".join(parts)
 
 

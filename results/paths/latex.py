@@ -8,17 +8,21 @@ import pandas as pd
 from results.latex import BREAK, tex
 from results.paths.orders import orders
 from results.paths.table import ALL, CONTROLS, layers, shares, stem, whole
-from results.paths.text import order_text, written
+from results.paths.text import drawn, order_text, written
+from results.statistics import FEWEST
 
 ACROSS = 5  # selectors
-READING = (
-    "after our reading of Bhati et al.\\ 2024 (the paper's own algorithm was not available); 95\\,\\% intervals over "
-    "images: percentiles of paired draws, Wilson's for agreements that are all 0 or 1, none below 6 images; --: none. "
+READING = "after our reading of Bhati et al.\\ 2024 (the paper's own algorithm was not available)"
+INTERVALS = (
+    "; 95\\,\\% intervals over images: percentiles of paired draws, Wilson's for scores between 0 and 1 that are all 0 "
+    f"or 1, none below {FEWEST} images"
 )
 COMPARED = (
     "Shares: forward share of a layer's activation against backward share of its relevance over the selected channels, "
     "which describes a selection and proves nothing; logits and agreement: the network against itself when only the "
-    "path is kept, the causal test. SMAPE in percent, 0 to 200, where 0/0 counts 0."
+    "path is kept, the causal test. Never compared: relevance with its own masked copy (whose SMAPE is 200\\,\\% times "
+    "the share of channels not selected, whatever was selected), and softmax outputs (tiny probabilities decide). "
+    "SMAPE in percent, 0 to 200, where 0/0 counts 0."
 )
 
 
@@ -37,6 +41,11 @@ def latex(rows: pd.DataFrame, by_layer: bool) -> str:
     return "\n".join(filter(None, parts))
 
 
+def reading(rows: pd.DataFrame) -> str:
+    """Return whose paths these are and what brackets mean, where there are any."""
+    return f"{READING}{INTERVALS if drawn(rows) else ''}; --: none. "
+
+
 def _means(rows: pd.DataFrame, place: str, label: str) -> str:
     kept = rows.drop_duplicates("method").set_index("method").kept
     lines = {method: [f"{share:.3f}" if share == share else "--"] for method, share in kept.items()}
@@ -46,7 +55,7 @@ def _means(rows: pd.DataFrame, place: str, label: str) -> str:
         by_method, show = ours.set_index("method").reindex(list(lines)), written(ours)
         for row in by_method.itertuples():
             lines[row.Index].append(cell(row.mean, row.low, row.high, show))
-    caption = f"Critical paths on {place}, {READING}{COMPARED}"
+    caption = f"Critical paths on {place}, {reading(rows)}{COMPARED}"
     return _table(caption, f"paths-{label}", heads, lines, sum(~rows.drop_duplicates("method").control))
 
 
@@ -62,7 +71,7 @@ def _gains(rows: pd.DataFrame, kind: str, place: str, label: str) -> str:
         for method, row in by_method.iterrows():
             lines[method].append(cell(row[name], row[f"{name}_low"], row[f"{name}_high"], show, "+"))
     caption = (
-        f"How much better critical paths are than those of {tex(CONTROLS[kind])} on {place}, {READING}Paired "
+        f"How much better critical paths are than those of {tex(CONTROLS[kind])} on {place}, {reading(rows)}Paired "
         "differences, larger is better (of errors, how much less); path\\_gap against a control that keeps as many "
         "channels as it does."
     )
@@ -75,7 +84,7 @@ def _places(rows: pd.DataFrame, name: str, place: str, label: str) -> Iterator[s
     metric, show, places = rows.metric.iloc[0], written(rows), rows[name].unique()
     where = "each layer alone" if name == "layer" else "by the share kept of each layer's channels"
     better = "higher" if rows.higher_is_better.iloc[0] else "lower"
-    caption = f"{tex(metric)} of paths on {place}, {where}; {better} is better, {READING}{COMPARED}"
+    caption = f"{tex(metric)} of paths on {place}, {where}; {better} is better, {reading(rows)}{COMPARED}"
     methods = [method for method in rows.method.unique() if stem(method) != ALL]
     for k in range(0, len(methods), ACROSS):
         lines: dict[str, list[str]] = {f"{at:g}" if name == "share" else at: [] for at in places}
@@ -91,7 +100,8 @@ def _orders(metric: str, found: pd.DataFrame) -> str:
     """Return whether the order of three selectors holds in one metric."""
     heads = ["model", "share", "relevance", "activation", "random", "order"]
     lines = []
-    show = written(found.rename(columns={"activation": "mean", "activation_low": "low", "activation_high": "high"}))
+    intervals = found.rename(columns={"activation": "mean", "activation_low": "low", "activation_high": "high"})
+    show = written(intervals)
     for _, row in found.iterrows():
         share = f"{row.share:g}" if row.share == row.share else "--"
         name = tex(f"{row.dataset} / {row.model}" + f" [{row.variant}]" * bool(row.variant))
@@ -99,7 +109,7 @@ def _orders(metric: str, found: pd.DataFrame) -> str:
         order = order_text(row).replace(">", "$>$").replace("~", "$\\sim$")
         lines.append((name, [share, *cells, order]))
     caption = (
-        f"{tex(metric)} of whole paths by the share kept of each layer's channels, {READING}holds: relevance is better "
+        f"{tex(metric)} of whole paths by the share kept of each layer's channels, {reading(intervals)}holds: relevance is better "
         "than activation, activation than random, and neighbours' intervals do not touch; reversed: some two are apart "
         "the other way round; touches ($\\sim$): else."
     )

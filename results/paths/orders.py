@@ -5,10 +5,9 @@ from itertools import combinations, pairwise
 import numpy as np
 import pandas as pd
 
-from results.paths.table import AGREEMENT, GAINS, ORDER, layers, shares, stem, whole
+from results.paths.table import GAINS, ORDER, layers, shares, stem, whole
 
-KEYS = ["dataset", "model", "metric", "layer", "share"]
-CAUSAL = rf"^{AGREEMENT}|_logits"  # metrics that see the network without the rest
+KEYS = ["dataset", "model", "metric", "higher_is_better", "layer", "share"]
 
 
 def parts(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -20,19 +19,17 @@ def parts(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def orders(rows: pd.DataFrame) -> pd.DataFrame:
     """Return for each model, place and variant of the table whether the order of three selectors holds.
 
-    Of agreements the larger are better, of errors the smaller. It holds if neighbours' intervals do not touch, is
+    Only metrics that run the network without the rest are asked. It holds if neighbours' intervals do not touch, is
     reversed if some two are apart the other way round, and touches else; unknown without intervals. Shares that keep
     everything are left out: all selectors are the same there.
     """
-    rows = rows[rows.metric.str.contains(CAUSAL) & ~(rows.share >= 1)]
+    rows = rows[rows.causal.astype(bool) & ~(rows.share >= 1)]
     rows = rows.assign(stem=rows.method.map(stem), variant=rows.method.str.partition(" [")[2].str.removesuffix("]"))
     found = []
     for key, place in rows.groupby(KEYS, sort=False, dropna=False):
         for variant in dict.fromkeys(place.variant[place.stem == ORDER[0]]):
             ours = place[place.variant.isin([variant, ""])].sort_values("variant")
-            ours = ours.drop_duplicates("stem", keep="last").set_index(
-                "stem"
-            )  # a control without the variant serves all
+            ours = ours.drop_duplicates("stem", keep="last").set_index("stem")  # one control may serve all variants
             if {*ORDER} <= {*ours.index}:
                 three = {name.removeprefix("path_"): ours.loc[name] for name in ORDER}
                 found.append(dict(zip(KEYS, key, strict=True)) | {"variant": variant} | _order(three))

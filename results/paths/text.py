@@ -1,26 +1,37 @@
 """Write tables of paths for a terminal."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from results.grid import Column, grid, underlined, wrapped
 from results.paths.orders import orders
-from results.paths.table import AGREEMENT, ALL, CONTROLS, layers, missing, shares, stem, whole
+from results.paths.table import ALL, CONTROLS, layers, missing, shares, stem, whole
 from results.statistics import FEWEST
 from results.tables import DASH, numbers
 
 LEGEND = """\
 Critical paths after our reading of Bhati et al. 2024; the paper's own algorithm was not available.
-Kept: mean share of the channels kept. +: higher is better; -: lower. path_random is the mean over its draws.
+Kept: mean share of the channels kept. ↑: higher is better; ↓: lower. path_random is the mean over its draws.
 shares: forward share (of a layer's activation) against backward share (of its relevance) of the selected channels. \
 This describes a selection and proves nothing: no channel was taken away.
 logits, agreement (same label): the network against itself when only the path is kept. Only this tests the path \
 causally.
+Never compared: relevance with its own masked copy (its SMAPE is 200 % times the share of channels not selected, \
+whatever was selected), and softmax outputs (tiny probabilities decide).
 SMAPE: percent, 0 to 200: the mean of 200 |a - b| / (|a| + |b|), 0 where both are 0, 200 where signs differ or one is 0.
-95 %: percentile intervals over images, the same draws for all, wider where images are few; Wilson's for agreements \
-that are all 0 or 1; none below 6 images.
+"""
+OVERSHOOT = """\
+MSE of logits need not fall as the share grows: without channels that inhibit, a path overshoots, so that labels agree \
+while logits are too large (paths by relevance in a fitted VGG16, 4 images: 57.9 at .25, 596 at .5, 223 at .75).
+"""
+INTERVALS = f"""\
+95 %: percentile intervals over images, the same draws for all, wider where images are few; Wilson's for scores between \
+0 and 1 that are all 0 or 1; none below {FEWEST} images.
+"""
+OVER = """\
 over: how much better than the control on the images that both have (of errors, how much less), paired; path_gap over \
 controls that keep as many channels as it does (path_activation_gap, path_random_gap).
 Below the line: controls, and path_all, which keeps everything.
@@ -30,22 +41,35 @@ Are paths by relevance better than by activation, and these than random ones, in
 neighbours' intervals do not touch; reversed: some two are apart the other way round; touches (~): else. Differences \
 (how much better) are paired: they may be certain where intervals touch.
 """
-EXACT = {"path_mse_logits": 1e-6, "path_smape_logits": 1e-2}  # what float32 may leave of an error of 0
+HEADING = 40  # letters
+EXACT = {"path_mse_logits": (0, 1e-6), "path_smape_logits": (0, 1e-2), "path_agreement": (1, 0)}  # float32 leaves this
 
 
 def summary(rows: pd.DataFrame, width: int) -> str:
     """Return the means of whole paths of every data set and model, and the order of selectors at every share."""
-    parts = [wrapped(line, width) for line in LEGEND.splitlines()]
+    parts = [wrapped(line, width) for line in legend(rows).splitlines()]
     for (dataset, model), ours in rows.groupby(["dataset", "model"], sort=False):
         parts += [underlined(f"{dataset} / {model}: {_counts(ours)}; whole paths"), *_whole(whole(ours), width)]
-        parts += [wrapped(f"- {line}", width) for line in _remarks(whole(ours))]
+        parts += [wrapped(f"- {line}", width) for line in _remarks(whole(ours), drawn(rows))]
     found = orders(rows)
     found = found[found.layer == ""] if len(found) else found
     if len(found):
         parts += [underlined("relevance > activation > random"), wrapped(ORDERS, width)]
     for metric, ours in found.groupby("metric", sort=False) if len(found) else ():
-        parts += [f"\n{metric} {'+' if metric.startswith(AGREEMENT) else '-'}\n", _orders(ours, width)]
+        parts += [f"\n{metric} {_sign(ours)}\n", _orders(ours, width)]
     return "".join(parts)
+
+
+def legend(rows: pd.DataFrame) -> str:
+    """Return what the columns and signs of these rows mean, and why there are no intervals where there are none."""
+    few = f"Intervals need at least {FEWEST} images; there are {rows.images.max():g}, so that none is given.\n"
+    overshoot = OVERSHOOT if rows.metric.map(stem).eq("path_mse_logits").any() else ""
+    return LEGEND + overshoot + (INTERVALS if drawn(rows) else few) + OVER
+
+
+def drawn(rows: pd.DataFrame) -> bool:
+    """Return whether any row has an interval."""
+    return bool(np.isfinite(rows.low.astype(float)).any())
 
 
 def text(rows: pd.DataFrame, width: int, by_layer: bool) -> str:
@@ -94,7 +118,8 @@ def _columns(over: str, rows: pd.DataFrame, show: Callable, kept: bool = False) 
             columns.append(_interval(over, ["over", kind], *gain, show, "+"))
     if (rows.undefined > 0).any():
         columns.append(Column(over, ["undefined"], [f"{k:g}" if k == k else DASH for k in rows.undefined]))
-    return columns
+    room = columns[0].width + len(over) - sum(column.width + 1 for column in columns) + 1
+    return [replace(columns[0], least=min(room, HEADING)), *columns[1:]]  # so that the heading is whole
 
 
 def _interval(
@@ -106,8 +131,10 @@ def _interval(
     show: Callable[..., str],
     sign="",
 ) -> Column:
-    """Return one column of values with their intervals, which no page break may part."""
+    """Return one column of values with their intervals, where any has one; no page break may part them."""
     means = [show(value, sign) for value in mean]
+    if not np.isfinite(low.astype(float)).any():
+        return Column(over, head, means)
     spans = [span(*ends, show, sign) for ends in zip(low, high, strict=True)]
     wide = max(map(len, spans), default=0)
     return Column(over, [*head, "95 %"], [f"{value} {ends:>{wide}}" for value, ends in zip(means, spans, strict=True)])
@@ -135,20 +162,19 @@ def order_text(row) -> str:
     return f"touches: rel. {first} act. {second} random" if row.order == "touches" else row.order
 
 
-def _remarks(rows: pd.DataFrame) -> Iterator[str]:
+def _remarks(rows: pd.DataFrame, others: bool) -> Iterator[str]:
     """Yield what is missing, and what path_all, which keeps everything, should have come to."""
     yield from missing(rows.method)
-    images = int(rows.images.iloc[0])
-    if images < FEWEST:
-        yield f"intervals need at least {FEWEST} images; there are {images}, so none is given"
+    if others and not drawn(rows):
+        yield f"intervals need at least {FEWEST} images; there are {rows.images.iloc[0]}, so that none is given"
     every = rows[rows.method.map(stem) == ALL].set_index("metric")["mean"]
-    wrong = [f"{metric} {value:.3g}" for metric, value in every.items()
-             if (metric.startswith(AGREEMENT) and value != 1) or value > EXACT.get(stem(metric), np.inf)]  # fmt: skip
-    if len(every):
+    should = {metric: EXACT[stem(metric)] for metric in every.index if stem(metric) in EXACT}
+    wrong = [f"{m} {every[m]:.3g}" for m, (value, rounding) in should.items() if not abs(every[m] - value) <= rounding]
+    if should:
         yield (
             f"{ALL} keeps everything but is not the network: {', '.join(wrong)}"
             if wrong
-            else (f"checked: {ALL} keeps everything and is the network")
+            else f"checked: {ALL} keeps everything and is the network"
         )
 
 
@@ -160,13 +186,13 @@ def _counts(rows: pd.DataFrame) -> str:
 
 
 def _sign(rows: pd.DataFrame) -> str:
-    return "+" if rows.higher_is_better.iloc[0] else "-"
+    return "↑" if rows.higher_is_better.iloc[0] else "↓"
 
 
 def written(rows: pd.DataFrame) -> Callable[..., str]:
     """Return how to write the scores of a metric: in powers of ten where four digits would leave little of most."""
-    half, size = ((column.where(column > 0)).median() for column in ((rows.high - rows.low) / 2, rows["mean"].abs()))
-    if half < 1e-4 or size < 1e-3:
+    half, size = (column[column > 0] for column in ((rows.high - rows.low) / 2, rows["mean"].abs()))
+    if half.median() < 1e-4 or size.quantile(0.25) < 1e-3:
         return lambda value, sign="": f"{value:{sign}.1e}" if value == value else DASH
     return numbers(rows)
 

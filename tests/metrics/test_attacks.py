@@ -12,6 +12,7 @@ from benchmarks.conformance.cases import case, explained, frozen, images
 from benchmarks.conformance.models import MEAN, STD, Linear
 from benchmarks.metrics.networks.adversarial import in_ball
 from benchmarks.metrics.networks.clever import locations
+from benchmarks.metrics.networks.minimal import nearest
 from tests.metrics.entries import METRICS
 from tests.metrics.references import networks
 from tests.metrics.references.networks import end
@@ -69,6 +70,13 @@ def test_deepfool_is_that_of_foolbox(e, theirs):
     expected = (attacked - image).flatten(1).norm(dim=1) / image.flatten(1).norm(dim=1)
     assert fooled.all()
     torch.testing.assert_close(metric(e), expected, rtol=1e-3, atol=0)  # it adds 1e-4 to every distance
+
+
+def test_deepfool_does_not_stop_on_a_boundary():
+    gradients = torch.ones(4, 1, 3, 4, 4)
+    steps = nearest(torch.tensor([[0.0], [1e-6], [0.1], [1.0]]), gradients)
+    assert steps.flatten(1).norm(dim=1).tolist() == pytest.approx([1e-4, 1e-4, 0.1 / 48**0.5, 1 / 48**0.5])
+    assert (steps < 0).all() and nearest(torch.ones(4, 1), 0 * gradients).eq(0).all()
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from results import kinds, leaderboard
+from results import compare, kinds, leaderboard, methods, protocols
 from tests.results.synthetic import scores, write
 
 SMALL = {"methods": ("rise", "uniform"), "metrics": ("gini",), "models": ("resnet18",), "images": 4}
@@ -17,9 +17,10 @@ def test_kinds_do_not_mix():
 
 
 @pytest.mark.parametrize("name", kinds.KINDS)
-def test_the_leaderboard_of_maps_names_the_command_for_other_kinds(tmp_path, capsys, name):
+@pytest.mark.parametrize("command", [leaderboard, compare, methods, protocols], ids=lambda module: module.__name__)
+def test_tables_of_maps_name_the_command_for_other_kinds(tmp_path, capsys, name, command):
     sweep = write(tmp_path / "a", scores(**SMALL).assign(benchmark=name))
-    assert leaderboard.main([str(sweep)]) == 1
+    assert command.main([str(sweep), *(["gini"] if command is compare else [])]) == 1
     assert f"python -m results.{name} {sweep}" in capsys.readouterr().err
 
 

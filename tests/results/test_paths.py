@@ -115,6 +115,17 @@ def test_differences_are_paired_over_images(rows):
     assert row.over_activation_pairs == 40
 
 
+def test_kept_is_of_the_images_of_the_scores():
+    """A selector lacks half of the images: nothing of those counts, of no selector."""
+    scores = named(sweep())
+    left = scores.method.eq("path_random") & (scores.image >= "test/00020")
+    more = scores.assign(kept=np.where(scores.image >= "test/00020", 0.9, scores.kept))[~left]
+    ours = table(more, lines(more))
+    assert ours.left_out.eq(20).all()
+    assert one(whole(ours), "path_gap", "path_mse_logits").kept == pytest.approx(0.1)
+    assert one(layers(ours), "path_beam", "path_agreement", layer="act1").kept == pytest.approx(0.25)
+
+
 def test_gap_is_compared_with_controls_of_its_size(rows):
     row = one(whole(rows), "path_gap", "path_mse_logits")
     assert row.over_activation == pytest.approx(5 - 2) and row.over_random == pytest.approx(9 - 2)

@@ -131,7 +131,7 @@ def test_batch_size_changes_no_score():
 
 @pytest.mark.parametrize("kind", ["attribution", "networks"])
 def test_metrics_of_paths_are_refused_where_there_are_maps(kind):
-    need = f"benchmark={kind} needs metrics of maps such as deletion; path_agreement scores paths"
+    need = "maps need metrics of maps such as deletion; path_agreement scores paths"
     with pytest.raises(ValueError, match=need):
         cfg = composed(*SMALL, f"benchmark={kind}", "metric=[gini,path_agreement]", "method=gradient")
         instantiate(cfg.benchmark)(cfg)

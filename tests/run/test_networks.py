@@ -37,10 +37,12 @@ def test_attacked_images_and_maps_are_kept_beside_the_clean_ones():
     assert (gallery["attacked_maps"] != gallery["maps"]).any()
 
 
-@pytest.mark.parametrize("wrong", ["gallery=0", "background=x", "iterations=1.5", "radius=0", "radius=2"])
+@pytest.mark.parametrize(
+    "wrong", ["target=predicted", "gallery=0", "background=x", "iterations=1.5", "radius=0", "radius=2"]
+)
 def test_wrong_settings_are_one_sentence(wrong):
     name, _, value = wrong.partition("=")
-    with pytest.raises(InstantiationException, match=f"benchmark.{name} needs a .*; '?{value}'? was given"):
+    with pytest.raises(InstantiationException, match=f"benchmark.{name} needs .*; '?{value}'? was given"):
         instantiate(composed(*SMALL, f"benchmark.{wrong}").benchmark)
 
 

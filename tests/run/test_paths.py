@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from typing import ClassVar
 
@@ -26,6 +27,9 @@ SMALL = ["dataset=planted", "model=planted", "dataset.images=5", "batch_size=3",
 SHORT = ["benchmark.shares=[0.25,1.0]", "benchmark.background=4", "benchmark.gallery=4", "benchmark.grid=[2,2]"]
 
 
+built = cache(network)  # a test can look at what was evaluated
+
+
 @dataclass(frozen=True)
 class Tiny:
     """A random network with several layers."""
@@ -33,7 +37,7 @@ class Tiny:
     family: str
 
     def __call__(self, dataset):
-        return Network(network(self.family), (0.5,) * 3, (0.25,) * 3, 32, self.family)
+        return Network(built(self.family), (0.5,) * 3, (0.25,) * 3, 32, self.family)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Broken:
     version: ClassVar[int] = 1
     higher_is_better: ClassVar[bool] = True
     undefined: ClassVar[str] = "never"
+    scores: ClassVar[str] = "paths"
 
     def __call__(self, pathed):
         raise RuntimeError("broken\nin two lines")
@@ -120,7 +125,7 @@ def test_everything_kept_is_the_network():
 
 
 def test_curve_has_the_score_of_the_path_s_own_share():
-    scores, curves, _ = evaluated("method=path_activation", "method.share=0.25", "benchmark.shares=[1.0,0.25]")
+    scores, curves, _ = evaluated("method=path_activation", "method.share=0.25", "benchmark.shares=[0.25,1.0]")
     assert curves.groupby(["metric", "fraction"]).size().to_dict() == {(m, f): 5 for m in METRICS for f in (0.25, 1.0)}
     own = curves[curves.fraction == 0.25].pivot(index="image", columns="metric", values="value")
     whole = scores[scores.layer == ""].pivot(index="image", columns="metric", values="score")
@@ -223,8 +228,10 @@ def test_failed_metric_loses_its_own_rows_only():
 
 
 def test_nothing_leaks():
-    model, others = network("plain"), torch.zeros(1, 3, 32, 32)
+    model, others = built("plain"), torch.zeros(1, 3, 32, 32)
+    state = torch.get_rng_state()
     evaluated("method=path_random", "method.draws=2")
+    assert torch.get_rng_state().equal(state)
     assert torch.is_grad_enabled()
     graph = canonical(model, others)
     assert not any(m._forward_hooks or m._backward_hooks for m in (*model.modules(), *graph.modules()))
@@ -232,7 +239,9 @@ def test_nothing_leaks():
 
 @pytest.mark.parametrize(
     ("setting", "said"),
-    [("target=truth", "target needs predicted or label"), ("shares=[0.5,0]", "shares needs numbers"),
+    [("target=truth", "target needs predicted or label"), ("shares=[0.5,0]", "shares needs a list of rising"),
+     ("shares=0.5", "shares needs a list of rising"), ("shares=[0.5,0.1]", "shares needs a list of rising"),
+     ("shares=[0.5,1.5]", "shares needs a list of rising"), ("grid=3", "grid needs two whole numbers"),
      ("gallery=0", "gallery needs a whole number >= 1"), ("reconstructed=-1", "reconstructed needs a whole"),
      ("width=1.5", "width needs a whole number >= 1"), ("background=0", "background needs a whole number >= 1"),
      ("grid=[2]", "grid needs two whole numbers >= 1")],

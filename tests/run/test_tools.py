@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks import reproduce, sharing
 from benchmarks.progress import cells
 from benchmarks.speed import passes, replay
-from benchmarks.tracking import steps
+from benchmarks.tracking import log_values, steps
 from tests.conftest import CONF, composed, options
 from tests.results.synthetic import scores as synthetic_scores
 
@@ -57,6 +57,37 @@ def test_what_a_cell_and_a_sweep_share_is_passed_once(monkeypatch):
     assert table.loc["aopc"].tolist() == [16.5, 0, 0]  # 15 states, the blank image for both, and the clean pass
     assert table.loc["single_deletion"].tolist() == [65, 64, 0]
     assert table.loc["random_logit", "next"] == 2 and table.loc["deletion", "next"] == 15
+
+
+class Noted:
+    """A tracking client that notes what it is given."""
+
+    def __init__(self):
+        self.metrics = []
+
+    def log_batch(self, run_id, metrics=(), params=()):
+        self.metrics += [(metric.key, metric.step, metric.value) for metric in metrics]
+
+
+def test_a_cell_of_paths_is_logged_whole_and_by_layer(tmp_path):
+    whole = synthetic_scores(methods=("rise",), metrics=("gini",), models=("resnet18",), images=6).assign(layer="")
+    layers = [whole.assign(layer=name, score=value) for name, value in (("first", 0.25), ("second", 0.75))]
+    pd.DataFrame({"image": ["a", "a"], "metric": "gini", "fraction": [0.01, 0.5], "value": [0.1, 0.2]}).to_parquet(
+        tmp_path / "curves.parquet"
+    )
+    client = Noted()
+    log_values(client, "run", {}, tmp_path, pd.concat([whole, *layers]))
+    logged = {(key, step): value for key, step, value in client.metrics}
+    assert logged["gini_by_layer", 0] == 0.25 and logged["gini_by_layer", 1] == 0.75
+    assert logged["gini", 0] == pytest.approx(whole.score.mean())
+    assert logged["gini_curve", 1] == 0.1 and logged["gini_curve", 50] == 0.2
+
+
+def test_a_published_path_is_compared_whole(monkeypatch, tmp_path):
+    whole = synthetic_scores(methods=("rise",), metrics=("gini",), models=("resnet18",)).assign(weights="abc", layer="")
+    pd.concat([whole, whole.assign(layer="first", score=9.0)]).to_parquet(tmp_path / "paths.parquet")
+    monkeypatch.setattr(reproduce, "PUBLISHED", tmp_path)
+    assert reproduce.compare("paths", whole) and not reproduce.compare("paths", whole.assign(score=whole.score + 1))
 
 
 def test_passes_of_an_entry_and_their_replay():

@@ -6,11 +6,8 @@ import torch
 
 from benchmarks.conformance.cases import case
 from benchmarks.conformance.subject import DoesNotApply, Fails, Subject, require
+from results.leaderboard import CATEGORIES
 
-CATEGORIES = (
-    "faithfulness", "robustness", "localisation", "complexity", "randomisation", "axiomatic",
-    "network robustness", "metric-induced", "attack-induced",
-)  # fmt: skip
 INVARIANCES = ("scale", "order", "steps", "size")
 WRONG = ("abc", -1, True, None)
 

@@ -12,6 +12,7 @@ from benchmarks.metrics.fields import choice, number
 
 OUTPUTS = ("probabilities", "logits")
 QUANTITIES = ("eigenvalue", "trace", "radius")
+HELD = 2**28  # bytes of J; one image of 224 pixels a side and 1,000 classes has 1.2e9, and goes alone
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,15 @@ class InducedMetric:
     """Spectrum of the metric that the output induces on the pixels [Puechmorel 2023; Liu et al. 2023].
 
     Our reading of Liu et al. 2023; the paper's own algorithm was not available. With J = d logits / d pixels, (k, d):
-    `of` probabilities, the Fisher metric F = diag(p) - p p' pulled back to G = J' F J, for which
-    KL(p(x) || p(x + dx)) = dx' G dx / 2 to second order; `of` logits, G = J' J, for which half the squared distance of
-    the logits is dx' G dx / 2. eigenvalue: the largest one of G; trace: their sum; radius: sqrt(2 `divergence` /
-    eigenvalue), the length of the shortest step that costs the divergence, were the output as curved as it is at x.
-    Pixels are in [0, 1] and lengths Euclidean over all values of the image: eigenvalues are per squared pixel unit, and
-    grow with the number of pixels. Exact, from the k x k matrix R' J J' R with R R' = F, in float64 from float32
-    gradients: what it needs is shared by all outputs and quantities. Where the softmax is saturated, G of the
-    probabilities vanishes whatever the network does to the image; that of the logits does not, but doubles of the
-    logits have four times its eigenvalues.
+    `of` probabilities, the Fisher metric F = diag(p) - p p' pulled back to G = J' F J, for which KL(p(x) || p(x + dx))
+    = dx' G dx / 2 to second order; `of` logits, G = J' J, for which half the squared distance of the logits is dx' G dx
+    / 2. eigenvalue: the largest one of G; trace: their sum; radius: sqrt(2 `divergence` / eigenvalue), the length of
+    the shortest step that costs the divergence, were the output as curved as it is at x, and at most the diagonal of
+    the pixel space, since no image is farther. Pixels are in [0, 1] and lengths Euclidean over all values of the image:
+    eigenvalues are per squared pixel unit, and grow with the number of pixels. Exact, from the k x k matrix R' J J' R
+    with R R' = F, in float64 from float32 gradients: what it needs is shared by all outputs and quantities. Where the
+    softmax is saturated, G of the probabilities vanishes whatever the network does to the image; that of the logits
+    does not, but doubles of the logits have four times its eigenvalues.
     """
 
     category: ClassVar[str] = "metric-induced"
@@ -56,7 +57,7 @@ class InducedMetric:
         return "the output has no gradient" if self.quantity == "radius" else "never"
 
     def __call__(self, explained: Explained) -> Tensor:
-        logits, gram = explained.for_all(("induced metric", 1), lambda: pulled_back(explained))
+        logits, gram = explained.for_all(("induced metric", self.version), lambda: pulled_back(explained))
         root = fisher_root(logits) if self.of == "probabilities" else torch.eye(len(gram[0])).to(gram)
         matrix = root.mT @ gram @ root
         if self.quantity == "trace":
@@ -64,13 +65,21 @@ class InducedMetric:
         largest = torch.linalg.eigvalsh(matrix)[:, -1].clamp(min=0)
         if self.quantity == "eigenvalue":
             return largest.float()
-        return torch.where(largest > 0, (2 * self.divergence / largest).sqrt(), torch.nan).float()
+        radius = (2 * self.divergence / largest).sqrt().clamp_max(math.sqrt(explained.x[0].numel()))
+        return torch.where(largest > 0, radius, torch.nan).float()
 
 
 def pulled_back(explained: Explained) -> tuple[Tensor, Tensor]:
-    """Return the logits (n, k) and J J' (n, k, k), float64; J in pixel units, a backward pass per class."""
+    """Return the logits (n, k) and J J' (n, k, k), float64; J in pixel units, of as many images at once as HELD."""
+    one = 8 * explained.clean_logits().shape[1] * explained.x[0].numel()
+    logits, grams = zip(*(gram(explained, x) for x in explained.x.split(max(1, HELD // one))), strict=True)
+    return torch.cat(logits), torch.cat(grams)
+
+
+def gram(explained: Explained, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same of some images, by a backward pass per class."""
     with torch.enable_grad():
-        x = explained.x.detach().clone().requires_grad_()
+        x = x.detach().clone().requires_grad_()
         logits = explained.model(x)
         each = (logits[:, k].sum() for k in range(logits.shape[1]))  # the images of a batch do not meet
         rows = [torch.autograd.grad(logit, x, retain_graph=True)[0] for logit in each]

@@ -11,7 +11,7 @@ from benchmarks.explained import Explained
 
 @dataclass(frozen=True)
 class LossGradient:
-    """L2 norm of the gradient of the target's cross-entropy in pixel units [Hein and Andriushchenko 2017].
+    """L2 norm of the gradient of the target's cross-entropy in pixel units [Simon-Gabriel et al. 2019].
 
     In float64 from the log odds against the target: the gradient is theirs times the probability of all other classes,
     which does not round to nothing where the network is sure. A small one is no proof of robustness: a network that is
@@ -26,7 +26,7 @@ class LossGradient:
     invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
     undefined: ClassVar[str] = "the network's answer is no number"
     passes: ClassVar[tuple[int, int, int]] = (0, 2, 0)
-    cites: ClassVar[str] = "Hein and Andriushchenko 2017"
+    cites: ClassVar[str] = "Simon-Gabriel et al. 2019"
 
     def __call__(self, explained: Explained) -> Tensor:
         def norms() -> Tensor:

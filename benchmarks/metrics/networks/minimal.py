@@ -9,16 +9,18 @@ from torch import Tensor
 from benchmarks.explained import Explained
 from benchmarks.metrics.fields import number, whole
 
+SHORTEST = 1e-4  # of a step in pixel units: shorter ones end on the boundary, where rounding gives the answer
+
 
 @dataclass(frozen=True)
 class EmpiricalRobustness:
     """Relative size of the smallest change that DeepFool finds [Moosavi-Dezfooli et al. 2016].
 
     ||x' - x|| / ||x|| in pixel space, l2. Each of `steps` goes to the nearest of the linearised boundaries with the
-    `candidates` classes that are likeliest at first, other than the target; all steps together are stretched by
-    1 + `overshoot` and clipped to [0, 1]; an image stops as soon as it is wrong. 0 where it is so by itself; where
-    `steps` do not do, there is no score: the share of scores is the attack's success rate. Departs from the paper:
-    leaves the target in place of the predicted class. Reads no map.
+    `candidates` classes that are likeliest at first, other than the target, and at least 1e-4 far; all steps together
+    are stretched by 1 + `overshoot` and clipped to [0, 1]; an image stops as soon as it is wrong. 0 where it is so by
+    itself; where `steps` do not do, there is no score: the share of scores is the attack's success rate. Departs from
+    the paper: leaves the target in place of the predicted class. Reads no map.
     """
 
     category: ClassVar[str] = "network robustness"
@@ -81,10 +83,10 @@ def margins_and_gradients(explained: Explained, pixels: Tensor, others: Tensor) 
 
 
 def nearest(margins: Tensor, gradients: Tensor) -> Tensor:
-    """Return the shortest step (n, c, h, w) to a boundary of the linearised margins; none where all are flat."""
+    """Return a step (n, c, h, w) to the nearest boundary of the linearised margins; none where all are flat."""
     slopes = gradients.flatten(2).norm(dim=2)
     distance = torch.where(slopes > 0, margins.abs() / slopes, torch.inf)
     closest = distance.argmin(1, keepdim=True)
     slope = slopes.gather(1, closest)
-    size = torch.where(slope > 0, -margins.gather(1, closest) / slope**2, 0)
+    size = torch.where(slope > 0, -distance.gather(1, closest).clamp_min(SHORTEST) / slope, 0)
     return size[..., None, None] * gradients[torch.arange(len(gradients)), closest[:, 0]]

@@ -52,9 +52,9 @@ class AttackStability:
         return 0, 2 * self.iterations, 1
 
     @property
-    def key(self) -> tuple[str, float, int]:
+    def key(self) -> tuple[str, int, float, int]:
         """Under which the attacked images are shared."""
-        return "attack", self.radius, self.iterations
+        return "attack", self.version, self.radius, self.iterations
 
     def __call__(self, explained: Explained) -> Tensor:
         def other() -> Tensor:

@@ -99,7 +99,8 @@ def empirical_robustness(e, i, metric):
             break
         steps = [(out[target] - out[k], slopes[k] - slopes[target]) for k in others]
         margin, slope = min(steps, key=lambda step: step[0] / np.linalg.norm(step[1]))
-        total = total + margin / (slope**2).sum() * slope
+        size = np.linalg.norm(slope)
+        total = total + max(margin / size, 1e-4) * slope / size
         pixels = np.clip(image + (1 + metric.overshoot) * total, 0, 1)
     right = answer(e, pixels)[0].argmax() == target
     return np.nan if right else np.linalg.norm(pixels - image) / np.linalg.norm(image)

@@ -44,7 +44,7 @@ def fisher_trace(e, i, metric):
 
 
 def fisher_radius(e, i, metric):
-    return np.sqrt(2 * metric.divergence / fisher_eigenvalue(e, i, metric))
+    return min(np.sqrt(2 * metric.divergence / fisher_eigenvalue(e, i, metric)), np.sqrt(e.x[i].numel()))
 
 
 logit_eigenvalue, logit_trace, logit_radius = fisher_eigenvalue, fisher_trace, fisher_radius
