@@ -45,7 +45,7 @@ def publish(sweep: Path, command: str) -> None:
     known = [column for column in COLUMNS if column in scores]  # cells of an older version have fewer
     scores[known].to_parquet(PUBLISHED / f"{name}.parquet", compression="zstd", index=False)
     for ending, table in tables.items():
-        table.round(6).to_csv(PUBLISHED / f"{name}{ending}.csv", index=False)
+        table.to_csv(PUBLISHED / f"{name}{ending}.csv", index=False, float_format="%.6g")
     (PUBLISHED / "figures").mkdir(exist_ok=True)
     for picture in sorted((sweep / "figures").glob("*.png")):
         with Image.open(picture) as drawn:  # 256 colours suffice for a screen and keep the repository small

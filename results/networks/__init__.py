@@ -34,9 +34,5 @@ def figures(sweep: Path, scores: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
 
 
 def files(sweep: Path, scores: pd.DataFrame) -> Iterator[Path]:
-    """Write the tables for a paper; yield the path written."""
-    from results.networks import latex
-
-    path = sweep / "figures" / "networks.tex"
-    path.write_text(latex.latex(labelled(scores)), encoding="utf-8")
-    yield path
+    """Write nothing: tables for a paper are made by `python -m results.networks --latex`."""
+    yield from ()

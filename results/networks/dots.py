@@ -7,72 +7,90 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from results.gallery import HEIGHT, PAGE, readable, styled
-from results.lines import COLOURS
-from results.networks.measures import ATTACK, BLOCKS, CLEAN, METRIC, SUCCESS, Compared
-from results.networks.text import label
+from results.networks.look import look
+from results.networks.measures import ATTACK, BLOCKS, GAP, RADIUS, SEVERITY
+from results.networks.text import KEY
 
-MARKERS = "osD^vP"
-NOTE = ("Each row has its own scale, its ends written beside it; to the right is better. Bars: 95 % intervals over "
-        "images. Blocks are never merged.")  # fmt: skip
+NOTE = "Each row has its own scale, its ends written beside it; to the right is better. Blocks are never merged."
+BARS = "\nBars: 95 % intervals over images, where six or more have a score."
+LOG = "\nlog: a logarithmic scale, since the ends are more than a factor of 100 apart."
+WIDE = 100  # ends that are this many times as large as each other need a logarithmic scale
 ROW = 0.25  # inches
 
 
 @styled
-def dots(rows: pd.DataFrame, ours: Compared, method: str) -> Figure:
-    """Draw every score of the networks, and of one method's maps; curves are drawn elsewhere."""
-    shown = rows.assign(label=[label(measure) for measure in ours.measures for _ in ours.networks])
-    shown = shown[shown["at"].isna() & shown.method.isin(["", method])]
+def dots(rows: pd.DataFrame, networks: list[str], method: str) -> Figure:
+    """Draw every score of two networks or more, and of one method's maps; curves are drawn elsewhere."""
+    shown = rows[~rows.what.isin([RADIUS, SEVERITY]) & rows.method.isin(["", method])]
     blocks = [part for block in BLOCKS if len(part := shown[shown.block == block])]
-    counts = [part.drop_duplicates(["metric"]).shape[0] for part in blocks]
+    counts = [part.groupby(KEY, dropna=False).ngroups for part in blocks]
     row = min(ROW, (HEIGHT - 0.8) / (sum(counts) + 1.2 * len(counts)))
     figure = Figure((PAGE, 0.8 + row * (sum(counts) + 1.2 * len(counts))), layout="constrained")
     panels = figure.subplots(len(blocks), 1, squeeze=False, height_ratios=[k + 0.2 for k in counts])[:, 0]
+    styles = {network: {**style, "ls": "", "ms": 3} for network, style in look(networks).items()}
+    logs = False
     for axes, part in zip(panels, blocks, strict=True):
-        _block(axes, part, ours.networks)
+        logs |= _block(axes, part, styles)
         block = part.block.iloc[0]
         about = f" ({readable([method])[0]})" if part.method.ne("").any() else ""
         axes.set_title(f"{block}{about}", size=8, loc="left", weight="bold", pad=2)
-    handles = [Line2D([], [], ls="", marker=MARKERS[k % 6], color=COLOURS[k % 6], ms=3.5)
-               for k in range(len(ours.networks))]  # fmt: skip
-    figure.legend(handles, readable(ours.networks), loc="outside upper center", ncols=6, frameon=False)
-    figure.supxlabel(NOTE, size=6)
+    handles = [Line2D([], [], **style) for style in styles.values()]
+    figure.legend(handles, readable(networks), loc="outside upper center", ncols=6, frameon=False)
+    figure.supxlabel(NOTE + BARS * bool(shown.low.notna().any()) + LOG * logs, size=6)
     return figure
 
 
-def _block(axes: Axes, part: pd.DataFrame, networks: list[str]) -> None:
-    labels = []
-    for y, (metric, mine) in enumerate(part.groupby("metric", sort=False)):
-        mine, higher = mine.set_index("network").loc[networks], bool(mine.higher_is_better.iloc[0])
+def _block(axes: Axes, part: pd.DataFrame, styles: dict[str, dict]) -> bool:
+    """Draw a row per quantity; return whether one has a logarithmic scale."""
+    labels, logs = [], []
+    for y, (_, mine) in enumerate(part.groupby(KEY, sort=False, dropna=False)):
+        mine = mine.set_index("network").loc[list(styles)]
         ends = mine[["mean", "low", "high"]].to_numpy(float)
-        labels.append(_name(metric, higher, mine))
-        axes.plot([0, 1], [y, y], color="0.88", lw=0.6, zorder=0)
-        if np.isnan(ends).all():
-            continue
-        low, high = np.nanmin(ends), np.nanmax(ends)
-        place = (ends - low) / (high - low) if high > low else np.full_like(ends, 0.5)
-        place = place if higher else 1 - place
-        offsets = 0.36 * (np.arange(len(networks)) - (len(networks) - 1) / 2) / max(len(networks) / 2, 1)
-        for k, ((x, *bar), up) in enumerate(zip(place, offsets, strict=True)):
-            axes.plot(bar, [y + up] * 2, color=COLOURS[k % 6], lw=0.9)
-            axes.plot(x, y + up, marker=MARKERS[k % 6], color=COLOURS[k % 6], ms=3)
-        for x, value in ((-0.015, low if higher else high), (1.015, high if higher else low)):
-            axes.text(x, y, _written(value), size=6, ha="right" if x < 0 else "left", va="center", color="0.35")
+        logs.append(wide(ends))
+        labels.append(_name(mine) + ", log" * logs[-1])
+        _row(axes, y, ends, bool(mine.higher_is_better.iloc[0]), styles)
     axes.set(ylim=(len(labels) - 0.4, -0.6), xlim=(-0.12, 1.11))
     axes.set_yticks(range(len(labels)), labels, size=6.5)
     axes.set_xticks([])
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    return any(logs)
+
+
+def wide(ends: np.ndarray) -> bool:
+    """Whether a row's numbers are too far apart for a linear scale."""
+    known = ends[~np.isnan(ends)]
+    return bool(known.size and 0 < WIDE * known.min() < known.max())
+
+
+def _row(axes: Axes, y: int, ends: np.ndarray, higher: bool, styles: dict[str, dict]) -> None:
+    """Draw one quantity, `ends` (networks, 3) its mean and interval; where all are one number, only that is written."""
+    known = ends[~np.isnan(ends)]
+    if not known.size or known.min() == known.max():
+        said = f"all {_written(known[0])}" if known.size else "no score"
+        axes.text(0.5, y, said, size=6, ha="center", va="center", color="0.35")
+        return
+    axes.plot([0, 1], [y, y], color="0.88", lw=0.6, zorder=0)
+    low, high = known.min(), known.max()
+    place = np.log(ends / low) / np.log(high / low) if wide(ends) else (ends - low) / (high - low)
+    place = place if higher else 1 - place
+    offsets = 0.36 * (np.arange(len(styles)) - (len(styles) - 1) / 2) / max(len(styles) / 2, 1)
+    for (x, *bar), up, style in zip(place, offsets, styles.values(), strict=True):
+        axes.plot(bar, [y + up] * 2, color=style["color"], lw=0.9)
+        axes.plot(x, y + up, **style)
+    for x, value in ((-0.015, low if higher else high), (1.015, high if higher else low)):
+        axes.text(x, y, _written(value), size=6, ha="right" if x < 0 else "left", va="center", color="0.35")
 
 
 def _written(value: float) -> str:
     return f"{value:.0f}" if 1000 <= abs(value) < 1e5 else f"{value:.3g}"
 
 
-def _name(metric: str, higher: bool, mine: pd.DataFrame) -> str:
+def _name(mine: pd.DataFrame) -> str:
     """Return a row's name, with the images of those that only some images have."""
-    arrow = "" if mine.block.iloc[0] == "map-induced" else " ↑" if higher else " ↓"
-    name = metric if mine.block.iloc[0] in (ATTACK, METRIC) or metric in (CLEAN, SUCCESS) else mine.label.iloc[0]
-    name = readable([name.removesuffix(f" {mine.method.iloc[0]}")])[0]
-    n = f" (n {mine.n.min()}–{mine.n.max()})" if mine.block.iloc[0] == ATTACK else ""  # noqa: RUF001
-    return name + arrow + n
+    facts = mine.iloc[0]
+    arrow = "" if facts.what == GAP else " ↑" if facts.higher_is_better else " ↓"
+    name = facts.metric if facts.block == ATTACK else facts.label.removesuffix(f" {facts.method}")
+    n = f" (n {mine.n.min()}–{mine.n.max()})" if facts.block == ATTACK else ""  # noqa: RUF001
+    return readable([name])[0] + arrow + n

@@ -4,34 +4,38 @@ import numpy as np
 import pandas as pd
 
 from results.latex import tex
-from results.networks.measures import CLEAN, Compared, compared
-from results.networks.table import block_of, notices, table, units
-from results.networks.text import SAID, label, left_out
-from results.tables import numbers
+from results.networks.gathered import compared
+from results.networks.measures import CLEAN, RADIUS, SEVERITY, Compared
+from results.networks.table import block_of, notices, table, units, with_medians
+from results.networks.text import KEY, elsewhere, left_out, title, written
+
+INTERVALS = (
+    ", with 95\\,\\% intervals over images (Wilson's for shares, order statistics for medians, else percentile "
+    "bootstrap; none below 6)"
+)
+BEST = "Best network bold, second underlined. "
 
 
 def latex(scores: pd.DataFrame) -> str:
     """Return a table per data set and block."""
     parts = ["% needs \\usepackage{booktabs}; made by python -m results.networks --latex\n"]
     for ours in compared(scores):
-        rows = table(ours)
-        rows["label"] = [label(measure) for measure in ours.measures for _ in ours.networks]
         said = " ".join([left_out(ours), *notices(ours)])
-        for block, what, part in block_of(rows):
-            name = f"{block}{f', {what}' if what else ''}"
-            parts.append(_table(part, ours, f"{name}: {SAID[block]}", f"{units(part)} {said}"))
+        for block, what, part in block_of(with_medians(table(ours))):
+            parts.append(_table(part, ours, title(block, what), " ".join([units(part), *elsewhere(part), said])))
             said = ""  # once is enough
     return "\n".join(parts)
 
 
 def _table(rows: pd.DataFrame, ours: Compared, title: str, said: str) -> str:
+    curve = rows.what.isin([RADIUS, SEVERITY]).all()  # its intervals would not fit a page
+    rows = rows.assign(low=np.nan, high=np.nan) if curve else rows
     lines = [" & ".join([_head(part), *_cells(part.set_index("network").loc[ours.networks], len(ours.images))]) + r" \\"
-             for _, part in rows.groupby("label", sort=False)]  # fmt: skip
+             for _, part in rows.groupby(KEY, sort=False, dropna=False)]  # fmt: skip
     caption = (
-        f"{tex(title[0].upper() + title[1:])}. {tex(ours.dataset)}: means over {len(ours.images)} images that all "
-        "networks classify correctly, with 95\\,\\% intervals over images (Wilson's for shares, else percentile "
-        "bootstrap; none below 6), and $n$ where it differs. Best network bold, second underlined; "
-        f"--: no score. {tex(said)}".rstrip()
+        f"{tex(title[0].upper() + title[1:])}. {tex(ours.dataset)}: means over {ours.right()}"
+        f"{INTERVALS * bool(rows.low.notna().any())}, and $n$ where it differs. "
+        f"{BEST * (len(ours.networks) > 1)}--: no score. {tex(said)}".rstrip()
     )
     name = title.partition(":")[0].replace(",", "").replace(" ", "-")
     return "\n".join([
@@ -49,8 +53,8 @@ def _head(rows: pd.DataFrame) -> str:
 
 def _cells(rows: pd.DataFrame, images: int) -> list[str]:
     """Return a row's cells: mean over interval, the best network bold and the second underlined."""
-    show, several = numbers(rows), len(rows) > 1
-    best = sorted(rows["rank"].dropna().unique())[: 2 * several]
+    show, places = written(rows), sorted(rows["rank"].dropna().unique())
+    best = places[:2] if len(places) > 1 else []
     marks = dict(zip(best, ("\\textbf{%s}", "\\underline{%s}"), strict=False))
     cells = []
     for row in rows.itertuples():

@@ -1,53 +1,85 @@
-"""What networks are compared by: scores of the images that all of them classify correctly, image by image."""
+"""What networks are compared by: one quantity of all networks, image by image, and what it is called."""
 
-from collections.abc import Callable, Iterator, Sequence
+import re
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from results import collect
-from results.statistics import differences
-
 ROBUSTNESS, MAP, METRIC, ATTACK = BLOCKS = ("robustness", "map-induced", "metric-induced", "attack-induced")
-CATEGORIES = {"network robustness": ROBUSTNESS, "metric-induced": METRIC}  # of metrics that look at no map
-UNIFORM = "uniform"  # the control whose maps are random
 CLEAN, MINIMAL, SUCCESS = "clean_accuracy", "empirical_robustness", "attack_success"
-ATTACKS = ("fgsm", "pgd")
-AGREE = 1e-6  # of the larger of two scores that should be one
-UNITS = {  # by how a metric's name begins; lengths are of pixel values in [0, 1]
-    **dict.fromkeys((*ATTACKS, CLEAN, SUCCESS, "corruption_error"), "share of images"),
+SCORE, AREA, RADIUS, SEVERITY, GAP = "score", "area", "radius", "severity", "gap"  # what a measure can be
+UNITS = {  # of this suite's own metrics, other names have none that is known; lengths are of pixel values in [0, 1]
+    **dict.fromkeys((CLEAN, SUCCESS, "corruption_error"), "share of images"),
     MINIMAL: "share of the image's L2 norm", "clever_linf": "L-inf length", "clever_l2": "L2 length",
-    "loss_gradient": "nats per L2 length", "fisher_radius": "L2 length", "logit_radius": "L2 length",
-    "fisher": "nats per squared L2 length", "logit": "squared logits per squared L2 length",
-    "attacked_spearman": "correlation", "attacked_top_10": "share of pixels", "attacked_ssim": "similarity",
+    "loss_gradient": "nats per L2 length", **dict.fromkeys(("fisher_radius", "logit_radius"), "L2 length"),
+    **dict.fromkeys(("fisher_eigenvalue", "fisher_trace"), "nats per squared L2 length"),
+    **dict.fromkeys(("logit_eigenvalue", "logit_trace"), "squared logits per squared L2 length"),
+    **{f"attacked_{measure}_{prediction}": unit for prediction in ("kept", "changed") for measure, unit in
+       (("spearman", "correlation"), ("top_10", "share of pixels"), ("ssim", "similarity"))},
 }  # fmt: skip
+EXACT = 2e-4  # of a 255th: what six digits of a radius leave open
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One quantity of all networks; `values` (images, networks), nan where undefined."""
+    """One quantity of all networks; `values` (images, networks), nan where undefined.
+
+    `what`: a score, of an attack the area under its curve, a point of that at a radius, a point of another curve at a
+    severity, or a gap to the random map. `protocol` has the metric's settings.
+    """
 
     block: str
     method: str  # "" where it looks at no map
     metric: str
-    at: float  # radius of an attack, severity of a corruption; nan for a score
+    what: str
+    at: float  # radius or severity; nan of what is no point of a curve
     higher_is_better: bool
     control: bool
+    protocol: str
     values: pd.DataFrame
 
     @property
     def unit(self) -> str:
-        if self.block == MAP:
-            return "gap to the random map"
-        return next((unit for start, unit in UNITS.items() if self.metric.startswith(start)), "")
+        """Return what it is measured in, nothing where that is not known."""
+        if self.what in (AREA, RADIUS):
+            return "share of images"
+        own = self.metric.partition(" [")[0]  # before the settings of a variant
+        return "gap to the random map" if self.what == GAP else UNITS.get(own, "")
 
     @property
-    def name(self) -> str:
-        """Return the metric as it is read, with its radius or severity."""
-        if np.isnan(self.at):
-            return self.metric + (" area" if self.metric.startswith(ATTACKS) else "")
-        return f"{self.metric} at {radius(self.metric, self.at)}"
+    def squared(self) -> bool:
+        """Whether it is measured in L2 lengths, which grow with the number of pixels."""
+        lengths = "L2 length" in self.unit or (self.norm == "l2" and self.block == ROBUSTNESS)
+        return self.what in (SCORE, AREA) and (lengths or self.block == METRIC)
+
+    @property
+    def norm(self) -> str:
+        return self.setting("norm")
+
+    @property
+    def part(self) -> str:
+        """Return which part of its block it is shown in."""
+        if self.what in (RADIUS, SEVERITY):
+            return "by radius or severity"
+        if self.block == MAP:
+            return "" if self.what == GAP else "scores themselves"
+        prediction = self.setting("prediction")
+        return f"prediction {prediction}" if self.block == ATTACK and prediction else ""
+
+    @property
+    def label(self) -> str:
+        """Return a row's name in its part of the block: metric, radius, method."""
+        if self.what in (RADIUS, SEVERITY):
+            name = f"{self.metric} at {radius(self.norm, self.at)}"
+        else:
+            name = self.metric.removesuffix(f"_{self.setting('prediction')}") + " area" * (self.what == AREA)
+        return name + (f" {self.method}{' (control)' * self.control}" if self.method else "")
+
+    def setting(self, name: str) -> str:
+        """Return a setting of the protocol, nothing where it has none of that name."""
+        found = re.search(rf"(?:^| ){name}=(\S+)", self.protocol)
+        return found[1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -68,135 +100,26 @@ class Compared:
         same = [m for m in self.measures if (m.metric, m.method) == (metric, method) and np.isnan(m.at)]
         return same[0] if same else None
 
+    def attacks(self) -> dict[str, list[Measure]]:
+        """Return the points of every attack's curve."""
+        found: dict[str, list[Measure]] = {}
+        for measure in self.measures:
+            if measure.what == RADIUS:
+                found.setdefault(measure.metric, []).append(measure)
+        return found
+
     def methods(self) -> list[str]:
         """Return whose maps were measured, without controls."""
         return list(dict.fromkeys(m.method for m in self.measures if m.method and not m.control))
 
-
-def compared(scores: pd.DataFrame) -> Iterator[Compared]:
-    """Yield what every data set of a `benchmark=networks` sweep has; a sweep of another kind is refused."""
-    if (kinds := set(scores.get("benchmark", ["none"])) - {"networks"}) or scores.empty:
-        raise ValueError(
-            f"Comparing networks needs a sweep of benchmark=networks; one of benchmark={', '.join(kinds)} was given"
-        )
-    for dataset, cells in scores.groupby("dataset", sort=False):
-        yield _compared(dataset, cells)
+    def right(self) -> str:
+        """Name the images that are compared."""
+        who = f"all {len(self.networks)} networks classify" if len(self.networks) > 1 else "the network classifies"
+        return f"{len(self.images)} image{'s' * (len(self.images) != 1)} that {who} correctly"
 
 
-def _compared(dataset: str, cells: pd.DataFrame) -> Compared:
-    networks, scored = list(cells.model.unique()), cells[cells.image != ""]
-    right = (scored.label == scored.predicted).groupby([scored.image, scored.model]).all().unstack()
-    right = right.reindex(columns=networks).astype(float)
-    images = sorted(right.index[(right == 1).all(axis=1)])
-    if not images:
-        raise ValueError(f"Networks are compared on images that all of them classify correctly; {dataset} has none")
-    ours = scored[scored.image.isin(images)]
-    ours = ours.assign(score=ours.score.where(np.isfinite(ours.score)))
-    frame = _framer(images, networks)
-    found = [Measure(ROBUSTNESS, "", CLEAN, np.nan, True, False, right),
-             *_network_measures(ours, frame, _curves(ours)),
-             *_map_induced(ours, frame), *_attack_induced(ours, frame)]  # fmt: skip
-    sizes = cells[cells.input_size > 0].groupby("model", sort=False).input_size.first() if "input_size" in cells else {}
-    return Compared(
-        dataset, networks, images, len(right) - len(images), int(right.isna().any(axis=1).sum()),
-        sorted(found, key=lambda m: (BLOCKS.index(m.block), m.control)),
-        [*_reasons(cells, found)], {model: int(size) for model, size in dict(sizes).items()},
-    )  # fmt: skip
-
-
-def _framer(images: Sequence[str], networks: Sequence[str]) -> Callable[[pd.Series], pd.DataFrame]:
-    """Return what makes (images, networks) of a series by model and image, seeds averaged."""
-
-    def frame(series: pd.Series) -> pd.DataFrame:
-        return series.groupby(["image", "model"]).mean().unstack().reindex(index=images, columns=networks).astype(float)
-
-    return frame
-
-
-def _network_measures(cells: pd.DataFrame, frame: Callable, lines: pd.DataFrame) -> Iterator[Measure]:
-    """Yield what does not depend on the method, each attack and corruption with its curve."""
-    ours = cells[cells.category.isin(CATEGORIES) & (cells.status != "failed")]
-    for metric, rows in ours.groupby("metric", sort=False):
-        once = _once(rows)
-        facts = rows.iloc[0]
-        block, higher = CATEGORIES[facts.category], bool(facts.higher_is_better)
-        yield Measure(block, "", metric, np.nan, higher, False, frame(once))
-        if metric.startswith(MINIMAL):
-            success = SUCCESS + metric.removeprefix(MINIMAL)
-            yield Measure(block, "", success, np.nan, False, False, frame(once.notna().astype(float)))
-        mine = lines[lines.metric == metric] if len(lines) else lines
-        for at, points in mine.groupby("fraction") if len(mine) else ():
-            values = frame(points.set_index(["image", "model"]).value)
-            if at == 0 and (values == 1).all(axis=None):
-                continue  # these images were chosen for it
-            yield Measure(block, "", metric, float(at), higher, False, values)
-
-
-def _once(rows: pd.DataFrame) -> pd.Series:
-    """Return one metric's scores by model, seed and image, after a check that all methods have the same."""
-    by = rows.groupby(["model", "seed", "image"]).score
-    low, high, known, size = by.min(), by.max(), by.count(), by.size()
-    differ = (high - low > AGREE * np.maximum(low.abs(), high.abs())) | ((known > 0) & (known < size))
-    if differ.any():
-        model, seed, image = differ.idxmax()
-        same = rows[(rows.model == model) & (rows.seed == seed) & (rows.image == image)]
-        a, b = same.loc[same.score.idxmin()], same.loc[same.score.isna().idxmax() if same.score.isna().any()
-                                                       else same.score.idxmax()]  # fmt: skip
-        raise ValueError(
-            f"A metric of networks needs the same score whatever the method; {rows.metric.iloc[0]} of {image} on "
-            f"{model} is {a.score:g} with {a.method} and {b.score:g} with {b.method}"
-        )
-    return by.first()
-
-
-def _curves(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the stored curves of network metrics on these images; none where it is not known where cells lie."""
-    ours = cells[cells.category.isin(CATEGORIES)]
-    lines = collect.curves(ours) if "folder" in ours else pd.DataFrame()
-    return lines[lines.metric.isin(ours.metric) & lines.image.isin(ours.image)] if len(lines) else lines
-
-
-def _map_induced(cells: pd.DataFrame, frame: Callable) -> Iterator[Measure]:
-    """Yield how much better a method's maps are than random ones, on the same network and image."""
-    for metric, rows in cells[cells.category == "faithfulness"].groupby("metric", sort=False):
-        by_method = {m: (frame(r.set_index(["image", "model"]).score), r.group.iloc[0] == "control")
-                     for m, r in rows.groupby("method", sort=False)}  # fmt: skip
-        floor, _ = by_method.pop(UNIFORM, (None, True))
-        sign = 1 if rows.higher_is_better.iloc[0] else -1
-        for method, (values, control) in by_method.items() if floor is not None else ():
-            gap = values.copy()
-            gap[:] = sign * differences(values.to_numpy(), floor.to_numpy())
-            yield Measure(MAP, method, metric, np.nan, True, control, gap)
-
-
-def _attack_induced(cells: pd.DataFrame, frame: Callable) -> Iterator[Measure]:
-    ours = cells[cells.category == ATTACK]
-    place = {metric: k for k, metric in enumerate(ours.metric.unique())}
-    ours = ours.sort_values("metric", key=lambda names: names.map(place), kind="stable")
-    for (metric, method), rows in ours.groupby(["metric", "method"], sort=False):
-        values = frame(rows.set_index(["image", "model"]).score)
-        higher, control = bool(rows.higher_is_better.iloc[0]), rows.group.iloc[0] == "control"
-        yield Measure(ATTACK, method, metric, np.nan, higher, control, values)
-
-
-def _reasons(cells: pd.DataFrame, found: Sequence[Measure]) -> Iterator[str]:
-    """Say why a block is empty, and which method has no maps on which network."""
-    blocks = {m.block for m in found}
-    if MAP not in blocks:
-        missing = "control method=uniform" if (cells.category == "faithfulness").any() else "metric of faithfulness"
-        yield f"map-induced: empty; the gap to the random map needs a {missing}, and this sweep has none"
-    for block in BLOCKS[2:]:
-        if block not in blocks:
-            yield f"{block}: empty; no metric of this kind was measured"
-    nobody = cells[(cells.image == "") & (cells.status == "inapplicable")].drop_duplicates(["model", "method"])
-    for row in nobody.itertuples():
-        yield f"{row.method} on {row.model}: {row.reason}"
-    for (metric, model), rows in cells[cells.status == "failed"].groupby(["metric", "model"], sort=False):
-        yield f"{metric} failed on {model} with {', '.join(rows.method.unique())}: {rows.reason.iloc[0]}"
-
-
-def radius(metric: str, at: float) -> str:
-    """Return a radius as it is read: in 255ths where it is a whole number of them, a severity as it is."""
+def radius(norm: str, at: float) -> str:
+    """Return a radius as it was used: in 255ths where it is a whole number of them, else to four digits."""
     steps = 255 * at
-    whole = "linf" in metric and 0 < at < 1 and abs(steps - round(steps)) < 0.02  # of four digits
-    return f"{round(steps)}/255" if whole else f"{at:.3g}"
+    whole = norm == "linf" and 0 < at < 1 and abs(steps - round(steps)) < EXACT
+    return f"{round(steps)}/255" if whole else f"{at:.4g}"

@@ -7,10 +7,10 @@ import pandas as pd
 from scipy import stats
 
 from results import statistics
-from results.networks.measures import ATTACK, MAP, MINIMAL, Compared, Measure
+from results.networks.measures import AREA, ATTACK, GAP, MINIMAL, Compared, Measure
+from results.statistics import RESAMPLES, SEED
 
-RESAMPLES, SEED = 2000, 0
-ROBUST = (MINIMAL, "pgd_linf", "pgd_l2", "clever_linf", "fgsm_linf")  # the first that most images have is taken
+ROBUST = (MINIMAL, "pgd_linf", "pgd_l2", "clever_linf", "fgsm_linf")  # then any attack; the first that most images have
 MOST = 0.8
 READABLE = ("insertion", "deletion", "attacked_spearman_kept")
 COLUMNS = ["dataset", "network", "method", "robustness", "interpretability", "rho", "low", "high", "n"]
@@ -31,9 +31,10 @@ def within(ours: Compared) -> pd.DataFrame:
 def pairs(ours: Compared) -> Iterator[tuple[Measure, Measure]]:
     """Yield what is set against each other: one measure of robustness, and each method's of interpretability."""
     measured = [found for metric in ROBUST if (found := ours.find(metric)) is not None]
+    measured += [found for found in ours.measures if found.what == AREA]
     x = next((found for found in measured if found.values.notna().mean().min() >= MOST), None)
     for y in ours.measures if x is not None else ():
-        if y.block in (MAP, ATTACK) and y.metric in READABLE and not y.control:
+        if (y.what == GAP or y.block == ATTACK) and y.metric in READABLE and not y.control:
             yield x, y
 
 

@@ -54,8 +54,10 @@ def drawn(graph: nx.DiGraph) -> Figure:
     scale = diameter(across[:-1], shares, row, step)
     _nodes(axes, graph, at, {node: scale * share**0.5 for node, share in shares.items()})
     _target(axes, graph, at, shares)
-    for i, name, count, span in labels(graph, across):
-        _label(axes, LEFT + (i + 0.25) * step, name, count, span * step, len(across) > APART)
+    named = [*labels(graph, across)]
+    narrow = max(_width(count, 6) for _, _, count, _ in named) > step - 3
+    for i, name, count, span in named:
+        _label(axes, LEFT + (i + 0.25) * step, name, count, span * step, len(across) > APART, narrow)
     cut = f"{len(shown)} of {len(found)} edges" if len(shown) < len(found) else ""
     _legend(axes, tall - 10, max(shares.values(), default=0) or 1, scale, largest, widest, cut)
     return figure
@@ -120,14 +122,16 @@ def _shade(value: float, opacity: float, kept: bool) -> tuple[str, float]:
     return (FOR if value >= 0 else AGAINST, opacity) if kept else (FAINT, 0.6 * opacity)
 
 
-def _label(axes: Axes, x: float, name: str, count: str, width: float, dense: bool) -> None:
+def _label(axes: Axes, x: float, name: str, count: str, width: float, dense: bool, narrow: bool) -> None:
+    """Write under a column, or a block of them, how many channels are kept of how many, and its name."""
     if dense:
         axes.plot([x - width / 2 + 2, x + width / 2 - 2], [FOOT, FOOT], color="0.5", lw=0.6)
         axes.text(x, FOOT - 3, f"{name}  {count}", rotation=90, ha="center", va="top", size=6, parse_math=False)
     else:
-        axes.text(x, FOOT - 2, count, ha="center", va="top", size=6, color="0.3")
-        axes.text(x + 3, FOOT - 11, name, rotation=45, ha="right", va="top", rotation_mode="anchor", size=6.5,
-                  parse_math=False)  # fmt: skip
+        words = count.replace("/", "\nof ") if narrow else count
+        axes.text(x, FOOT - 2, words, ha="center", va="top", size=6, color="0.3", linespacing=1)
+        axes.text(x + 3, FOOT - 11 - 6.5 * narrow, name, rotation=45, rotation_mode="anchor", ha="right", va="top",
+                  size=6.5, parse_math=False)  # fmt: skip
 
 
 def _legend(axes: Axes, y: float, share: float, scale: float, largest: float, widest: float, cut: str) -> None:
@@ -137,7 +141,7 @@ def _legend(axes: Axes, y: float, share: float, scale: float, largest: float, wi
     def text(words: str, gap: float) -> None:
         nonlocal x
         axes.text(x, y, words, va="center", size=6.5)
-        x += TextPath((0, 0), words, size=6.5).get_extents().width + gap
+        x += 1.03 * _width(words, 6.5) + gap
 
     text("|share of relevance|", 4)
     for part in (_round(share), _round(share / 5)):
@@ -157,6 +161,10 @@ def _legend(axes: Axes, y: float, share: float, scale: float, largest: float, wi
         x += 7
         text(words, 6)
     axes.text(72 * PAGE - 4, y, cut, ha="right", va="center", size=6, color="0.3")
+
+
+def _width(words: str, size: float) -> float:
+    return float(TextPath((0, 0), words, size=size).get_extents().width)
 
 
 def _round(value: float) -> float:

@@ -17,6 +17,7 @@ def graphs(gallery: Mapping[str, np.ndarray]) -> Iterator[tuple[str, nx.DiGraph]
     A node is "layer:channel". Graph attributes are the image's name, the target and, as lists, the layers with their
     depth, their channels and how many are kept.
     """
+    flat = {key: gallery[key].tolist() for key in gallery if key.startswith(("node_", "edge_"))}
     for i, image in enumerate(map(str, gallery["image"])):
         names = [*map(str, gallery["layers"][i])]
         graph = nx.DiGraph(
@@ -29,18 +30,18 @@ def graphs(gallery: Mapping[str, np.ndarray]) -> Iterator[tuple[str, nx.DiGraph]
         )
         mine = np.flatnonzero(gallery["node_image"] == image)
         for at in mine[np.lexsort((gallery["node_channel"][mine], gallery["node_layer"][mine]))]:
-            layer, channel = int(gallery["node_layer"][at]), int(gallery["node_channel"][at])
+            layer, channel = flat["node_layer"][at], flat["node_channel"][at]
             graph.add_node(
                 f"{layer}:{channel}",
                 layer=layer,
                 name=[*names, "logit"][layer],
                 channel=channel,
-                kept=bool(gallery["node_kept"][at]),
-                **{key: float(gallery[f"node_{key}"][at]) for key in NODE},
+                kept=flat["node_kept"][at],
+                **{key: flat[f"node_{key}"][at] for key in NODE},
             )
         for at in np.flatnonzero(gallery["edge_image"] == image):
-            ends = (f"{gallery[f'edge_{end}_layer'][at]}:{gallery[f'edge_{end}'][at]}" for end in ("child", "parent"))
-            graph.add_edge(*ends, relevance=float(gallery["edge_relevance"][at]))
+            ends = (f"{flat[f'edge_{end}_layer'][at]}:{flat[f'edge_{end}'][at]}" for end in ("child", "parent"))
+            graph.add_edge(*ends, relevance=flat["edge_relevance"][at])
         yield image, graph
 
 

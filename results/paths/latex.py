@@ -109,9 +109,9 @@ def _orders(metric: str, found: pd.DataFrame) -> str:
         order = order_text(row).replace(">", "$>$").replace("~", "$\\sim$")
         lines.append((name, [share, *cells, order]))
     caption = (
-        f"{tex(metric)} of whole paths by the share kept of each layer's channels, {reading(intervals)}holds: relevance is better "
-        "than activation, activation than random, and neighbours' intervals do not touch; reversed: some two are apart "
-        "the other way round; touches ($\\sim$): else."
+        f"{tex(metric)} of whole paths by the share kept of each layer's channels, {reading(intervals)}holds: "
+        "relevance is better than activation, activation than random, and neighbours' intervals do not touch; "
+        "reversed: some two are apart the other way round; touches ($\\sim$): else."
     )
     return _table(caption, f"paths-orders-{metric}", heads, lines, 0)
 

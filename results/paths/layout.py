@@ -53,9 +53,9 @@ def columns(graph: nx.DiGraph) -> list[Column]:
 
 def pull(graph: nx.DiGraph, node: str, placed: dict[str, float]) -> float:
     """Return the mean height of a node's parents, each by its share of the relevance between them."""
-    weights = [abs(relevance) for *_, relevance in graph.out_edges(node, data="relevance")]
-    heights = [placed[parent] for parent in graph.successors(node)]
-    return float(np.average(heights, weights=weights)) if sum(weights) else 0.0
+    parents = [(placed[parent], abs(relevance)) for _, parent, relevance in graph.out_edges(node, data="relevance")]
+    total = sum(weight for _, weight in parents)
+    return sum(height * weight for height, weight in parents) / total if total else 0.0
 
 
 def diameter(across: list[Column], shares: Mapping[str, float], row: float, step: float) -> float:

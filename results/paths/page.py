@@ -19,6 +19,7 @@ from results.paths.layout import APART, columns, diameter, labels
 TEMPLATE = Path(__file__).with_name("page.html")
 SIDE = 160  # pixels of a picture, at most
 PITCH, ROW = (72, 46), (34, 17)  # pixels of a column and a row: where columns have names of their own, and of blocks
+SIGNED, PLAIN = "RdBu_r", "magma"  # as in the other figures
 SHOWN = 1500  # edges at first; the slider has the others
 
 
@@ -34,6 +35,7 @@ def page(graphs: Iterable[tuple[str, nx.DiGraph]], gallery: Mapping[str, np.ndar
     for letter in "<>&\u2028\u2029":  # nothing in a name can end the script that holds the data
         data = data.replace(letter, f"\\u{ord(letter):04x}")
     head, tail = TEMPLATE.read_text(encoding="utf-8").split("{{DATA}}")
+    head = head.replace("{{COLOURS}}", colours(SIGNED)).replace("{{PLAIN}}", colours(PLAIN))
     return head.replace("{{TITLE}}", html.escape(f"Critical paths: {model}, {method}")) + data + tail
 
 
@@ -77,18 +79,24 @@ def short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.4g}")
 
 
-def thumbnails(gallery: Mapping[str, np.ndarray], i: int) -> dict[str, str]:
-    """Return an image, the heat map of its path and that of full LRP as data URIs."""
+def thumbnails(gallery: Mapping[str, np.ndarray], i: int) -> dict[str, str | bool]:
+    """Return an image, the heat map of its path and that of full LRP as data URIs, and whether maps have a sign."""
     signed = bool(np.all(gallery["signed"][i]))
     maps = {key: coloured(gallery[key][i], signed) for key in ("maps", "full") if key in gallery}
-    return {key: uri(pixels) for key, pixels in {"pixels": gallery["pixels"][i], **maps}.items()}
+    pictures = {key: uri(pixels) for key, pixels in {"pixels": gallery["pixels"][i], **maps}.items()}
+    return pictures | {"signed": signed}
+
+
+def colours(name: str) -> str:
+    """Return the colours of a map's scale for a style sheet, as few as show its course."""
+    return ", ".join(matplotlib.colors.to_hex(matplotlib.colormaps[name](k / 8)) for k in range(9))
 
 
 def coloured(values: np.ndarray, signed: bool) -> np.ndarray:
     """Return a map's colours (h, w, 3), on the scale of the other figures."""
     top = np.quantile(np.abs(values), 0.995) or np.abs(values).max() or 1
     scaled = values / (2 * top) + 0.5 if signed else values / top
-    return (matplotlib.colormaps["RdBu_r" if signed else "magma"](scaled.clip(0, 1))[..., :3] * 255).astype(np.uint8)
+    return (matplotlib.colormaps[SIGNED if signed else PLAIN](scaled.clip(0, 1))[..., :3] * 255).astype(np.uint8)
 
 
 def uri(pixels: np.ndarray) -> str:

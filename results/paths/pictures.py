@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from results import collect
 from results.paths import curves, drawing, graph, heatmaps, page, reconstructions
-from results.paths.table import AGREEMENT, ORDER, is_control, layers, named, ordered, shares, stem, table
+from results.paths.table import ORDER, is_control, layers, named, ordered, shares, stem, table
 
 Gallery = Mapping[str, np.ndarray]
 FIRST = ORDER[0]  # whose graph and channels are drawn
@@ -33,7 +33,7 @@ def drawn(stored: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
             yield f"heatmaps_{place}", heatmaps.heatmaps(galleries)
         for method, gallery in galleries.items():
             if stem(method) == FIRST and len(gallery.get("recon_image", ())):
-                yield f"reconstructions_{safe(method)}_{place}", reconstructions.reconstructions(gallery)
+                yield f"reconstructions_{safe(method)}_{place}", reconstructions.reconstructions(gallery, model, method)
             if stem(method) == FIRST and "node_image" in gallery:
                 _, first = next(graph.graphs(gallery))
                 yield f"graph_{safe(method)}_{place}", drawing.drawn(first)
@@ -64,7 +64,7 @@ def of_model(scores: pd.DataFrame, dataset: str, model: str) -> dict[str, Galler
 
 def chance(scores: pd.DataFrame, dataset: str) -> pd.Series:
     """Return, by model, the share of images that the network gives the class that it gives most often."""
-    cells = scores[(scores.dataset == dataset) & (scores.image != "") & scores.metric.str.startswith(AGREEMENT)]
+    cells = scores[(scores.dataset == dataset) & (scores.image != "")]
     if "predicted" not in cells:
         return pd.Series(dtype=float)
     images = cells.drop_duplicates(["model", "image"])

@@ -23,6 +23,12 @@ FACTS = {
        for when in ("kept", "changed")},
     "deletion": ("faithfulness", False), "insertion": ("faithfulness", True), "average_drop": ("faithfulness", False),
 }  # fmt: skip
+SETTINGS = {
+    **{f"{attack}_{norm}": f"attack={attack} norm={norm}" for attack in ("fgsm", "pgd") for norm in ("linf", "l2")},
+    **{f"clever_{norm}": f"norm={norm}" for norm in ("linf", "l2")},
+    **{f"attacked_{what}_{when}": f"measure={what} prediction={when}" for what in ("spearman", "top_10", "ssim")
+       for when in ("kept", "changed")},
+}  # fmt: skip
 
 
 def names(images: int) -> list[str]:
@@ -83,7 +89,8 @@ def _rows(network: str, method: str, metric: str, value: np.ndarray, label, pred
     return pd.DataFrame({
         "benchmark": "networks", "dataset": "shapes", "model": network, "method": method, "variant": "",
         "group": METHODS[method], "seed": 0, "image": names(len(value)), "label": label, "predicted": predicted,
-        "target": label, "metric": metric, "category": category, "protocol": metric, "version": 1,
+        "target": label, "metric": metric, "category": category, "version": 1,
+        "protocol": f"target=label {SETTINGS.get(metric, '')}".strip(),
         "higher_is_better": higher, "lower_bound": 0.0, "upper_bound": np.inf, "score": value,
         "status": np.where(np.isnan(value), "undefined", "ok"),
         "reason": np.where(np.isnan(value), "no image of this kind", ""), "seconds": 0.01, "reused": 0.0,

@@ -13,9 +13,10 @@ from scipy import stats
 from results import networks
 from results.collect import stored
 from results.networks.__main__ import main
+from results.networks.gathered import compared
 from results.networks.latex import latex
-from results.networks.measures import BLOCKS, compared, radius
-from results.networks.table import notices, rises, table
+from results.networks.measures import BLOCKS, radius
+from results.networks.table import middle, notices, rises, table
 from results.networks.text import summary
 from results.networks.within import spearman, within
 from results.statistics import wilson
@@ -236,10 +237,8 @@ def test_input_sizes_that_differ_are_said_and_old_rows_have_none(scores, ours):
 
 
 def test_what_is_missing_is_said(scores):
-    said = summary(scores[scores.method != "uniform"], 110)
-    assert "map-induced: empty; the gap to the random map needs a control method=uniform" in " ".join(said.split())
     (few,) = compared(scores[scores.image.isin(["test/00002", "test/00003", "test/00004"])])
-    assert "No intervals: they need 6 images, and all networks have 3 right." in list(notices(few))
+    assert "No intervals: they need 6 images, and there are 3." in list(notices(few))
     assert table(few)[["low", "high"]].isna().all(axis=None)
     cell = (scores.model == "vgg16") & (scores.method == "grad_cam")
     gone = scores[cell].head(1).assign(image="", score=np.nan, status="inapplicable", reason="no last convolution")
@@ -249,9 +248,76 @@ def test_what_is_missing_is_said(scores):
     assert (empty.n == 0).all() and empty["mean"].isna().all() and not empty.best.any()
 
 
-def test_one_network_has_no_place(scores):
-    said = summary(scores[scores.model == "vgg16"], 110)
-    assert "1 networks" not in said and not re.search(r"\d\*", said)
+def test_one_network_has_no_place(folder, scores):
+    alone = scores[scores.model == "vgg16"]
+    said = summary(alone, 110)
+    assert "1 networks" not in said and not re.search(r"\d\*", said) and "networks classify correctly;" not in said
+    assert "no figure of all blocks" in said
+    assert not [name for name, _ in networks.figures(folder, alone) if name.startswith("blocks")]
+    assert "Best network bold" not in latex(alone) and "textbf" not in latex(alone)
+
+
+def test_one_metric_of_one_method_without_random_maps_is_printed(folder, scores):
+    some = scores[(scores.method == "grad_cam") & (scores.metric == "deletion")]
+    (found,) = compared(some)
+    row = table(found).query("metric == 'deletion' and network == 'resnet18'").iloc[0]
+    np.testing.assert_allclose(row["mean"], kept(one(scores, "resnet18", "grad_cam", "deletion")).mean())
+    assert not row.higher_is_better and row.what == "score" and row.unit == ""
+    said = " ".join(summary(some, 110).split())
+    assert "the gap to the random map needs the control method=uniform, and this sweep has none" in said
+    assert "robustness: clean accuracy only" in said and "attack-induced: empty" in said
+    assert "gap to the random map." not in said and "deletion grad_cam lower" in said
+    assert not [name for name, _ in networks.figures(folder, some) if name.startswith(("within", "robust"))]
+
+
+def test_random_maps_alone_have_no_gap(scores):
+    (found,) = compared(scores[scores.method == "uniform"])
+    assert any("no method beside the control uniform" in reason for reason in found.reasons)
+
+
+def test_a_name_of_the_users_own_decides_nothing(tmp_path):
+    """An attack is known by its curve, its norm and what it keeps by the protocol; no unit is guessed."""
+    names = {"pgd_linf": "strong", "clever_linf": "clever_of_mine", "fisher_radius": "fisher_reach",
+             "attacked_ssim_kept": "alike", "fgsm_l2": "step_linf"}  # fmt: skip
+    renamed = synthetic.scores().assign(metric=lambda cells: cells.metric.replace(names))
+    lines = synthetic.curves(synthetic.scores())
+    lines.loc[lines.metric == "pgd_linf", "value"] = 1.0
+    own = rewritten(tmp_path / "b", lines.assign(metric=lines.metric.replace(names)), renamed)
+    (found,) = compared(own)
+    assert set(found.attacks()) == {"fgsm_linf", "step_linf", "strong", "pgd_l2"}
+    assert "strong area" in [m.label for m in found.measures] and "strong at 4/255" in [m.label for m in found.measures]
+    assert "step_linf at 0.25" in [m.label for m in found.measures]  # plain lengths, whatever the name
+    unit = {m.metric: m.unit for m in found.measures}
+    assert unit["strong"] == "share of images" and {unit[m] for m in ("clever_of_mine", "fisher_reach", "alike")} == {
+        ""
+    }
+    assert next(m.part for m in found.measures if m.metric == "alike") == "prediction kept"
+    said = list(notices(found))
+    assert "Not 0 at the end: robust accuracy of vgg16 under strong is 1 at the largest radius, 16/255." in said
+    assert [line for line in said if line.startswith("Warning: input sizes differ") and "fisher_reach" in line]
+    figure = dict(networks.figures(tmp_path / "b", own))["robust_accuracy_shapes"]
+    titles = [axes.get_title() for axes in figure.axes]
+    assert "strong, L$_\\infty$" in titles and "step linf, L$_2$" in titles and "PGD, L$_2$" in titles
+
+
+def test_medians_stand_beside_means_of_what_has_heavy_tails(ours, scores, rows):
+    x = np.random.default_rng(0).lognormal(0, 9, 22)
+    low, high = stats.quantile_test(x, p=0.5).confidence_interval(0.95)
+    np.testing.assert_allclose(middle(np.append(x, np.nan)), [np.median(x), low, high])
+    assert np.isnan(middle(x[:5])[1:]).all() and middle(x[:6])[1:] == (x[:6].min(), x[:6].max())
+    found = rows.loc[("metric-induced", "", "fisher_trace", "vgg16")]
+    np.testing.assert_allclose(found["median"], kept(one(scores, "vgg16", "uniform", "fisher_trace")).median())
+    said = summary(scores, 110)
+    assert re.search(r"fisher_trace median +lower +\S+e-06 ", said) and "read the logit rows first" in " ".join(
+        said.split()
+    )
+    assert "clever_l2 median" not in said and "fisher\\_trace median" in latex(scores)
+
+
+def test_small_numbers_are_not_written_as_0(scores):
+    tails = scores.assign(score=scores.score.mask((scores.metric == "fisher_trace") & (scores.model == "vgg16"), 0.2))
+    line = next(line for line in summary(tails, 200).splitlines() if line.startswith("fisher_trace "))
+    assert "2.00e-01" in line and len(re.findall(r"e-0[56]\b", line)) >= 2
 
 
 def test_errors_are_one_sentence(tmp_path, scores, capsys):
@@ -264,6 +330,12 @@ def test_errors_are_one_sentence(tmp_path, scores, capsys):
     assert capsys.readouterr().err == (
         "Comparing networks needs a sweep of benchmark=networks; one of benchmark=attribution was given\n"
     )
+    place = tmp_path / "maps" / "other"
+    place.mkdir(parents=True)
+    one_method = scores[scores.method == "uniform"].drop(columns="folder")
+    one_method.assign(method="other").to_parquet(place / "scores.parquet")
+    assert main([str(tmp_path / "maps")]) == 1
+    assert "one kind of benchmark; attribution and networks were found" in capsys.readouterr().err
     with pytest.raises(ValueError, match="all of them classify correctly; shapes has none"):
         summary(scores.assign(predicted=99), 110)
 
@@ -275,7 +347,7 @@ def test_text_fits_the_terminal(scores, width):
 
 def test_command_writes_tables(folder, capsys):
     assert main([str(folder), "--csv"]) == 0
-    assert "22 images that all networks classify correctly; 2 left out" in " ".join(capsys.readouterr().out.split())
+    assert "22 images that all 3 networks classify correctly; 2 left out" in " ".join(capsys.readouterr().out.split())
     written = pd.read_csv(folder / "networks.csv")
     assert {"network", "block", "method", "metric", "mean", "low", "high", "n", "undefined", "unit"} <= set(written)
     assert len(pd.read_csv(folder / "networks_within.csv")) == 3 * 2 * 3
@@ -283,10 +355,8 @@ def test_command_writes_tables(folder, capsys):
     assert (folder / "networks.tex").read_text() == capsys.readouterr().out
 
 
-def test_files_are_the_tables_for_a_paper(folder, scores):
-    (folder / "figures").mkdir(exist_ok=True)
-    (path,) = networks.files(folder, scores)
-    assert path.parent == folder / "figures" and "\\toprule" in path.read_text()
+def test_figures_bring_no_tables(folder, scores):
+    assert not list(networks.files(folder, scores))  # the command writes them
 
 
 def test_latex_is_balanced(scores, tmp_path):
@@ -333,8 +403,11 @@ def test_a_correlation_has_ties_an_interval_and_is_undefined_of_constants():
 
 
 def test_radii_are_read_in_255ths():
-    assert [radius("pgd_linf", at) for at in (1 / 255, 0.0157, 0.0471, 0.1)] == ["1/255", "4/255", "12/255", "0.1"]
-    assert radius("pgd_l2", 4 / 255) == "0.0157" and radius("corruption_error", 3.0) == "3"
+    given = 1 / 255, 0.003922, 0.0039, 0.0157, 0.1255, 0.251, 0.1
+    said = ["1/255", "1/255", "0.0039", "0.0157", "0.1255", "0.251", "0.1"]  # .0039 is not 1/255
+    assert [radius("linf", at) for at in given] == said
+    assert [radius("linf", float(np.float32(at))) for at in given] == said
+    assert radius("l2", 4 / 255) == "0.01569" and radius("", 3.0) == "3"
 
 
 def test_figures(figures):
@@ -355,6 +428,39 @@ def test_figures(figures):
     assert len(lines) == 3 and len({line.get_linestyle() for line in lines}) > 1
     assert len({line.get_marker() for line in lines}) == 3
     np.testing.assert_array_equal(lines[0].get_xydata()[0], [0, 1])
+
+
+def words(figure) -> str:
+    return " ".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_captions_promise_what_is_drawn(folder, scores, figures):
+    assert "bands: 95 % intervals" in words(figures["robust_accuracy_shapes"])
+    assert "Bars: 95 % intervals" in words(figures["blocks_grad_cam_shapes"])
+    few = dict(networks.figures(folder, scores[scores.image.isin([f"test/{k:05d}" for k in range(2, 7)])]))
+    assert not any(name.startswith("within") for name in few)
+    for name, figure in few.items():
+        assert "95 %" not in words(figure) and "interval" not in words(figure), name
+
+
+def test_correlations_of_few_images_are_left_out(folder, scores):
+    lost = (scores.model == "vgg16") & (scores.metric == "attacked_spearman_kept")
+    figure = dict(networks.figures(folder, scores.assign(score=scores.score.mask(lost))))["within_grad_cam_shapes"]
+    empty = [axes for axes in figure.axes if not axes.lines]
+    assert (
+        len(empty) == 1 and "n 0: too few" in words(figure) and "Empty: fewer than 6 images have both." in words(figure)
+    )
+    lost = scores.model == "vgg16"
+    figure = dict(networks.figures(folder, scores.assign(score=scores.score.mask(lost & scores.metric.isin(
+        ("attacked_spearman_kept", "insertion", "deletion"))))))["within_grad_cam_shapes"]  # fmt: skip
+    assert len(figure.axes) == 6 and "no panel would have points: vgg16" in words(figure)
+
+
+def test_numbers_far_apart_have_a_logarithmic_scale(folder, scores):
+    tails = scores.score.where(~scores.metric.isin(["fisher_trace"]), 10.0 ** -scores.image.str[-2:].astype(int))
+    found = dict(networks.figures(folder, scores.assign(score=tails)))["blocks_grad_cam_shapes"]
+    assert "fisher trace median ↓, log" in words(found) or "fisher trace ↓, log" in words(found)
+    assert "log: a logarithmic scale" in words(found)
 
 
 def test_attacked_images_are_those_that_all_networks_have_right(figures):

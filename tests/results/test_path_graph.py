@@ -90,6 +90,21 @@ def test_every_node_has_a_place_of_its_own(depth):
         assert len(set(layers)) == 1 + sum(a != b for a, b in pairwise(layers))
 
 
+@pytest.mark.parametrize("depth", [15, 17, 19])
+def test_counts_of_neighbouring_layers_do_not_overlap(depth):
+    arrays = gallery(tuple(range(depth)))
+    arrays["layer_kept"][:, -4:], arrays["layer_channels"][:, -4:] = 1024, 4096
+    _, graph = next(graphs(arrays))
+    figure = drawn(graph)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    texts = figure.axes[0].texts
+    counts = [text for text in texts if text.get_text().replace("\nof ", "/") in ("5/16", "1024/4096")]
+    boxes = sorted((text.get_window_extent(renderer) for text in counts), key=lambda box: box.x0)
+    assert len(boxes) == depth and all(a.x1 < b.x0 for a, b in pairwise(boxes))
+    names = [text.get_window_extent(renderer) for text in texts if text.get_rotation()]
+    assert max(name.y1 for name in names) <= min(box.y0 for box in boxes) + 4  # below the counts
+
+
 @pytest.mark.parametrize("depth", [CHAIN, BRANCHED, DEEP, (0,)])
 def test_the_figure_shows_every_node_and_edge_and_every_text_can_be_read(depth, tmp_path):
     _, graph = next(graphs(gallery(depth, target="a very long class name, and another")))

@@ -263,6 +263,10 @@ def test_a_telephone_shows_it(opened, scheme):
     )
     light = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (back, text)]
     assert (light[0] > light[1]) is (scheme == "light")
+    assert tab.locator("#wide").is_visible()
+    assert tab.locator("#slider").is_hidden() and tab.locator("#graph").bounding_box()["y"] < 200
+    tab.locator("summary").click()
+    assert tab.locator("#slider").is_visible() and tab.locator("#reading").is_visible()
     last = len(paths[0]["nodes"]) - 2
     node = tab.locator(f'[data-node="{last}"]')
     node.scroll_into_view_if_needed()
@@ -270,6 +274,7 @@ def test_a_telephone_shows_it(opened, scheme):
     assert lit(tab)
     box = tab.locator("#tip").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= 400
+    assert box["height"] < 80 and box["y"] + box["height"] == pytest.approx(800, abs=1)  # at the foot of the window
 
 
 def test_names_stay_text_in_the_browser(opened):
@@ -277,3 +282,43 @@ def test_names_stay_text_in_the_browser(opened):
     assert tab.title() == "Critical paths: resnet18, path relevance"
     assert tab.locator("h1").inner_text() == f"Critical path: {HOSTILE}"
     assert tab.locator("main b").count() == 0
+
+
+def test_the_graph_fits_a_window_or_says_that_it_does_not(opened):
+    tab, _ = opened(gallery(tuple(range(15))), width=1280)
+    inside = lambda: tab.evaluate("(e => e.scrollWidth <= e.clientWidth)(document.getElementById('graph'))")  # noqa: E731
+    assert inside() and tab.locator("#wide").is_hidden()
+    tab.locator('[data-node="7"]').click()
+    on = lit(tab)
+    tab.locator("#slider").fill("50")
+    shown = tab.locator("#count").inner_text()
+    tab.set_viewport_size({"width": 800, "height": 800})
+    tab.locator("#wide").wait_for(state="visible")  # the page hears of its new size a little later
+    assert not inside()
+    assert lit(tab) == on and tab.locator("#count").inner_text() == shown  # what was chosen and hidden still is
+    tab.set_viewport_size({"width": 1500, "height": 800})
+    tab.locator("#wide").wait_for(state="hidden")
+    assert inside()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("signed", [True, False])
+def test_heat_maps_have_a_scale(opened, scheme, signed):
+    arrays = gallery(CHAIN) | {"signed": np.full(2, signed)}
+    tab, _ = opened(arrays, color_scheme=scheme)
+    assert tab.locator(".scale").count() == 2 and tab.locator("#pictures figure").count() == 3
+    said = tab.locator("#scales").inner_text()
+    assert "own scale" in said and ("blue: against" in said) is signed
+    assert tab.locator(".ends").first.inner_text().split() == (["against", "0", "for"] if signed else ["0", "most"])
+    turned = lambda name: tab.eval_on_selector(name, "e => getComputedStyle(e).filter") != "none"  # noqa: E731
+    assert turned("#pictures figure:nth-of-type(2) img") is turned(".scale") is (signed and scheme == "dark")
+    assert not turned("#pictures figure:nth-of-type(1) img")
+
+
+def test_numbers_have_three_digits(opened):
+    arrays = gallery(CHAIN)
+    arrays["node_relevance"][:3] = [0.00047, -0.0000489, 0.5]
+    tab, _ = opened(arrays)
+    said = [tab.locator(f'[data-node="{i}"]').get_attribute("aria-label") for i in range(3)]
+    for text, value in zip(said, ("0.0470 %", "-0.00489 %", "50.0 %"), strict=True):
+        assert f"relevance {value} of the logit" in text

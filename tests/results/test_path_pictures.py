@@ -9,10 +9,12 @@ from matplotlib.patches import Rectangle
 
 from results.gallery import save
 from results.paths.heatmaps import heatmaps
-from results.paths.reconstructions import alike, reconstructions, visible
+from results.paths.reconstructions import alike, reconstructions, visible, windows
 
 RNG = np.random.default_rng(0)
 N, SIZE, LAYERS = 2, 16, ("conv1_act", "mixed_6e_branch7x7dbl_5_bn_act", "conv3_act")
+
+NAMES = ("vgg16", "path_relevance")
 
 
 def gallery(rows=2, columns=3, images=("a", "b", "c")):
@@ -41,7 +43,7 @@ def texts(figure):
 
 def test_a_grid_has_the_crops_of_the_field_beside_each_other_and_the_whole_map():
     stored = gallery()
-    axes = reconstructions(stored, 1).axes[0]
+    axes = reconstructions(stored, *NAMES, 1).axes[0]
     crop, maximum, whole, *_ = pictures = [np.asarray(image.get_array()) for image in axes.images]
     np.testing.assert_array_equal(crop, stored["pixels"][2, 2:10, 4:16] / 255)  # of image c
     np.testing.assert_allclose(maximum, visible(stored["recon"][1, 0, 0, 0, 2:10, 4:16].astype(float)))
@@ -55,7 +57,7 @@ def test_a_grid_has_the_crops_of_the_field_beside_each_other_and_the_whole_map()
 
 
 def test_the_outline_on_the_whole_map_is_the_field():
-    axes = reconstructions(gallery(), 0).axes[0]
+    axes = reconstructions(gallery(), *NAMES, 0).axes[0]
     left, right, _, top = axes.images[2].get_extent()
     unit = (right - left) / SIZE
     field = next(p for p in axes.patches if isinstance(p, Rectangle) and p.get_edgecolor()[:3] == (1, 1, 1))
@@ -63,12 +65,30 @@ def test_the_outline_on_the_whole_map_is_the_field():
     assert (field.get_width(), field.get_height()) == pytest.approx((12 * unit, 8 * unit))
 
 
+def test_crops_of_a_row_have_one_shape_around_their_fields():
+    boxes = np.array([[0, 0, 5, 16], [3, 2, 11, 12], [10, 4, 16, 14], [0, 0, 0, 0]])
+    found = windows(boxes, (16, 16))
+    assert (found[:, 2:] - found[:, :2] == (8, 16)).all()
+    assert (found[:, :2] <= boxes[:, :2]).all() and (found[:, 2:] >= boxes[:, 2:]).all()
+    assert found[0].tolist() == [-3, 0, 5, 16]  # the image cut it above
+    assert found[2].tolist()[::2] == [10, 18]  # and this one below
+    stored = gallery()
+    stored["recon_box"][1, 0, 1] = (0, 4, 5, 16)
+    axes = reconstructions(stored, *NAMES, 1).axes[0]
+    frames = [p.get_height() / p.get_width() for p in axes.patches if p.get_edgecolor()[:3] == (0.6, 0.6, 0.6)]
+    assert frames[:9] == pytest.approx([8 / 12, 8 / 12, 1] * 3)
+
+
+def test_the_figure_says_what_it_is_of():
+    assert texts(reconstructions(gallery(), *NAMES, 1))[0] == "disc: image c, path relevance, vgg16"
+
+
 def test_channels_have_their_share_where_the_gallery_knows_it():
-    labels = texts(reconstructions(gallery(), 1))
+    labels = texts(reconstructions(gallery(), *NAMES, 1))
     assert "channel 0, 25.0 %" in labels and "channel 0, 50.0 %" in labels  # by magnitude
     assert "channel 1" in labels and labels.count("–") == 1  # noqa: RUF001
     assert any("branch7x7dbl" in label for label in labels)
-    assert "channel 1, 12.5 %" in texts(reconstructions(gallery(), 0))
+    assert "channel 1, 12.5 %" in texts(reconstructions(gallery(), *NAMES, 0))
 
 
 def test_colours_are_symmetric_around_grey_and_cut_at_percentiles():
@@ -95,7 +115,7 @@ def test_grids_fit_a_page_with_letters_that_can_be_read(tmp_path, columns):
     if columns == 1:
         stored |= {f"recon{part}": stored[f"recon{part}"][:, :, :1] for part in ("", "_channel", "_box")}
     before = dict(matplotlib.rcParams)
-    figure = reconstructions(stored)
+    figure = reconstructions(stored, *NAMES)
     assert dict(matplotlib.rcParams) == before
     assert figure.get_figwidth() <= 7 and figure.get_figheight() <= 9.5
     assert min(text.get_size() for text in figure.axes[0].texts) >= 6
@@ -146,3 +166,17 @@ def test_heat_maps_of_other_rules_have_a_full_map_of_their_own_and_images_that_a
         drawn = [stored[name][list(stored["image"]).index(image)] for stored in (two, one) for name in names]
         for ours, true in zip(maps[4 * k : 4 * k + 4], drawn, strict=True):
             np.testing.assert_array_equal(ours, true)
+
+
+def test_heat_maps_say_what_colours_mean_and_how_much_is_kept(tmp_path):
+    one = gallery() | {"layer_kept": np.full((3, 2), 4), "layer_channels": np.array([[8, 24]] * 3)}
+    figure = heatmaps({"path_relevance": one, "path_random": gallery()})
+    assert "relevance, 25 %" in texts(figure) and "random" in texts(figure)
+    assert any("Red: for the class" in text.get_text() and "own scale" in text.get_text() for text in figure.texts)
+    assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ["against", "0", "for"]
+    assert figure.get_figwidth() <= 7 and figure.get_figheight() <= 9.5
+    figure.canvas.draw()
+    below = figure.axes[0].get_window_extent().y0
+    for text in (*figure.texts, *figure.axes[1].get_xticklabels()):
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0 and box.y1 <= below

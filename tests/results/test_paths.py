@@ -1,7 +1,7 @@
 """Tables and figures of paths, on sweeps that never ran, whose truth is known."""
 
 import re
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ TRUTH = {
     "path_activation_gap": (0.4, 5.0), "path_random_gap": (0.05, 9.0), "path_all": (1.0, 0.0),
 }  # fmt: skip
 METRICS = ("path_mse_shares", "path_smape_shares", "path_mse_logits", "path_smape_logits", "path_agreement")
+SETTINGS = {"path_agreement": "fill=zero"}  # as the cells have them
+UPPER = {"path_agreement": 1.0, "path_smape_shares": 200.0, "path_smape_logits": 200.0}
 LAYERS = ("relu_2", "relu_10", "act1", "fc_relu")  # by depth, which is no order of names
 SHARES = (0.05, 0.25, 0.5, 1.0)
 CURVED = tuple(name for name in TRUTH if "gap" not in name and name != "path_all")
@@ -42,17 +44,23 @@ def sweep(methods=tuple(TRUTH), models=("vgg16",), images=40, variant="", layere
             hits = np.clip(rate + 0.02 * rng.normal(size=images), 0, 1)
         values = {"path_agreement": hits, "path_mse_logits": error * (1 + k) + effect * bool(error)}
         for metric in METRICS:
-            score = values.get(metric, 3 * error + effect)
+            score = values.get(metric, 3 * error + effect * bool(error))
             parts.append(pd.DataFrame({
                 "benchmark": "paths", "dataset": "shapes", "model": model, "method": method, "variant": variant,
                 "group": "structure", "seed": 0, "image": [f"test/{i:05d}" for i in range(images)], "layer": layer,
                 "kept": 0.25 if "gap" not in method else 0.1 * (k + 1), "metric": metric, "category": "path",
-                "protocol": "target=predicted", "version": 1, "higher_is_better": metric == "path_agreement",
-                "predicted": np.arange(images) % 4 // 2, "score": score, "status": "ok", "reason": "",
+                "protocol": f"target=predicted {settings(metric)}", "version": 1,
+                "lower_bound": 0.0, "upper_bound": UPPER.get(metric, np.inf),
+                "higher_is_better": metric == "path_agreement", "predicted": np.arange(images) % 4 // 2,
+                "score": score, "status": "ok", "reason": "",
                 "weights": f"sha256:{model}",
             }))  # fmt: skip
     every = pd.concat(parts, ignore_index=True)
     return every.sort_values(["model", "method", "image"], kind="stable", ignore_index=True)
+
+
+def settings(metric):
+    return SETTINGS.get(metric, "of=logits fill=zero" if "logits" in metric else "of=shares fill=None")
 
 
 def lines(scores: pd.DataFrame, methods=CURVED) -> pd.DataFrame:
@@ -181,8 +189,8 @@ def three(relevance, activation, random, n=60):
                                      names=["layer", "metric", "method"])  # fmt: skip
     spread = np.where(np.arange(n) % 2, 0.1, -0.1)
     values = pd.DataFrame(np.stack([*hits.values(), random / n + spread], 1).astype(float), image, keys)
-    rows = compared(values, np.ones(3, dtype=bool)).reset_index()
-    return rows.assign(dataset="shapes", model="vgg16", share=0.25, kept=0.25)
+    rows = compared(values, np.ones(3, dtype=bool), np.ones(3, dtype=bool)).reset_index()
+    return rows.assign(causal=True, dataset="shapes", model="vgg16", share=0.25, kept=0.25)
 
 
 @pytest.mark.parametrize(("hits", "order", "touching"), [
@@ -323,31 +331,125 @@ def test_errors_are_one_sentence(make, words, tmp_path, capsys):
     assert words in said and said.count("\n") == 1
 
 
-def test_few_images_have_no_intervals(tmp_path, capsys):
-    few = write(tmp_path / "a", sweep(("path_relevance", "path_activation"), images=4))
-    assert main([str(few)]) == 0
-    printed = " ".join(capsys.readouterr().out.split())
-    assert "intervals need at least 6 images; there are 4" in printed
-    assert "path_relevance: no difference to path_random, which this model has no scores of" in printed
+def mine(scores: pd.DataFrame, protocol: str, **facts) -> pd.DataFrame:
+    """Rename the agreement of paths to a metric that nobody knows."""
+    facts = {"protocol": f"target=predicted {protocol}", "higher_is_better": True, **facts}
+    return scores[scores.metric == "path_agreement"].assign(metric="mine", **facts)
+
+
+def test_a_metric_that_nobody_knows_is_what_its_rows_say():
+    scores = mine(sweep(layered=()), "of=logits radius=2")
+    rows = table(named(scores), lines(scores))
+    row = one(whole(rows), "path_relevance", "mine")
+    ci = stats.binomtest(38, 40).proportion_ci(method="wilson")
+    assert (row.low, row.high) == pytest.approx((ci.low, ci.high)) and row.over_activation == pytest.approx(0.45)
+    assert (row.lower_bound, row.upper_bound) == (0, 1)
+    found = orders(rows)
+    assert {*found.metric} == {"mine"} and found.order[found.share.isna()].tolist() == ["holds"]
+    printed = text(rows, 110, False)
+    assert "mine ↑" in printed and "keeps everything" in printed and "checked" not in printed
+    assert "MSE of logits need not fall" not in printed
+    assert "mine" in latex(rows, False).replace("\\", "")
+    figure = curves.curves(shares(rows), chance(scores, "shapes"))
+    assert figure.axes[0].get_ylim() == (-0.02, 1.03) and curves.ANSWER not in written(figure)
+
+
+@pytest.mark.parametrize(("protocol", "causal"), [
+    ("target=predicted of=logits fill=zero", True), ("target=predicted of=logits", True),
+    ("target=predicted of=shares fill=None", False), ("target=predicted fill=mean", True),
+    ("target=predicted", False), ("target=predicted kernel=(1, 2) of=logits", True),
+])  # fmt: skip
+def test_what_tests_a_path_says_so(protocol, causal):
+    scores = mine(sweep(layered=()), "").assign(protocol=protocol)
+    assert set(table(named(scores), pd.DataFrame()).causal) == {causal}
+
+
+def test_scores_of_0_and_1_without_these_bounds_are_no_hits():
+    scores = mine(sweep(layered=()), "of=logits", upper_bound=np.inf)
+    every = (scores, scores.drop(columns=["lower_bound", "upper_bound"]), scores.assign(upper_bound=1.0))
+    free, silent, bounded = (one(whole(table(named(some), pd.DataFrame())), "path_relevance", "mine") for some in every)
+    ci = stats.binomtest(38, 40).proportion_ci(method="wilson")
+    assert (bounded.low, bounded.high) == pytest.approx((ci.low, ci.high))
+    assert (silent.low, silent.high) == (free.low, free.high) != (bounded.low, bounded.high)
+
+
+def test_few_images_have_no_intervals_and_no_columns_of_them(tmp_path, capsys):
+    scores = sweep(("path_relevance", "path_activation"), images=4)
+    assert main([str(write(tmp_path / "a", scores))]) == 0
+    printed = capsys.readouterr().out
+    flat = " ".join(printed.split())
+    assert flat.count("Intervals need at least 6 images; there are 4") == 1 and "95 %" not in printed
+    assert "path_relevance: no difference to path_random, which this model has no scores of" in flat
+    for line in printed.splitlines():
+        if re.match(r"path_relevance  |0\.25  ", line):
+            assert " - " not in line + " " and ".." not in line
+    assert "path_smape_shares ↓" in printed
+    rows = table(named(scores), lines(scores))
+    assert "95\\,\\%" not in latex(rows, True) and "\\tiny" not in latex(rows, True)
+    for figure in (curves.curves(shares(rows), chance(scores, "shapes")), curves.layers(layers(rows))):
+        assert not any("95 %" in label for label in written(figure))
+
+
+def test_captions_say_what_is_never_compared_and_what_intervals_are(rows):
+    for printed in (text(rows, 100, False), latex(rows, False)):
+        flat = " ".join(printed.split())
+        assert "Never compared: relevance with its own masked copy" in flat and "softmax outputs" in flat
+    assert "MSE of logits need not fall as the share grows" in " ".join(text(rows, 100, False).split())
+    assert latex(rows, False).count("95\\,\\%") > 5
 
 
 def test_figures_show_every_selector(rows):
     scores = sweep(models=("vgg16", "resnet18", "inception_v3"), layered=())
+    scores = scores[(scores.model != "inception_v3") | (scores.method != "path_random")]
     every = table(named(scores), lines(scores))
     figure = curves.curves(shares(every), chance(scores, "shapes"))
     fits(figure, 15)
-    names = written(figure)
-    assert (
-        names.count("relevance") == 5 and names.count("random") == 5 and names.count(curves.ANSWER) == 1
-    )  # beside the last panel
+    names = [label.get_text() for label in figure.legends[0].get_texts()]
+    drawn = {line.get_label() for axes in figure.axes for line in axes.get_lines()}
+    assert len(names) == len({*names}) and {*names} == {curves.short(m) for m in CURVED} | {curves.ANSWER}
+    assert {*CURVED} <= drawn  # the last model lacks one, the legend does not
+    assert any("95 %" in label for label in written(figure))
     line = next(line for line in figure.axes[0].get_lines() if line.get_label() == "path_relevance")
     means = shares(every).query("model == 'vgg16' and metric == 'path_mse_shares' and method == 'path_relevance'")
-    np.testing.assert_allclose(line.get_ydata(), means["mean"][means.share < 1])
+    np.testing.assert_allclose(line.get_ydata(), means["mean"])
     assert line.axes.get_xscale() == "log"
+    ticks = [label.get_text() for label in figure.axes[12].get_xticklabels()]
+    assert ticks == [".05", ".25", ".5", "1"]
     figure = curves.layers(layers(rows))
     fits(figure, 6)
     assert [tick.get_text() for tick in figure.axes[4].get_xticklabels()] == list(LAYERS)
     assert {"relevance", "gap", "random gap"} <= {*written(figure)} and "all" not in written(figure)
+
+
+def test_a_metric_has_one_scale_for_all_models():
+    scores = sweep(("path_relevance", "path_activation"), models=("vgg16", "resnet18"), layered=())
+    ours = lines(scores)
+    wide = ours.model.eq("resnet18") & ours.metric.eq("path_mse_logits")
+    ours.loc[wide, "value"] = np.where(ours.fraction[wide] == 1, 1e-12, 1e4)
+    figure = curves.curves(shares(table(named(scores), ours)), pd.Series(dtype=float))
+    for left, right in np.array(figure.axes).reshape(-1, 2):
+        assert left.get_yscale() == right.get_yscale() and left.get_ylim() == right.get_ylim()
+    assert figure.axes[4].get_yscale() == "log" and figure.axes[4].get_ylim()[0] > 1e-3
+    assert any("0 but for rounding" in label for label in written(figure))
+
+
+def test_lines_that_coincide_are_within_each_other(rows):
+    axes = curves.layers(layers(rows)).axes[5]  # the share kept
+    width = {line.get_label(): line.get_linewidth() for line in axes.get_lines()}
+    above = {line.get_label(): line.get_zorder() for line in axes.get_lines()}
+    assert width["path_random"] > width["path_activation"] > width["path_beam"] > width["path_relevance"]
+    assert above["path_random"] < above["path_activation"] < above["path_relevance"]
+
+
+@pytest.mark.parametrize("many", [SHARES, (0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0)])
+def test_numbers_of_shares_do_not_overlap(many):
+    scores = sweep(("path_relevance", "path_activation"), models=("a", "b", "c"), layered=())
+    some = pd.concat([lines(scores).query("fraction == 0.5").assign(fraction=share) for share in many])
+    figure = curves.curves(shares(table(named(scores), some)), pd.Series(dtype=float))
+    figure.draw_without_rendering()
+    for axes in figure.axes[-3:]:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+        assert len(boxes) == len(many) and all(a.x1 <= b.x0 for a, b in pairwise(boxes))
 
 
 def test_many_models_are_several_figures(rows):
@@ -382,12 +484,6 @@ def fits(figure, panels):
 def written(figure):
     figure.draw_without_rendering()
     return [label.get_text() for label in figure.findobj(Text)]
-
-
-def test_names_are_spread_as_little_as_need_be():
-    assert curves.spread([0.1, 0.5, 0.9], 0.1) == pytest.approx([0.1, 0.5, 0.9])
-    assert curves.spread([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
-    assert curves.spread([0.1, 0.45, 0.5], 0.1) == pytest.approx([0.1, 0.425, 0.525])
 
 
 def test_one_fixed_answer_is_the_commonest_class():

@@ -96,7 +96,11 @@ def test_all_metrics_are_all_but_presets():
     every = composed("metric=[all]").metric
     presets = {name for name, metric in entries().items() if isinstance(metric, Protocol)}
     by_baseline = {name for name in entries() if name.startswith(("deletion_", "insertion_"))}
-    assert set(every) == set(entries()) - presets - by_baseline - {"grid_pointing"}
+    networks = composed("metric=[networks]").metric
+    assert set(every) | set(networks) == set(entries()) - presets - by_baseline - {"grid_pointing"}
+    assert set(every) & set(networks) == {"deletion", "insertion", "average_drop"}
+    paths = entries(stems(CONF, "paths"))
+    assert set(composed("metric=[paths]").metric) == set(paths) and not set(paths) & set(entries())
 
 
 def test_the_readme_has_the_table_of_what_was_published():
