@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.catalogue import PUBLISHED, ROOT, families, method_table, metric_table, passes, within, written
-from benchmarks.conformance.entries import entries
+from benchmarks.conformance.entries import entries, stems
 from benchmarks.metrics.faithfulness.protocols import Protocol
 from methods.channel_cam import ScoreCam
 from methods.gradient import Gradient, IntegratedGradients
-from tests.conftest import composed, options
+from tests.conftest import CONF, composed, options
 from tests.methods.networks import ARCHITECTURES
 
 README = "before\n<!-- table -->\nold\n<!-- end of table -->\nafter\n"
