@@ -24,8 +24,8 @@ whatever was selected), and softmax outputs (tiny probabilities decide).
 SMAPE: percent, 0 to 200: the mean of 200 |a - b| / (|a| + |b|), 0 where both are 0, 200 where signs differ or one is 0.
 """
 OVERSHOOT = """\
-MSE of logits need not fall as the share grows: without channels that inhibit, a path overshoots, so that labels agree \
-while logits are too large (paths by relevance in a fitted VGG16, 64 images: 46 at .25, 295 at .5, 126 at .75).
+MSE of logits need not fall as the share grows: a path may overshoot, so that labels agree while logits are too large \
+(paths by relevance in a fitted VGG16, 64 images: 46 at .25, 295 at .5, 126 at .75).
 """
 INTERVALS = f"""\
 95 %: percentile intervals over images, the same draws for all, wider where images are few; Wilson's for scores \
