@@ -160,7 +160,7 @@ def _legend(axes: Axes, y: float, share: float, scale: float, largest: float, wi
         _discs(axes, [(x + 3, y)], [5], [colour])
         x += 7
         text(words, 6)
-    axes.text(72 * PAGE - 4, y, cut, ha="right", va="center", size=6, color="0.3")
+    axes.text(72 * PAGE - 4, y - 10, cut, ha="right", va="center", size=6, color="0.3")
 
 
 def _width(words: str, size: float) -> float:
