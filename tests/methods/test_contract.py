@@ -273,7 +273,7 @@ def test_leaves_no_trace_after_an_error_inside_the_network(method, family):
 def test_100_calls_leave_no_tensor_behind(method):
     model, (x, target) = networks.network("residual"), networks.images(2, side=16)
     least = {"steps": 1, "samples": 1, "masks": 1, "iterations": 1, "draws": 1, "areas": (0.1,)}
-    least = {name: value for name, value in least.items() if hasattr(method, name)}
+    least = {field.name: least[field.name] for field in fields(method) if field.name in least}
     method = replace(fitted(method, "residual"), **least)
 
     def alive() -> int:
