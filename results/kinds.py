@@ -20,6 +20,14 @@ def kind(scores: pd.DataFrame) -> str:
     return kinds[0]
 
 
+def only(scores: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the scores if they are of a sweep of `benchmark=name`; others and mixtures are refused."""
+    found = "nothing" if scores.empty else kind(scores)
+    if found != name:
+        raise ValueError(f"results.{name} needs a sweep of benchmark={name}; one of benchmark={found} was given")
+    return scores
+
+
 def maps_only(scores: pd.DataFrame, sweep: object) -> pd.DataFrame:
     """Return the scores if they are of maps; else name the command that reads them."""
     if (found := kind(scores)) in KINDS:

@@ -24,7 +24,10 @@ COLUMNS = [
 
 
 def publish(sweep: Path, command: str) -> None:
-    """Write the scores, their tables, the pictures and where all of this comes from."""
+    """Write the scores, their tables, the pictures and where all of this comes from.
+
+    Of paths, the scores of single layers are left out, whose table is kept: they are forty times as many.
+    """
     name, raw = sweep.name, collect.stored(sweep)
     PUBLISHED.mkdir(exist_ok=True)
     if meta.conditions(raw).notna().all():
@@ -43,7 +46,8 @@ def publish(sweep: Path, command: str) -> None:
             tables["_pairs"] = protocols.tables(found)["protocols"]
             texts.append(protocols.report(found))
     known = [column for column in COLUMNS if column in scores]  # cells of an older version have fewer
-    scores[known].to_parquet(PUBLISHED / f"{name}.parquet", compression="zstd", index=False)
+    whole = scores[scores.layer == ""] if "layer" in scores else scores
+    whole[known].to_parquet(PUBLISHED / f"{name}.parquet", compression="zstd", index=False)
     for ending, table in tables.items():
         table.to_csv(PUBLISHED / f"{name}{ending}.csv", index=False, float_format="%.6g")
     (PUBLISHED / "figures").mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from results import collect
-from results.networks.gathered import networks_only
+from results.kinds import only
 from results.networks.latex import latex
 from results.networks.table import tables
 from results.networks.text import summary
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--csv", action="store_true", help="write every row to networks.csv and networks_within.csv")
     options = parser.parse_args(arguments)
     try:
-        scores = collect.labelled(networks_only(collect.stored(options.sweep)))
+        scores = collect.labelled(only(collect.stored(options.sweep), "networks"))
         text = latex(scores) if options.latex else summary(scores)
         found = tables(scores) if options.csv else {}
         if options.latex:

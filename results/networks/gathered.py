@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from results import collect
-from results.kinds import kind
+from results.kinds import only
 from results.networks.measures import (
     AREA,
     ATTACK,
@@ -31,18 +31,9 @@ UNIFORM = "uniform"  # the control whose maps are random
 AGREE = 1e-6  # of the larger of two scores that should be one
 
 
-def networks_only(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores if they are of a `benchmark=networks` sweep; others and mixtures are refused."""
-    found = "nothing" if scores.empty else kind(scores)
-    if found != "networks":
-        need = "Comparing networks needs a sweep of benchmark=networks"
-        raise ValueError(f"{need}; one of benchmark={found} was given")
-    return scores
-
-
 def compared(scores: pd.DataFrame) -> Iterator[Compared]:
     """Yield what every data set of a sweep has."""
-    for dataset, cells in networks_only(scores).groupby("dataset", sort=False):
+    for dataset, cells in only(scores, "networks").groupby("dataset", sort=False):
         yield _compared(dataset, cells)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from results import collect
-from results.kinds import kind
+from results.kinds import only
 from results.paths.latex import latex
 from results.paths.orders import parts
 from results.paths.table import named, table
@@ -23,10 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--layers", action="store_true", help="print every layer, too")
     options = parser.parse_args(arguments)
     try:
-        stored = collect.stored(options.sweep)
-        if (found := kind(stored)) != "paths":
-            raise ValueError(f"results.paths needs a sweep of benchmark=paths; {options.sweep} has benchmark={found}")
-        rows = table(named(stored))
+        rows = table(named(only(collect.stored(options.sweep), "paths")))
         if options.latex:
             printed = latex(rows, options.layers)
             (options.sweep / "paths.tex").write_text(printed, encoding="utf-8")

@@ -56,12 +56,6 @@ def node_link(graph: nx.DiGraph) -> dict[str, object]:
     return data | {kind: [undefined(each) for each in data[kind]] for kind in ("nodes", "edges")}
 
 
-def from_node_link(data: Mapping[str, object]) -> nx.DiGraph:
-    """Return the graph of node-link data, nan where there is null."""
-    nodes = [{k: math.nan if v is None else v for k, v in node.items()} for node in data["nodes"]]
-    return nx.node_link_graph({**data, "nodes": nodes}, edges="edges")
-
-
 def write(graph: nx.DiGraph, stem: Path) -> tuple[Path, Path]:
     """Write STEM.graphml and STEM.json; GraphML has no lists, so there they are JSON."""
     paths = stem.with_name(f"{stem.name}.graphml"), stem.with_name(f"{stem.name}.json")

@@ -328,7 +328,7 @@ def test_errors_are_one_sentence(tmp_path, scores, capsys):
     scores.drop(columns="folder").assign(benchmark="attribution").to_parquet(place / "scores.parquet")
     assert main([str(tmp_path / "maps")]) == 1
     assert capsys.readouterr().err == (
-        "Comparing networks needs a sweep of benchmark=networks; one of benchmark=attribution was given\n"
+        "results.networks needs a sweep of benchmark=networks; one of benchmark=attribution was given\n"
     )
     place = tmp_path / "maps" / "other"
     place.mkdir(parents=True)

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import EllipseCollection, PathCollection
 
 from results.paths.drawing import MANY, drawn, strongest
-from results.paths.graph import from_node_link, graphs, write
+from results.paths.graph import graphs, write
 from results.paths.layout import columns
 from tests.results.path_galleries import BRANCHED, CHAIN, DEEP, HOSTILE, gallery
 
@@ -73,6 +73,12 @@ def test_files_give_the_graph_back(tmp_path, target):
     read = from_node_link(json.loads(text))
     assert same(read, graph)
     assert read.graph == graph.graph
+
+
+def from_node_link(data: dict) -> nx.DiGraph:
+    """Return the graph of node-link data, nan where there is null."""
+    nodes = [{k: math.nan if v is None else v for k, v in node.items()} for node in data["nodes"]]
+    return nx.node_link_graph({**data, "nodes": nodes}, edges="edges")
 
 
 @pytest.mark.parametrize("depth", [CHAIN, BRANCHED, DEEP])

@@ -321,7 +321,7 @@ def test_summary_is_the_head_of_what_is_printed(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(("make", "words"), [
     (lambda path: path / "none", "no such folder"),
     (lambda path: synthetic.write(path / "maps", synthetic.scores(("gradient",), ("deletion",), ("resnet18",), 3)
-                                  .assign(benchmark="attribution")), "has benchmark=attribution"),
+                                  .assign(benchmark="attribution")), "one of benchmark=attribution was given"),
     (lambda path: synthetic.write(path / "old", synthetic.scores(("gradient",), ("deletion",), ("resnet18",), 3)
                                   .assign(benchmark="paths")), "layer and kept"),
 ])  # fmt: skip
