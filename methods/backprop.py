@@ -1,6 +1,5 @@
-"""Gradients with a rule of their own at ReLUs."""
+"""Gradients whose backward pass through ReLUs is modified."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,14 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Interpreter
 
-from methods import Inapplicable
+from entries import Inapplicable, explains, layered
 from methods.cam import GradCam
-from methods.fields import layered
-from methods.graph import canonical_form
+from methods.graph import Canonical, canonical_form
 
 
 class Deconvolved(torch.autograd.Function):
-    """A ReLU that passes positive gradients back wherever they come from."""
+    """A ReLU whose backward pass keeps positive gradients, whatever its input was."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
@@ -27,7 +25,7 @@ class Deconvolved(torch.autograd.Function):
 
 
 class Guided(torch.autograd.Function):
-    """A ReLU that passes positive gradients back where its input is positive."""
+    """A ReLU whose backward pass keeps positive gradients where its input was positive."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
@@ -53,7 +51,7 @@ class Replaced(Interpreter):
 
 
 def modified_gradient(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """Return the target logit's input gradient (n, c, h, w) with the method's ReLUs."""
+    """Return the target logit's input gradient (n, c, h, w), with `method.rectifier` in place of ReLUs."""
     graph = canonical_form(method, model, x)
     if not any(node.meta["role"] == "relu" for node in graph.graph.nodes):
         raise Inapplicable(f"{type(method).__name__} needs a plain ReLU; {type(model).__name__} has none")
@@ -63,29 +61,24 @@ def modified_gradient(method: object, model: nn.Module, x: Tensor, target: Tenso
         return torch.autograd.grad(logit, x)[0].detach()
 
 
+@explains("linearisation", cites="Zeiler & Fergus 2014", passes=(1, 1))
 @dataclass(frozen=True)
 class Deconvnet:
     """Gradient with g * 1[g > 0] at ReLUs, largest magnitude of a pixel [Zeiler & Fergus 2014].
 
-    Max pools pass the gradient to the winner (the paper's switches). The signal starts as the target logit, not as a
-    single feature map as in the paper. Activations other than ReLU keep their own gradient.
+    Max pools pass the gradient to the winner (the paper's switches). The signal starts at the target logit; in the
+    paper it starts at a single feature map. Activations other than ReLU keep their own gradient.
     """
 
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    group: ClassVar[str] = "linearisation"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 1)
-    cites: ClassVar[str] = "Zeiler & Fergus 2014"
     rectifier: ClassVar[type] = Deconvolved
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return modified_gradient(self, model, x, target).abs().amax(1)
 
 
+@explains("linearisation", cites="Springenberg et al. 2015", passes=(1, 1))
 @dataclass(frozen=True)
 class GuidedBackprop:
     """Gradient with g * 1[g > 0] * 1[a > 0], largest magnitude of a pixel [Springenberg et al. 2015].
@@ -93,39 +86,26 @@ class GuidedBackprop:
     a is the ReLU's input. Activations other than ReLU keep their own gradient.
     """
 
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    group: ClassVar[str] = "linearisation"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 1)
-    cites: ClassVar[str] = "Springenberg et al. 2015"
     rectifier: ClassVar[type] = Guided
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return modified_gradient(self, model, x, target).abs().amax(1)
 
 
+@explains("linearisation", cites="Selvaraju et al. 2017", passes=(2, 2))
 @dataclass(frozen=True)
 class GuidedGradCam:
     """Guided backprop times upsampled Grad-CAM, largest magnitude of a pixel [Selvaraju et al. 2017].
 
-    The paper multiplies every channel; the CAM is the same for all and not negative, so that reducing the channels
-    before or after gives one map. The CAM is upsampled as in `GradCam`, bilinear.
+    The paper multiplies every channel by the CAM. As the CAM has no negative values, it makes no difference that the
+    channels are reduced first here. The CAM is upsampled bilinearly, as in `GradCam`.
     """
 
     layer: str
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    group: ClassVar[str] = "linearisation"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (2, 2)
-    cites: ClassVar[str] = "Selvaraju et al. 2017"
     rectifier: ClassVar[type] = Guided
 
     def __post_init__(self) -> None:

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 def within_batch(explain: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Let a method's `__call__` see at most `batch` images at once.
+    """Split the images of a method's `__call__` into parts of at most `batch`.
 
-    What is not one for each image (a background) is handed on whole.
+    `needs` (a background) are no images to explain, so every part gets them undivided.
     """
 
     @wraps(explain)

@@ -1,8 +1,7 @@
-"""Methods that read the class map of networks that end in a global average pool and one linear layer."""
+"""Methods for networks that end in a global average pool and one linear layer: they read the class map."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +10,12 @@ from torch.nn.functional import max_pool2d
 from zennit.core import BasicHook, Hook, stabilize
 from zennit.rules import ClampMod
 
-from methods import Inapplicable
+from entries import Inapplicable, explains, positive, refuse, whole
 from methods.cam import upsampled
-from methods.fields import number, whole
-from methods.graph import canonical_form
-from methods.relevance import positive, relevance
+from methods.graph import Canonical, canonical_form
+from methods.relevance import positive_terms, relevance
 
-REDUCED = ("linear", "average", "max")  # what makes a pixel of a map, other than the network's strides
+REDUCED = ("linear", "average", "max")  # operations that reduce a map to one pixel, other than strides
 POINTWISE = ("relu", "activation", "scale")
 
 
@@ -30,9 +28,9 @@ class Head(NamedTuple):
 
 
 def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Head:
-    """Find the global average pool, and the linear layer behind it that gives the logits.
+    """Find the global average pool, and the linear layer after it that gives the logits.
 
-    A last layer of one pixel has no pool in the canonical form: there the linear layer reads it.
+    Where the last layer has one pixel, the canonical form has no pool, and the linear layer reads that layer.
     """
     graph = canonical_form(method, model, x)
     (report,) = (node for node in graph.graph.nodes if node.meta["role"] == "report")
@@ -50,7 +48,7 @@ def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Head:
 
 
 def before(node: Node, *roles: str) -> Node:
-    """Go up to the first node with another role."""
+    """Return the first node, from here towards the image, that has none of these roles."""
     while node.meta["role"] in roles:
         node = node.args[0]
     return node
@@ -63,27 +61,20 @@ def window(graph: nn.Module, pool: Node) -> tuple[int, ...]:
 
 
 def as_map(a: Tensor) -> Tensor:
-    """Return what the linear layer reads as a map of one pixel."""
+    """Return the input of a linear layer as a map of one pixel; leave maps as they are."""
     return a if a.ndim == 4 else a[:, :, None, None]
 
 
+@explains("structure", cites="Zhou et al. 2016", signed=True, passes=(1, 0))
 @dataclass(frozen=True)
 class Cam:
     """Channels before the global average pool, weighed by the class's weights [Zhou et al. 2016].
 
-    Signed, as in the paper, which takes no ReLU. The mean over the layer's pixels, and the bias, are the logit. Where
-    the layer has one pixel the map is constant.
+    The map is signed, since the paper takes no ReLU. The mean over the layer's pixels plus the bias is the logit; the
+    mean of the upsampled map differs. Where the layer has one pixel, the map is constant.
     """
 
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""  # the upsampled map's mean is not the layer's
-    passes: ClassVar[tuple[int, int]] = (1, 0)
-    cites: ClassVar[str] = "Zhou et al. 2016"
+    canonical: Canonical
 
     @torch.no_grad()
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -97,58 +88,51 @@ class Cam:
         return upsampled((weight * as_map(seen[0])).sum(1), x)
 
 
+@explains("structure", cites="Zhou et al. 2018", passes=(1, 1))
 @dataclass(frozen=True)
 class PeakResponse:
-    """What excites the peaks of the class map, propagated down to the pixels [Zhou et al. 2018].
+    """Excitation of the peaks of the class map, propagated down to the pixels [Zhou et al. 2018].
 
-    Peaks are pixels of the class map of `Cam` that are no smaller than their neighbours (a square `across` pixels
-    wide) and than the map's (lower) median, as in the authors' code; its further threshold, 30, is for one network's
-    logits and is left out. Each peak starts with probability 1, which a layer passes down in proportion to how much
-    its inputs excite: positive weights only, no biases, and inputs counted from the smallest of the image. Sums and
-    average pools share among their positive terms, where that code passes gradients on; max pools give to the winner.
-    The map is the sum over the peaks, in one pass since propagation is linear in its start. It sums to their number,
-    less what was excited by nothing. `stabilizer` keeps denominators from zero, in units of activation.
+    Peaks are pixels of the class map of `Cam` that are no smaller than their neighbours (a square `across` pixels wide)
+    and than the map's (lower) median, as in the authors' code; its further threshold of 30 suits the logits of one
+    network and is left out. Each peak starts with probability 1. A layer passes it down in proportion to the excitation
+    by its inputs: positive weights only, no biases, and inputs less the smallest of the image. Sums and average pools
+    share among their positive terms, where the code passes gradients on; max pools give all to the winner. The map is
+    the sum over the peaks, computed in one pass since propagation is linear in its start. It sums to their number, less
+    the probability of neurons without excitation. `stabilizer` keeps denominators from zero, in units of activation.
     """
 
     across: int
     stabilizer: float
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 1)
-    cites: ClassVar[str] = "Zhou et al. 2018"
+    canonical: Canonical
 
     def __post_init__(self) -> None:
         whole(self, across=1)
         if self.across % 2 == 0:
-            raise ValueError(f"PeakResponse needs an odd number across; across={self.across!r} was given")
-        number(self, "stabilizer", "> 0", lambda value: value > 0)
+            refuse(self, "across", "an odd number across")
+        positive(self, "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         _, reader, weight = head(self, model, x, target)
         start = Peaks(weight, self.across, self.stabilizer)
         layer = excitation(self.stabilizer)
-        rules = {"convolution": layer, "linear": layer, **positive(self.stabilizer)}
+        rules = {"convolution": layer, "linear": layer, **positive_terms(self.stabilizer)}
         return relevance(self, model, x, target, rules, lambda _graph: {reader: start})
 
 
 def peaks(response: Tensor, across: int) -> Tensor:
-    """Return which pixels of the maps (n, h, w) are largest around them and not below the median."""
+    """Return which pixels of the maps (n, h, w) are the largest around them and not below the median."""
     largest = max_pool2d(response[:, None], across, stride=1, padding=across // 2)[:, 0]
     return (response == largest) & (response >= response.flatten(1).median(1).values[:, None, None])
 
 
 def above(a: Tensor) -> Tensor:
-    """Return activations counted from the smallest of their image."""
+    """Return activations less the smallest of their image."""
     return a - a.flatten(1).amin(1).view(-1, *[1] * (a.ndim - 1))
 
 
 def excitation(stabilizer: float) -> BasicHook:
-    """The rule by which a layer passes probability on."""
+    """Return the rule by which a layer passes probability on."""
     return BasicHook(
         input_modifiers=[above],
         param_modifiers=[ClampMod(min=0, zero_params="bias")],
@@ -157,7 +141,7 @@ def excitation(stabilizer: float) -> BasicHook:
 
 
 class Peaks(Hook):
-    """Behind the last layer: whatever comes back, each peak of the class map starts with probability 1."""
+    """After the last layer: each peak of the class map starts with probability 1, whatever relevance arrives."""
 
     def __init__(self, weight: Tensor, across: int, stabilizer: float):
         super().__init__()

@@ -1,31 +1,23 @@
-"""Maps that ignore the model: what every method must beat, and the truth that none can."""
+"""Maps that ignore the model: controls that every method must beat, and the truth that no method can beat."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
-from methods.fields import needed, number, whole
+from entries import explains, needed, positive, whole
 
 
+@explains("control", cites="", class_specific=False, passes=(0, 0))
 @dataclass(frozen=True)
 class Uniform:
     """Independent uniform noise in [0, 1), the same for every image.
 
-    One draw: its hit rate in the pointing game is that of one pixel. Sweep `seed` where such a score matters.
+    A map is one draw, so its hit rate in the pointing game is that of one pixel. Sweep `seed` where this matters.
     """
 
     seed: int
-
-    group: ClassVar[str] = "control"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = True
-    class_specific: ClassVar[bool] = False
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (0, 0)
-    cites: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         whole(self, seed=0)
@@ -35,33 +27,19 @@ class Uniform:
         return noise.to(x).repeat(len(x), 1, 1)
 
 
+@explains("control", cites="", class_specific=False, passes=(0, 0))
 @dataclass(frozen=True)
 class Constant:
-    """One everywhere."""
-
-    group: ClassVar[str] = "control"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = False
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (0, 0)
-    cites: ClassVar[str] = ""
+    """The value 1 at every pixel."""
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return torch.ones_like(x[:, 0])
 
 
+@explains("control", cites="", class_specific=False, passes=(0, 0))
 @dataclass(frozen=True)
 class Edges:
     """Magnitude of the Sobel gradient of the mean over the channels, the image mirrored at its borders."""
-
-    group: ClassVar[str] = "control"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = False
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (0, 0)
-    cites: ClassVar[str] = ""
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         across = torch.tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]).to(x)
@@ -69,33 +47,26 @@ class Edges:
         return torch.linalg.vector_norm(conv2d(grey, torch.stack([across, across.T])[:, None]), dim=1)
 
 
+@explains("control", cites="", class_specific=False, passes=(0, 0))
 @dataclass(frozen=True)
 class BlurredEdges:
-    """`Edges` smoothed by a Gaussian, since removal metrics can reward mere blur.
+    """`Edges` smoothed by a Gaussian: a control for metrics of removal, which can reward mere blur.
 
-    `sigma` is a fraction of each side. The kernel is cut off at four sigma and scaled to sum 1; the border's pixels are
-    mirrored about the edge of the image, so that no weight is lost and a map keeps its sum.
+    `sigma` is a fraction of each side. The kernel is cut off at four sigma and scaled to sum 1. The image is mirrored
+    at its border, so that a map keeps its sum.
     """
 
     sigma: float
 
-    group: ClassVar[str] = "control"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = False
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (0, 0)
-    cites: ClassVar[str] = ""
-
     def __post_init__(self) -> None:
-        number(self, "sigma", "> 0", lambda sigma: sigma > 0)
+        positive(self, "sigma")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         rows, columns = (self.weights(side).to(x) for side in x.shape[2:])
         return rows @ Edges()(model, x, target) @ columns.T
 
     def weights(self, side: int) -> Tensor:
-        """Return the share of each pixel of a side in each smoothed one, (side, side)."""
+        """Return the weight of each pixel of a side in each smoothed pixel, (side, side)."""
         sigma = self.sigma * side
         offset = torch.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)
         kernel = torch.exp(-0.5 * (offset / sigma).double() ** 2)
@@ -104,22 +75,15 @@ class BlurredEdges:
         return torch.zeros(side, side).double().scatter_add_(1, place, (kernel / kernel.sum()).expand(side, -1))
 
 
+@explains("control", cites="", class_specific=False, passes=(0, 0))
 @dataclass(frozen=True)
 class Centre:
     """A Gaussian at the centre of the image; `sigma` is a fraction of each side."""
 
     sigma: float
 
-    group: ClassVar[str] = "control"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = False
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (0, 0)
-    cites: ClassVar[str] = ""
-
     def __post_init__(self) -> None:
-        number(self, "sigma", "> 0", lambda sigma: sigma > 0)
+        positive(self, "sigma")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         offsets = ((torch.arange(side, dtype=x.dtype) + 0.5) / side - 0.5 for side in x.shape[2:])
@@ -127,18 +91,10 @@ class Centre:
         return torch.outer(row, column).to(x.device).repeat(len(x), 1, 1)
 
 
+@explains("control", cites="", class_specific=False, passes=(0, 0), needs=("mask",))
 @dataclass(frozen=True)
 class Truth:
-    """The mask of the object itself: what a perfect localiser would return."""
-
-    group: ClassVar[str] = "control"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = False
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (0, 0)
-    cites: ClassVar[str] = ""
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
+    """The mask of the object itself, the map of a perfect localiser."""
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         return needed(self, "masks", mask).detach().to(x)

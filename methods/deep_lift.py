@@ -1,21 +1,19 @@
-"""DeepLIFT: the difference of a logit to that of a reference, shared among the pixels that differ."""
+"""DeepLIFT: the difference between the logits of image and reference, attributed to the pixels that differ."""
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.fx import Interpreter, Node
 
-from methods import Inapplicable
+from entries import Inapplicable, explains, needed, number, whole
 from methods.batching import within_batch
-from methods.fields import needed, number, whole
-from methods.graph import Kept, canonical_form, without_rule
+from methods.graph import Canonical, Kept, canonical_form, without_rule
 
-AFFINE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "sum", "scale", "average", "convolution",
-          "linear"}  # fmt: skip
+AFFINE = {"convolution", "linear", "sum", "concat", "scale", "average", "shape"}  # the gradient is the multiplier
+WITHOUT_VALUES = {"placeholder", "output", "get_attr", "report"}
 
 
 class Chord(torch.autograd.Function):
@@ -32,7 +30,7 @@ class Chord(torch.autograd.Function):
 
 
 def rescale_relu(relu: nn.Module, a: Tensor, b: Tensor) -> Tensor:
-    """Apply a ReLU to a; its gradient is the slope of the chord from the reference's b, its own where a = b."""
+    """Apply a ReLU to a; its gradient is the slope of the chord from the reference's b, or its own where a = b."""
     here = a.detach()
     y, step = relu(here), here - b
     slope = torch.where(step == 0, (here > 0).to(here), (y - relu(b)) / step)
@@ -55,10 +53,11 @@ def rescale(function: nn.Module, a: Tensor, b: Tensor) -> Tensor:
 
 
 def rescale_max(pool: nn.Module, a: Tensor, b: Tensor) -> Tensor:
-    """Pool a; its gradient gives the difference to b's pool to one input of each window.
+    """Pool a; its gradient gives the difference to the reference's pool to one input of each window.
 
-    That is a's largest where it is the larger one, else b's largest. b's windows may be even up to rounding, as behind
-    a constant image; then it is a's largest again, so that rounding does not choose.
+    That input is the place of a's maximum where this is the larger one, else of b's maximum. All values of b's window
+    may be equal up to rounding, as for a constant image; then it is the place of a's maximum, so that rounding does not
+    choose.
     """
     indexed = copy.copy(pool)
     indexed.return_indices = True
@@ -75,7 +74,7 @@ RULES = {"relu": rescale_relu, "activation": rescale, "max": rescale_max}
 
 
 def recorded(graph: nn.Module, reference: Tensor) -> dict[Node, Tensor]:
-    """Return what comes into each node that has a rule."""
+    """Return the input of each node that has a rule, for the reference."""
     nodes = [node for node in graph.graph.nodes if node.meta["role"] in RULES]
     kept = Kept(graph, (node.args[0] for node in nodes))
     with torch.no_grad():
@@ -84,7 +83,7 @@ def recorded(graph: nn.Module, reference: Tensor) -> dict[Node, Tensor]:
 
 
 class Rescaled(Interpreter):
-    """Runs a canonical graph whose gradient is the multiplier to the reference that was recorded."""
+    """Runs a canonical graph whose gradient is the multiplier relative to the recorded reference."""
 
     def __init__(self, graph: nn.Module, inputs: dict[Node, Tensor]):
         super().__init__(graph)
@@ -97,9 +96,9 @@ class Rescaled(Interpreter):
 
 
 def contributions(method: object, model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> Tensor:
-    """Return multiplier times difference, summed over the channels (n, h, w); images and references are paired."""
+    """Return multiplier times difference, summed over the channels (n, h, w), of pairs of images and references."""
     graph = canonical_form(method, model, x)
-    if operation := without_rule(graph, AFFINE | RULES.keys()):
+    if operation := without_rule(graph, AFFINE | WITHOUT_VALUES | RULES.keys()):
         raise Inapplicable(f"{type(method).__name__} has no rule for {operation!r} of {type(model).__name__}")
     inputs = recorded(graph, reference)
     with torch.enable_grad():
@@ -109,27 +108,21 @@ def contributions(method: object, model: nn.Module, x: Tensor, reference: Tensor
     return (multiplier * (x.detach() - reference)).sum(1)
 
 
+@explains("structure", cites="Shrikumar et al. 2017", signed=True, complete="difference", passes=(2, 1))
 @dataclass(frozen=True)
 class DeepLift:
-    """Multipliers times difference to a reference, rescale rule, channels summed [Shrikumar et al. 2017].
+    """Multiplier times difference to a reference, by the rescale rule, channels summed [Shrikumar et al. 2017].
 
     The reference is the constant image `baseline` in model units (0 is the mean colour of the network's normalisation).
-    The multiplier of an elementwise function is its difference over that of its input. The paper has no rule for max
-    pools: here, as in captum and SHAP, the difference goes to the winner in the image if the image's maximum is the
-    larger, else to the winner in the reference; windows that overlap add up (captum 0.9 keeps one of them, and the map
-    no longer sums to the difference). Products of two activations have no rule, and networks with them are refused.
+    The multiplier of an elementwise function is the difference of its outputs over that of its inputs. The paper has no
+    rule for max pools. Here, as in captum and SHAP, the difference goes to the winner in the image if the image's
+    maximum is the larger one, else to the winner in the reference. Overlapping windows add up (captum 0.9 keeps one of
+    them, so that its map does not sum to the difference). Networks with products of two activations are refused, since
+    these have no rule.
     """
 
     baseline: float
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "difference"
-    passes: ClassVar[tuple[int, int]] = (2, 1)
-    cites: ClassVar[str] = "Shrikumar et al. 2017"
+    canonical: Canonical
 
     def __post_init__(self) -> None:
         number(self, "baseline")
@@ -138,24 +131,23 @@ class DeepLift:
         return contributions(self, model, x, torch.full_like(x, self.baseline), target).contiguous()
 
 
+@explains(
+    "structure",
+    cites="Lundberg & Lee 2017",
+    signed=True,
+    complete="background",
+    passes="two forward and one backward for each background image",
+    needs=("background",),
+)
 @dataclass(frozen=True)
 class DeepLiftShap:
-    """Mean of DeepLIFT over references, the `background` images [Lundberg & Lee 2017].
+    """Mean of DeepLIFT over the `background` images as references [Lundberg & Lee 2017].
 
     The rules are those of `DeepLift`. Each image is paired with each background image, `batch` pairs at once.
     """
 
     batch: int
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "background"
-    passes: ClassVar[str] = "two forward and one backward for each background image"
-    cites: ClassVar[str] = "Lundberg & Lee 2017"
-    needs: ClassVar[tuple[str, ...]] = ("background",)
+    canonical: Canonical
 
     def __post_init__(self) -> None:
         whole(self, batch=1)

@@ -1,35 +1,37 @@
-"""The part of the image, of a given area, that excites the class most."""
+"""The mask of a given area under which the image excites its class most."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, unfold
 
+from entries import explains, number, positive, whole
 from methods.batching import within_batch
-from methods.fields import number, whole
 from methods.optimisation import blurred
 
 
+@explains("adversarial", cites="Fong et al. 2019")
 @dataclass(frozen=True)
 class ExtremalPerturbation:
     """Mean of the smooth masks of given areas that keep the target logit highest [Fong et al. 2019].
 
-    For each of `areas` (fractions of the image) maximises logit - weight mean (sort(m) - r)^2, where r has zeros and
-    then a part `area` of ones, by gradient descent with momentum over `cells` x `cells` values in [0, 1]. The mask m is
-    the smooth maximum (temperature 1 / `coldness`) of the values around each cell times a kernel of radius `sigma`, in
-    cells; it is interpolated linearly to pixels, and picks one of `levels` blurs: 1 none, 0 the strongest, of standard
-    deviation `blur` (fraction of the side). `iterations` is the total over all areas; in each area's share `weight`
-    grows by `growth` and the rate is `travel` / steps, so that the schedule does not depend on the budget.
+    For each of `areas` (fractions of the image) gradient descent with momentum maximises
+    logit - weight mean (sort(m) - r)^2 over `cells` x `cells` values in [0, 1]; r is a vector of zeros followed by a
+    part `area` of ones. The mask m is the smooth maximum (temperature 1 / `coldness`) of the values around each cell,
+    weighed by a kernel of radius `sigma` cells. It is interpolated linearly to pixels and chooses among `levels` blurs:
+    1 is no blur, 0 the strongest, of standard deviation `blur` (fraction of the side). `iterations` is the total over
+    all areas. Within the steps of one area `weight` grows by the factor `growth` and the learning rate is
+    `travel` / steps, so that the schedule does not depend on the budget.
 
-    From TorchRay: kernel, optimiser and constants. Other than there: masks are averaged, not added; there is no flip in
-    every second step (a mirrored digit is no digit) and no margin; the smooth maximum is taken at the cells alone;
-    values begin at `start`, not at 1, where a saturated network leaves most; the first step is the reward's alone, as
-    all cells still tie; `weight` begins ten times lower and ends the same, or the area is settled before the evidence.
+    Kernel, optimiser and constants are those of TorchRay. Departures: masks are averaged, not added. No second step
+    flips the image (a mirrored digit is no digit), and there is no margin. The smooth maximum is taken at the cells
+    alone. Values begin at `start`; from 1, a saturated network would leave most of them there. The first step follows
+    the logit alone, since all cells still tie. `weight` begins ten times lower and ends the same, since otherwise the
+    area is settled before the evidence.
     """
 
     iterations: int
@@ -46,28 +48,17 @@ class ExtremalPerturbation:
     momentum: float
     batch: int
 
-    group: ClassVar[str] = "adversarial"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    cites: ClassVar[str] = "Fong et al. 2019"
+    passes = property(lambda self: (self.iterations, self.iterations))
 
     def __post_init__(self) -> None:
         areas = tuple(self.areas) if isinstance(self.areas, Iterable) else ()
         if not areas or not all(type(area) is float and 0 < area < 1 for area in areas):
             raise ValueError(f"ExtremalPerturbation needs areas in (0, 1); areas={self.areas!r} was given")
-        object.__setattr__(self, "areas", areas)  # a list from a file cannot be hashed
+        object.__setattr__(self, "areas", areas)  # a list from a config cannot be hashed
         whole(self, iterations=len(areas), cells=2, levels=2, batch=1)
-        for name in ("sigma", "coldness", "blur", "weight", "growth", "travel"):
-            number(self, name, "> 0", lambda value: value > 0)
+        positive(self, "sigma", "coldness", "blur", "weight", "growth", "travel")
         number(self, "start", "in (0, 1]", lambda value: 0 < value <= 1)
         number(self, "momentum", "in [0, 1)", lambda value: 0 <= value < 1)
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.iterations, self.iterations
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -79,7 +70,7 @@ class ExtremalPerturbation:
         return torch.stack(masks).mean(0)
 
     def mask(self, model: nn.Module, pyramid: Tensor, target: Tensor, area: float, steps: int) -> Tensor:
-        """Return the mask (n, h, w) of one area."""
+        """Return the best mask (n, h, w) of one area."""
         cells = pyramid.new_full((pyramid.shape[1], self.cells, self.cells), self.start)
         wanted = (torch.arange(self.cells**2) >= int(self.cells**2 * (1 - area))).to(cells)
         speed = torch.zeros_like(cells)
@@ -112,7 +103,7 @@ def ramp(cells: int, side: int) -> Tensor:
 
 
 def picked(pyramid: Tensor, mask: Tensor) -> Tensor:
-    """Return the images (n, c, h, w) between the two levels that each mask value (n, h, w) lies between."""
+    """Return images (n, c, h, w): each pixel is interpolated between the two levels around its mask value (n, h, w)."""
     height = mask[:, None] * (len(pyramid) - 1)
     below = height.detach().floor().clamp(0, len(pyramid) - 2)
     index = below.long().expand_as(pyramid[0])[None]

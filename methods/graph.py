@@ -1,12 +1,14 @@
-"""The canonical form of a network, as methods read it: one module for each operation, nodes that know their role."""
+"""The canonical form of a network, in which each operation is a module and each node knows its role."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 
-from methods import Inapplicable
+from entries import Inapplicable
+
+Canonical = Callable[[nn.Module, Tensor], GraphModule]  # a network and images -> its canonical form
 
 
 def canonical_form(method: object, model: nn.Module, x: Tensor) -> GraphModule:
@@ -18,7 +20,7 @@ def canonical_form(method: object, model: nn.Module, x: Tensor) -> GraphModule:
 
 
 def without_rule(graph: GraphModule, known: Collection[str]) -> str:
-    """Return the name of the first operation whose role is not `known`, or nothing."""
+    """Return the name of the first operation whose role is not `known`, or an empty string."""
     for node in graph.graph.nodes:
         if node.meta["role"] not in known:
             module = graph.get_submodule(node.target) if node.op == "call_module" else None
@@ -27,14 +29,13 @@ def without_rule(graph: GraphModule, known: Collection[str]) -> str:
 
 
 class Kept(Interpreter):
-    """Runs a canonical graph and keeps what some of its nodes give, in the graph's order."""
+    """Runs a canonical graph and keeps the outputs of some of its nodes, in the graph's order."""
 
     def __init__(self, graph: GraphModule, nodes: Iterable[Node]):
         super().__init__(graph)
         self.nodes, self.outputs, self.extra_traceback = set(nodes), {}, False
 
     def run_node(self, node: Node) -> Any:
-        """Run one node."""
         output = super().run_node(node)
         if node in self.nodes:
             self.outputs[node] = output

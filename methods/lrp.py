@@ -1,55 +1,47 @@
 """Layer-wise relevance propagation: rules on the canonical form of a network.
 
-The rules are zennit's. All methods here share what `methods.relevance` does with other layers: sums and average pools
-share relevance in proportion to their signed terms, activations and leftover batch norms pass it on, max pools give
-it to the winner. What starts is the target's logit, and channels are summed. Linear layers are recognised by what they
-compute: convolutions over the whole map, as in the head of timm's VGG, are linear. With `bias`, biases (a folded batch
-norm is one) take their share of the relevance, and a map sums to the logit only in a network that has none; without
-it, the other contributions get that share too. `stabilizer` keeps denominators from zero, in units of activation.
+The rules are zennit's. Propagation starts from the target's logit, and channels are summed. In all methods here, sums
+and average pools share relevance in proportion to their signed terms, activations and batch norms that were not folded
+pass it on, and max pools give it to the winner (`methods.relevance`). A convolution over the whole map, as in the head
+of timm's VGG, counts as a linear layer. With `bias`, biases (a folded batch norm is one) take their share of the
+relevance, and a map sums to the logit only in a network without biases; otherwise the other contributions get that
+share too. `stabilizer` keeps denominators from zero, in units of activation.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 from zennit.core import Stabilizer
 from zennit.rules import AlphaBeta, Epsilon, ZPlus
 
-from methods.fields import flag, number
+from entries import explains, flag, number, positive
+from methods.graph import Canonical
 from methods.relevance import boxed, no_bias, relevance, signed_gamma
 
 
-def check(method: object, *positive: str) -> None:
-    """Refuse fields that are not `positive`, and a `bias` that is neither true nor false."""
-    for name in positive:
-        number(method, name, "> 0", lambda value: value > 0)
+def check(method: object, *names: str) -> None:
+    """Refuse fields that are not positive, and a `bias` that is neither true nor false."""
+    positive(method, *names)
     flag(method, "bias")
 
 
+@explains("structure", cites="Bach et al. 2015", signed=True, complete="logit", passes=(1, 1))
 @dataclass(frozen=True)
 class LrpEpsilon:
     """Epsilon in every layer: shares z_jk / (z_k + eps sign z_k) [Bach et al. 2015; Montavon et al. 2019].
 
     `epsilon` is in units of the root mean square of a layer's z in one image, as in Montavon's tutorial, so that it
-    means the same in layers of every scale. As it goes to zero, the map of a network of ReLUs goes to input x gradient,
-    with as much noise; what it absorbs is lost in each layer, so the map of a deep network does not sum to the logit.
-    Without biases denominators are no longer what made the network's activations, and for a small epsilon relevance
-    grows without bound: 10^37 times the logit on a 34-layer ResNet at 1e-6, 3.5 times at .25 (biases kept: 43 and .7).
+    has the same meaning in layers of every scale. As it goes to zero, the map of a network of ReLUs goes to input x
+    gradient, with as much noise. What epsilon absorbs is lost in each layer, so the map of a deep network does not sum
+    to the logit. Without biases the denominators are not the network's own activations, and for a small epsilon
+    relevance grows without bound: on a 34-layer ResNet to 10^37 times the logit at 1e-6, and to 3.5 times at .25 (with
+    biases: 43 and .7 times).
     """
 
     epsilon: float
     stabilizer: float
     bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "logit"
-    passes: ClassVar[tuple[int, int]] = (1, 1)
-    cites: ClassVar[str] = "Bach et al. 2015"
+    canonical: Canonical
 
     def __post_init__(self) -> None:
         check(self, "epsilon", "stabilizer")
@@ -60,29 +52,22 @@ class LrpEpsilon:
         return relevance(self, model, x, target, {"convolution": rule, "linear": rule})
 
 
+@explains("structure", cites="Montavon et al. 2019", signed=True, complete="logit", passes=(1, 1))
 @dataclass(frozen=True)
 class LrpGamma:
-    """Gamma in every layer, favouring what has a neuron's sign [Montavon et al. 2019, sec. 10.2].
+    """Gamma in every layer: contributions of a neuron's own sign are favoured [Montavon et al. 2019, sec. 10.2].
 
-    Shares are of z + gamma z^+, of z + gamma z^- where z is negative. This is the form for all signs: z^+ and z^- are
-    sums of contributions, not weights. Where activations and neurons are positive it is the paper's. A layer multiplies
-    the sum of magnitudes by (2 + gamma) / gamma at most (a residual sum whose terms cancel has no bound); the paper's
-    form has no bound at negative branches and scores (10^7 times the logit on a 34-layer ResNet, where this one gives
-    .6). The paper uses gamma in lower layers only, and epsilon and 0 above.
+    Relevance is shared in proportion to z + gamma z^+, or to z + gamma z^- where z is negative; z^+ and z^- are sums of
+    contributions, not of weights. Where activations and neurons are positive, this is the paper's form. A layer
+    multiplies the sum of magnitudes by at most (2 + gamma) / gamma, except for residual sums whose terms cancel. The
+    paper's form has no bound at negative branches and logits: 10^7 times the logit on a 34-layer ResNet, where this
+    form gives .6. The paper uses gamma in lower layers only, and epsilon and 0 above.
     """
 
     gamma: float
     stabilizer: float
     bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "logit"
-    passes: ClassVar[tuple[int, int]] = (1, 1)
-    cites: ClassVar[str] = "Montavon et al. 2019"
+    canonical: Canonical
 
     def __post_init__(self) -> None:
         check(self, "gamma", "stabilizer")
@@ -92,12 +77,14 @@ class LrpGamma:
         return relevance(self, model, x, target, {"convolution": rule, "linear": rule})
 
 
+@explains("structure", cites="Bach et al. 2015", signed=True, complete="logit", passes=(1, 1))
 @dataclass(frozen=True)
 class LrpAlphaBeta:
-    """alpha positive less beta negative shares, epsilon in linear layers [Bach et al. 2015].
+    """alpha times positive less beta times negative shares, epsilon in linear layers [Bach et al. 2015].
 
-    The signs are those of contributions, so negative inputs count with negative weights as positive ones. A neuron that
-    has no contribution of one sign gets alpha or -beta times its relevance instead of 1; `epsilon` is absolute.
+    The signs are those of contributions, so a negative input with a negative weight counts as positive. A neuron
+    without contributions of one sign passes on alpha or -beta times its relevance instead of all of it. `epsilon` is
+    absolute.
     """
 
     alpha: float
@@ -105,15 +92,7 @@ class LrpAlphaBeta:
     epsilon: float
     stabilizer: float
     bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "logit"
-    passes: ClassVar[tuple[int, int]] = (1, 1)
-    cites: ClassVar[str] = "Bach et al. 2015"
+    canonical: Canonical
 
     def __post_init__(self) -> None:
         number(self, "beta", ">= 0", lambda beta: beta >= 0)
@@ -127,27 +106,21 @@ class LrpAlphaBeta:
         return relevance(self, model, x, target, rules)
 
 
+@explains("structure", cites="Bach et al. 2015", signed=True, complete="logit", passes=(1, 1))
 @dataclass(frozen=True)
 class LrpEpsilonPlus:
     """z+ in convolutions, epsilon in linear layers [Bach et al. 2015; Montavon et al. 2019, sec. 10.3].
 
-    Departures: z+ is alpha = 1, beta = 0, so a negative input (a normalised pixel) counts with its negative weights,
-    and zero padding gets nothing. With `bias`, positive biases take their share of a convolution's relevance, all
-    biases that of a linear layer. `epsilon` is absolute.
+    z+ is alpha = 1, beta = 0. So, other than in the paper, a negative input (a normalised pixel) counts with its
+    negative weights, and zero padding gets nothing. With `bias`, positive biases take their share of a convolution's
+    relevance, and all biases that of a linear layer. `epsilon` is absolute. The map claims to sum to the logit; the
+    metric of completeness shows what biases absorb.
     """
 
     epsilon: float
     stabilizer: float
     bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "logit"  # its claim; what biases absorb is what the completeness metric finds
-    passes: ClassVar[tuple[int, int]] = (1, 1)
-    cites: ClassVar[str] = "Bach et al. 2015"
+    canonical: Canonical
 
     def __post_init__(self) -> None:
         check(self, "epsilon", "stabilizer")
@@ -158,6 +131,7 @@ class LrpEpsilonPlus:
         return relevance(self, model, x, target, rules)
 
 
+@explains("structure", cites="Montavon et al. 2019", signed=True, complete="logit", passes=(1, 1), needs=("box",))
 @dataclass(frozen=True)
 class LrpEpsilonGammaBox:
     """z^B at pixels, gamma in convolutions, epsilon in linear layers [Montavon et al. 2019, sec. 10.3].
@@ -170,16 +144,7 @@ class LrpEpsilonGammaBox:
     gamma: float
     stabilizer: float
     bias: bool
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "logit"
-    passes: ClassVar[tuple[int, int]] = (1, 1)
-    cites: ClassVar[str] = "Montavon et al. 2019"
-    needs: ClassVar[tuple[str, ...]] = ("box",)
+    canonical: Canonical
 
     def __post_init__(self) -> None:
         check(self, "epsilon", "gamma", "stabilizer")

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from entries import explains, number, positive, whole
 from methods.batching import within_batch
-from methods.fields import number, whole
 
 
 def gaussian(points: int, side: int, sigma: float, x: Tensor) -> Tensor:
-    """Return the weight of each of `points` even cells in each pixel of a side, (side, points); they sum to 1.
+    """Return the weight of each of `points` evenly spaced cells in each pixel of a side, (side, points).
 
-    `sigma` is a fraction of the side. With as many points as pixels the matrix blurs, with fewer it interpolates.
+    The weights of a pixel sum to 1, and `sigma` is a fraction of the side. With as many points as pixels the matrix
+    blurs, with fewer it interpolates.
     """
     pixel, centre = ((torch.arange(many, dtype=torch.float64) + 0.5) / many for many in (side, points))
     return (-(((pixel[:, None] - centre) / sigma) ** 2) / 2).softmax(1).to(x)
@@ -27,18 +27,21 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
     return rows @ x @ columns.T
 
 
+@explains("adversarial", cites="Fong & Vedaldi 2017")
 @dataclass(frozen=True)
 class MaskOptimisation:
     """Smallest smooth mask that hides the class behind a blur [Fong & Vedaldi 2017, eq. 4].
 
-    Minimises l1 sum|1 - m| + tv sum |grad m|^beta + p(target) over masks m of `cells` x `cells` values in [0, 1], by
-    Adam with learning rate `rate`; the map is what is hidden, 1 - m. Cells are interpolated by a Gaussian of
-    standard deviation `smooth`, the image is hidden by one of `blur`; both are fractions of the side. In each
-    iteration the image moves under the mask, by at most `jitter` (fraction of the side) each way, the border
-    repeated; all images share the moves. |grad m|^beta sums both axes, as in the paper's norm; the authors' code
-    takes the Euclidean length. All cells begin at `start`: the authors search for the smallest disc in the middle
-    that hides the class, which costs passes and favours the middle, and from 1 a saturated softmax gives no gradient.
-    Adam's `epsilon` is larger than the authors' 1e-8, with which a gradient of mere rounding moves a cell by `rate`.
+    Adam with learning rate `rate` minimises l1 sum|1 - m| + tv sum |grad m|^beta + p(target) over masks m of `cells` x
+    `cells` values in [0, 1]. The map is the hidden part, 1 - m. Cells are interpolated by a Gaussian of standard
+    deviation `smooth`, and the image is hidden by a Gaussian blur of standard deviation `blur`; both are fractions of
+    the side. In each iteration the image, its border repeated, moves under the mask by at most `jitter` (fraction of
+    the side) each way; all images share the moves.
+
+    Departures from the authors' code: |grad m|^beta is summed over both axes, as in the paper's norm, where the code
+    takes the Euclidean length. All cells begin at `start`, where the code searches for the smallest central disc that
+    hides the class, which costs passes and favours the middle; from 1, a saturated softmax gives no gradient. Adam's
+    `epsilon` is larger than the code's 1e-8, with which a gradient of mere rounding moves a cell by `rate`.
     """
 
     iterations: int
@@ -55,27 +58,16 @@ class MaskOptimisation:
     seed: int
     batch: int
 
-    group: ClassVar[str] = "adversarial"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = True
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    cites: ClassVar[str] = "Fong & Vedaldi 2017"
+    passes = property(lambda self: (self.iterations, self.iterations))
 
     def __post_init__(self) -> None:
         whole(self, iterations=1, cells=2, seed=0, batch=1)
-        for name in ("rate", "epsilon", "smooth", "blur"):
-            number(self, name, "> 0", lambda value: value > 0)
+        positive(self, "rate", "epsilon", "smooth", "blur")
         for name in ("l1", "tv"):
             number(self, name, ">= 0", lambda value: value >= 0)
         number(self, "beta", ">= 1", lambda value: value >= 1)
         number(self, "start", "in [0, 1]", lambda value: 0 <= value <= 1)
         number(self, "jitter", "in [0, 0.5)", lambda value: 0 <= value < 0.5)
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.iterations, self.iterations
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -95,12 +87,12 @@ class MaskOptimisation:
         return rows @ (1 - mask) @ columns.T
 
     def penalty(self, mask: Tensor) -> Tensor:
-        """Return what each mask costs, (n,)."""
+        """Return the penalty of each mask, (n,)."""
         edges = (mask.diff(dim=axis).abs().pow(self.beta).sum((1, 2)) for axis in (1, 2))
         return self.l1 * (1 - mask).abs().sum((1, 2)) + self.tv * sum(edges)
 
     def moved(self, *images: Tensor) -> Iterator[list[Tensor]]:
-        """Yield the images as they lie in each iteration."""
+        """Yield the images, moved as in each iteration."""
         h, w = images[0].shape[2:]
         up, left = round(self.jitter * h), round(self.jitter * w)
         wide = [pad(image, (left, left, up, up), "replicate") for image in images]
@@ -109,16 +101,17 @@ class MaskOptimisation:
             yield [image[:, :, i : i + h, j : j + w] for image in wide]
 
 
+@explains("adversarial", cites="Madry et al. 2018")
 @dataclass(frozen=True)
 class AdversarialDifference:
-    """How far each pixel of an adversarial image moved, summed over channels [Madry et al. 2018].
+    """Change of each pixel in an adversarial image, summed over channels [Madry et al. 2018].
 
-    Projected gradient descent on the target's log-odds (its logit less the log-sum-exp of the others), whose gradient
-    has the direction of the cross-entropy's and does not fade where the network is sure. It stays in the ball of images
-    whose root mean square difference from the image is at most `radius`, in model units; so its size does not depend
-    on the image's. A Euclidean ball, since in a box all pixels would move equally far. A step goes `step` radii over
-    `iterations` along the normalised gradient; there is no random start, no early stop and no clipping to valid
-    colours. An image without a gradient gets 0.
+    Projected gradient descent minimises the target's log-odds (its logit less the log-sum-exp of the others). Their
+    gradient has the direction of the cross-entropy's and does not vanish where the network is certain. The adversarial
+    image stays in a ball around the image: their root mean square difference is at most `radius`, in model units,
+    which has the same meaning for every image size. The ball is Euclidean, since in a box all pixels would move equally
+    far. Each step along the normalised gradient is `step` / `iterations` radii long. There is no random start, no early
+    stop and no clipping to valid colours. An image without a gradient gets 0.
     """
 
     iterations: int
@@ -126,29 +119,18 @@ class AdversarialDifference:
     step: float
     batch: int
 
-    group: ClassVar[str] = "adversarial"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    cites: ClassVar[str] = "Madry et al. 2018"
+    passes = property(lambda self: (self.iterations, self.iterations))
 
     def __post_init__(self) -> None:
         whole(self, iterations=1, batch=1)
-        for name in ("radius", "step"):
-            number(self, name, "> 0", lambda value: value > 0)
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.iterations, self.iterations
+        positive(self, "radius", "step")
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return self.difference(model, x.detach(), target).abs().sum(1)
 
     def difference(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        """Return adversarial image less image, (n, c, h, w)."""
+        """Return the adversarial image less the image, (n, c, h, w)."""
         difference, radius = torch.zeros_like(x), self.radius * x[0].numel() ** 0.5
         for _ in range(self.iterations):
             with torch.enable_grad():
@@ -163,5 +145,5 @@ class AdversarialDifference:
 
 
 def length(x: Tensor) -> Tensor:
-    """Return the Euclidean length of each image, (n, 1, 1, 1), above 0."""
+    """Return the Euclidean length of each image, (n, 1, 1, 1), at least the smallest positive float."""
     return x.flatten(1).norm(dim=1).clamp(min=torch.finfo(x.dtype).tiny)[:, None, None, None]

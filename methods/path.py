@@ -1,46 +1,35 @@
-"""Path integrals of the gradient whose path is not one straight line from a constant image."""
+"""Path integrals of the gradient along other paths than the straight line from a constant image."""
 
 from dataclasses import dataclass
 from math import inf, pi
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from entries import explains, needed, number, positive, whole
 from methods.batching import within_batch
-from methods.fields import needed, number, whole
 from methods.gradient import input_gradient
 
 
+@explains("linearisation", cites="Erion et al. 2021", signed=True, complete="background", needs=("background",))
 @dataclass(frozen=True)
 class ExpectedGradients:
     """Mean of (x - x') * gradient at random points between x and background images x' [Erion et al. 2021].
 
     The points are x' + a (x - x') with a uniform in (0, 1); channels are summed. The background images are taken in one
-    random order, again and again, so that none counts more than once more than another. All images share the draws of
-    a and of the order. The law, a sum of logit(x) less the background's mean logit, holds in the mean over the draws
-    where `samples` is a multiple of the number of background images.
+    random order, repeated as often as needed, so that their counts differ by at most one. All images share the draws of
+    a and of the order. In expectation over the draws the map sums to logit(x) less the background's mean logit, if
+    `samples` is a multiple of the number of background images.
     """
 
     samples: int
     seed: int
     batch: int
 
-    group: ClassVar[str] = "linearisation"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = True
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "background"
-    cites: ClassVar[str] = "Erion et al. 2021"
-    needs: ClassVar[tuple[str, ...]] = ("background",)
+    passes = property(lambda self: (self.samples, self.samples))
 
     def __post_init__(self) -> None:
         whole(self, samples=1, seed=0, batch=1)
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.samples, self.samples
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, background: Tensor | None = None) -> Tensor:
@@ -56,39 +45,30 @@ class ExpectedGradients:
         return total.sum(1) / self.samples
 
 
+@explains("linearisation", cites="Xu et al. 2020", signed=True, complete="difference")
 @dataclass(frozen=True)
 class BlurIntegratedGradients:
     """Path integral of the gradient while the image is blurred less and less [Xu et al. 2020].
 
     The path starts at a standard deviation of `sigma` times the image's shorter side and ends at the image, in `steps`
     equal steps of the deviation; channels are summed. The blur is the discrete Gaussian exp(sigma^2 / 2 Laplacian) with
-    mirrored borders: it has the scale-space properties that the paper asks for (no new extrema, blurs add up) on a
-    finite grid too, and keeps the mean colour.
+    mirrored borders. On a finite grid, too, it has the scale-space properties that the paper asks for (no new extrema,
+    blurs add up), and it keeps the mean colour.
 
-    Departures from the authors' code, all for a smaller residual of the law at the same cost: borders are not black;
-    an image moves by the difference of two blurs, not by `steps` derivatives at left ends; the gradient is taken half
-    way between them.
+    Departures from the authors' code, all of which bring the map's sum closer to the difference of the logits at the
+    same cost: borders are not black, a step is the difference of two blurs and not a derivative at its left end, and
+    the gradient is taken half way between the two blurs.
     """
 
     steps: int
     sigma: float
     batch: int
 
-    group: ClassVar[str] = "linearisation"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "difference"
-    cites: ClassVar[str] = "Xu et al. 2020"
+    passes = property(lambda self: (self.steps, self.steps))
 
     def __post_init__(self) -> None:
         whole(self, steps=1, batch=1)
-        number(self, "sigma", "> 0", lambda sigma: sigma > 0)
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.steps, self.steps
+        positive(self, "sigma")
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -101,11 +81,11 @@ class BlurIntegratedGradients:
         return total.sum(1)
 
     def reference(self, x: Tensor) -> Tensor:
-        """Return where the path starts: the images (n, c, h, w) blurred most."""
+        """Return the start of the path, the images (n, c, h, w) under the strongest blur."""
         return self.blurred(x.detach(), torch.zeros(1, dtype=torch.float64))[0]
 
     def blurred(self, x: Tensor, progress: Tensor) -> Tensor:
-        """Return the images (s, n, c, h, w) at places of the path: 0 is the most blurred image, 1 the image itself."""
+        """Return the images (s, n, c, h, w) at points of the path: 0 is the strongest blur, 1 the image itself."""
         sigma = self.sigma * min(x.shape[2:]) * (1 - progress)
         rows, columns = (blur(side, sigma)[:, None, None].to(x) for side in x.shape[2:])
         return rows @ x @ columns
@@ -123,19 +103,21 @@ def blur(side: int, sigma: Tensor) -> Tensor:
     return basis * decay[:, None] @ basis.T
 
 
+@explains("linearisation", cites="Kapishnikov et al. 2021", signed=True, complete="difference")
 @dataclass(frozen=True)
 class GuidedIntegratedGradients:
     """Path integral of the gradient that moves pixels of a small gradient first [Kapishnikov et al. 2021].
 
-    In each of `steps` steps the L1 distance to the image shrinks by 1 / steps of what it was at the constant image of
-    value `baseline` (model units). The `fraction` of all values (one channel of one pixel each) that have the smallest
-    magnitudes of the gradient move, all by one share of their way to the image; where this does not suffice they arrive
-    and the next ones follow. As in the authors' code each step counts with the gradient at its start, and no value may
-    be further than `deviation` ahead of or behind the straight path, as a share of its way: 0 gives integrated
-    gradients with left ends, 1 leaves the path free. Channels are summed.
+    The path starts at the constant image of value `baseline` (model units). In each of `steps` steps the L1 distance to
+    the image shrinks by 1 / steps of the initial distance. A value is one channel of one pixel. The `fraction` of
+    values with the smallest magnitudes of the gradient move, all by the same share of their way to the image; where
+    this does not suffice, they arrive and the next values follow. As in the authors' code each step counts with the
+    gradient at its start, and no value may be further than `deviation` ahead of or behind the straight path, as a share
+    of its way: 0 gives integrated gradients with left ends, 1 leaves the path free. Channels are summed.
 
-    The law is a claim: a value is chosen while its gradient is small and counts with that gradient, which a ReLU may
-    change on the way. More steps mend this in smooth networks, hardly in others.
+    That the map sums to the difference of the logits is the authors' claim. A value is chosen while its gradient is
+    small and counts with that gradient, but a ReLU may change the gradient within the step. More steps help in smooth
+    networks, and hardly in others.
     """
 
     steps: int
@@ -144,23 +126,13 @@ class GuidedIntegratedGradients:
     baseline: float
     batch: int
 
-    group: ClassVar[str] = "linearisation"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "difference"
-    cites: ClassVar[str] = "Kapishnikov et al. 2021"
+    passes = property(lambda self: (self.steps, self.steps))
 
     def __post_init__(self) -> None:
         whole(self, steps=1, batch=1)
         number(self, "fraction", "in (0, 1]", lambda fraction: 0 < fraction <= 1)
         number(self, "deviation", "in [0, 1]", lambda deviation: 0 <= deviation <= 1)
         number(self, "baseline")
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.steps, self.steps
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:

@@ -1,15 +1,14 @@
-"""Methods that hide parts of the image and watch the probability of the target."""
+"""Methods that hide parts of the image and measure the target's probability."""
 
 from dataclasses import dataclass
 from math import ceil
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from entries import explains, number, whole
 from methods.batching import within_batch
-from methods.fields import number, whole
 
 
 @torch.no_grad()
@@ -24,27 +23,20 @@ def logit(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     return model(x).gather(1, target[:, None])[:, 0]
 
 
+@explains("black box", cites="Zeiler & Fergus 2014", signed=True, passes="one forward per square, and one")
 @dataclass(frozen=True)
 class Occlusion:
     """Drop of the target's probability while a square is hidden, mean over squares [Zeiler & Fergus 2014].
 
-    `window` and `stride` are fractions of each side, rounded to whole pixels (half to even), at least one; the last
-    square is moved back to end at the border. Squares are painted with `value` in model units (0 is the
-    mean colour of the network's normalisation). A pixel gets the mean drop of the squares that hide it.
+    `window` and `stride` are fractions of each side, rounded to whole pixels (half to even), at least one. The last
+    square is moved back so that it ends at the border. Squares are painted with `value` in model units (0 is the mean
+    colour of the network's normalisation). A pixel gets the mean drop over the squares that hide it.
     """
 
     window: float
     stride: float
     value: float
     batch: int
-
-    group: ClassVar[str] = "black box"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[str] = "one forward per square, and one"
-    cites: ClassVar[str] = "Zeiler & Fergus 2014"
 
     def __post_init__(self) -> None:
         number(self, "window", "> 0 and <= 1", lambda window: 0 < window <= 1)
@@ -72,15 +64,16 @@ class Occlusion:
         return ((pixel >= start) & (pixel < start + size)).to(x)
 
 
+@explains("black box", cites="Petsiuk et al. 2018")
 @dataclass(frozen=True)
 class Rise:
     """Mean of random masks, weighed by the target's probability under them [Petsiuk et al. 2018].
 
     A mask is a `grid` x `grid` of ones (with probability `p`) and zeros, upsampled bilinearly to one cell more than
-    the image and cropped at a random place; the map is the sum of probability times mask over (masks p). Cells have
-    ceil(side / grid) pixels, as in the authors' code, since rounding down may leave less than the image to crop. Beyond
-    the outermost cells' centres their values hold, where the authors' code mirrors them. Hidden is 0 in model units,
-    the mean colour of the network's normalisation. The same masks serve every image.
+    the image and cropped at a random place. The map is the sum of probability times mask over (masks p). Cells have
+    ceil(side / grid) pixels, as in the authors' code, so that the crop is never larger than the mask. Beyond the
+    centres of the outermost cells their values continue; the authors' code mirrors them. Hidden pixels become 0 in
+    model units, the mean colour of the network's normalisation. All images share the masks.
     """
 
     masks: int
@@ -89,21 +82,11 @@ class Rise:
     seed: int
     batch: int
 
-    group: ClassVar[str] = "black box"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = True
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    cites: ClassVar[str] = "Petsiuk et al. 2018"
+    passes = property(lambda self: (self.masks, 0))
 
     def __post_init__(self) -> None:
         whole(self, masks=1, grid=1, seed=0, batch=1)
         number(self, "p", "> 0 and < 1", lambda p: 0 < p < 1)
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.masks, 0
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -120,7 +103,7 @@ class Rise:
         return total / (self.masks * self.p)
 
     def weights(self, side: int, indent: Tensor, x: Tensor) -> Tensor:
-        """Return the share of each cell in each pixel of a side, (masks, side, grid), `indent` in [0, 1)."""
+        """Return the weight of each cell in each pixel of a side, (masks, side, grid); `indent` (masks,) in [0, 1)."""
         cell = ceil(side / self.grid)
         cells = torch.eye(self.grid, dtype=x.dtype)[None]
         ramp = interpolate(cells, (self.grid + 1) * cell, mode="linear")[0].T.to(x.device)

@@ -1,4 +1,4 @@
-"""Relevance on the canonical form of a network: how a rule for each operation gives a map."""
+"""Relevance propagation on the canonical form of a network, by one rule for each operation."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +10,10 @@ from torch.fx import GraphModule, Interpreter, Node
 from zennit.core import Composite, Hook, stabilize
 from zennit.rules import Gamma, NoMod, Norm, Pass, ZBox
 
-from methods import Inapplicable
-from methods.fields import needed
+from entries import Inapplicable, needed
 from methods.graph import Kept, canonical_form, without_rule
 
-FREE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "max"}  # their gradient is the rule
+FREE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "max"}  # the gradient serves as rule
 WEIGHTED = ("convolution", "linear")
 RULED = {"relu", "activation", "scale", "average", "sum", *WEIGHTED}
 
@@ -51,8 +50,8 @@ class PositiveShare(Share):
         return tuple(term.clamp(min=0) for term in terms)
 
 
-def positive(stabilizer: float) -> dict[str, Hook]:
-    """The z+ rule for what has no weights: sums and average pools share among positive terms."""
+def positive_terms(stabilizer: float) -> dict[str, Hook]:
+    """Return the z+ rule of operations without weights: sums and average pools share among positive terms."""
     average = Norm(stabilizer)
     average.input_modifiers = [lambda a: a.clamp(min=0)]
     return {"sum": PositiveShare(stabilizer), "average": average}
@@ -66,8 +65,8 @@ def no_bias(bias: bool) -> str | None:
 def signed_gamma(gamma: float, stabilizer: float, bias: bool) -> Gamma:
     """The gamma rule for inputs and outputs of both signs.
 
-    zennit chooses by the output with its bias which contributions it favours, also where biases are left out: then a
-    denominator can be near zero, and a share of any size.
+    zennit chooses by the output, bias included, which contributions it favours. Where biases are left out of the
+    denominator, it can then come near zero; so here the choice leaves them out too.
     """
     rule = Gamma(gamma, stabilizer, no_bias(bias))
     rule.param_modifiers[4] = NoMod(zero_params=no_bias(bias))
@@ -75,9 +74,9 @@ def signed_gamma(gamma: float, stabilizer: float, bias: bool) -> Gamma:
 
 
 def pixel_layers(graph: GraphModule, x: Tensor, box: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return the layers that read pixels, and the lowest and highest values that each can read.
+    """Return the layers that read pixels, with the lowest and highest values that each can read.
 
-    `box` (2, c) is of the pixels; between them and such a layer are shapes and scales only.
+    `box` (2, c) has the values of black and white pixels. Between pixels and such a layer are only shapes and scales.
     """
     black, white = runs = Interpreter(graph), Interpreter(graph)
     layers = {}
@@ -96,7 +95,7 @@ def pixel_layers(graph: GraphModule, x: Tensor, box: Tensor) -> dict[str, tuple[
 
 
 def boxed(method: object, graph: GraphModule, x: Tensor, box: Tensor | None) -> dict[str, Hook]:
-    """The z^B rule for the layers that read pixels; biases cancel in it."""
+    """Return the z^B rule for the layers that read pixels; biases cancel in it."""
     layers = pixel_layers(graph, x, needed(method, "a range of pixel values", box))
     if not layers:
         need = f"{type(method).__name__} needs a convolution or linear layer that reads the pixels"
@@ -105,10 +104,11 @@ def boxed(method: object, graph: GraphModule, x: Tensor, box: Tensor | None) -> 
 
 
 class Backward:
-    """Backward passes over one forward pass of a graph that has a rule in every hook.
+    """Backward passes over one forward pass of a graph whose rules are hooks.
 
-    `outputs` are what the `watched` nodes gave, in the graph's order. A pass gives the relevance that reached each of
-    them, and the input's. `select(i, relevance)` says which channels (n, c) of the i-th pass their relevance on.
+    `outputs` are those of the `watched` nodes, in the graph's order. A backward pass gives the relevance that reached
+    each of them, and the input's. `select(i, relevance)` chooses the channels (n, c) of the i-th watched node that pass
+    their relevance on.
     """
 
     def __init__(self, graph: GraphModule, x: Tensor, target: Tensor, start: Start, watched: Iterable[Node]):
@@ -121,7 +121,7 @@ class Backward:
         self.begin = torch.zeros_like(self.logits).scatter(1, target[:, None], begin)
 
     def __call__(self, select: Select | None = None, last: bool = False) -> tuple[list[Tensor], Tensor]:
-        """Propagate; the `last` pass frees what others would need."""
+        """Propagate once; the `last` pass frees the memory of the forward pass."""
         reached: list[Tensor] = [torch.zeros_like(output) for output in self.outputs]
 
         def arrive(i: int, relevance: Tensor) -> Tensor | None:
@@ -149,17 +149,17 @@ def backward(
     start: Start = lambda logit: logit,
     watched: Iterable[Node] = (),
 ) -> Iterator[Backward]:
-    """Run a graph with a hook on each node that is named, and give its backward passes."""
+    """Run a graph with these hooks, by names of nodes, and give its backward passes."""
     composite = Composite(lambda _context, name, _module: hooks.get(name))
     with composite.context(graph), torch.enable_grad():
         yield Backward(graph, x, target, start, watched)
 
 
 def by_role(graph: GraphModule, rules: Mapping[str, Hook], stabilizer: float) -> dict[str, Hook]:
-    """Return the rule of each node by its role.
+    """Return the rule of each node, chosen by its role.
 
-    What is left to `rules` are layers with weights; if they say nothing else, sums and average pools share in
-    proportion, activations and scales pass relevance on.
+    `rules` has those of layers with weights. By default sums and average pools share relevance in proportion to their
+    terms, and activations and scales pass it on.
     """
     shares = {"average": Norm(stabilizer), "sum": Share(stabilizer)}
     rules = {"relu": Pass(), "activation": Pass(), "scale": Pass(), **shares, **rules}
@@ -181,9 +181,9 @@ def relevance(
     pixels: Callable[[GraphModule], Mapping[str, Hook]] = lambda graph: {},
     start: Start = lambda logit: logit,
 ) -> Tensor:
-    """Propagate `start` of the target's logit to the input (n, c, h, w), and sum over channels.
+    """Propagate `start` of the target's logit to the input and sum over channels, (n, h, w).
 
-    `rules` has a rule for each role of a node, and `pixels` those of single nodes by name.
+    `rules` are given by role, and `pixels` gives further rules by names of nodes.
     """
     graph = canonical_form(method, model, x)
     refuse_unknown(method, model, graph)

@@ -1,33 +1,34 @@
-"""Methods that measure how far the target's probability depends on each cell of a random mask."""
+"""Methods that measure how much the target's probability depends on each cell of random masks."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
+from entries import explains, number, whole
 from methods.batching import within_batch
 from methods.cam import bicubic
-from methods.fields import number, whole
 from methods.perturbation import probability
 
-AT_ONCE = 2**22  # values of an output kernel, 32 MiB
+AT_ONCE = 2**22  # values of the kernel of scores that are held at once, 32 MiB
 
 
+@explains("black box", cites="Fel et al. 2021")
 @dataclass(frozen=True)
 class Sobol:
     """Share of the score's variance under random masks that involves a cell [Fel et al. 2021].
 
-    Masks are `grid` x `grid` of values in [0, 1] that blend the image with `value` (model units), constant in a cell.
-    The rows of two matrices A and B come from one scrambled Sobol sequence; C_i is A with B's column i. The total index
-    of cell i is Jansen's estimate mean (f(A) - f(C_i))^2 / 2 over the variance of f(A) and f(B) together (the paper:
-    of f(A) alone, though B costs as many passes), 0 where the score never varies. As in the authors' code it is
-    resized bicubically; the dips below 0 that this makes are cut off. They do not scramble, and score by whatever
-    the network returns; here the score is the target's probability.
+    Masks have `grid` x `grid` cells with values in [0, 1] that blend the image with `value` (model units). The rows of
+    two matrices A and B come from one scrambled Sobol sequence; C_i is A with column i of B. The total index of cell i
+    is Jansen's estimate, the mean of (f(A) - f(C_i))^2 / 2 over the variance of f(A) and f(B) together, and 0 where the
+    score does not vary. As in the authors' code it is resized bicubically; the dips below 0 beside peaks are set to 0.
+    Departures: the paper takes the variance of f(A) alone, though B costs as many passes. The authors do not scramble,
+    and their score is the network's output; here it is the target's probability.
 
-    `masks` is what a map may cost: A and B get the largest power of two of rows, N, with N (grid^2 + 2) <= masks, for a
-    Sobol sequence is balanced at powers of two only; at least two, for the variance, even if `masks` is too few.
+    `masks` limits the passes of a map. A and B have N rows, the largest power of two with N (grid^2 + 2) <= masks,
+    since a Sobol sequence is balanced only at powers of two. N is at least 2, for the variance, even if `masks` is too
+    small.
     """
 
     masks: int
@@ -35,13 +36,6 @@ class Sobol:
     value: float
     seed: int
     batch: int
-
-    group: ClassVar[str] = "black box"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = True
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    cites: ClassVar[str] = "Fel et al. 2021"
 
     def __post_init__(self) -> None:
         whole(self, masks=1, grid=1, seed=0, batch=1)
@@ -52,10 +46,7 @@ class Sobol:
         """Rows of A, of B and of each C_i."""
         return 2 ** max(1, (self.masks // (self.grid**2 + 2)).bit_length() - 1)
 
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.designs * (self.grid**2 + 2), 0
+    passes = property(lambda self: (self.designs * (self.grid**2 + 2), 0))
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -71,16 +62,16 @@ class Sobol:
         return bicubic(total.T.unflatten(1, (self.grid, self.grid)).to(x), x)
 
 
+@explains("black box", cites="Novello et al. 2022")
 @dataclass(frozen=True)
 class Hsic:
     """Dependence of the score on whether a cell is seen, the kernel measure HSIC [Novello et al. 2022].
 
-    Masks are `grid` x `grid` of ones and zeros that replace cells by `value` (model units). They are a Latin hypercube
-    rounded to binary, so that each cell is seen in half of the masks. HSIC = tr(K H L H) / (masks - 1)^2 with the
-    delta kernel K = [m = m'] - 1/2 of one cell's states and the Gaussian kernel L of the target's
-    probabilities, whose deviation is the image's median probability, as in the authors' code. Resized bicubically,
-    dips below 0 cut off, as for `Sobol`. K is a product s s' / 2 of signs, so L is needed in parts only. A single mask
-    tells nothing and gives zeros.
+    Masks have `grid` x `grid` cells; the zeros among them replace cells by `value` (model units). They are a Latin
+    hypercube rounded to binary, so that each cell is seen in half of the masks. HSIC = tr(K H L H) / (masks - 1)^2 with
+    the delta kernel K = [m = m'] - 1/2 of one cell's states and the Gaussian kernel L of the target's probabilities. As
+    in the authors' code the deviation of L is the image's median probability. The map is resized as in `Sobol`. K is a
+    product s s' / 2 of signs, so L is computed in parts. A single mask gives zeros.
     """
 
     masks: int
@@ -89,21 +80,11 @@ class Hsic:
     seed: int
     batch: int
 
-    group: ClassVar[str] = "black box"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = True
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    cites: ClassVar[str] = "Novello et al. 2022"
+    passes = property(lambda self: (self.masks, 0))
 
     def __post_init__(self) -> None:
         whole(self, masks=1, grid=1, seed=0, batch=1)
         number(self, "value")
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.masks, 0
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:

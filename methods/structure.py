@@ -1,46 +1,36 @@
 """Methods that read what the network's structure computes, without a gradient."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
-from methods import Inapplicable
+from entries import Inapplicable, explains, layered, number, whole
 from methods.cam import activations, bicubic
-from methods.fields import layered, number, whole
-from methods.graph import Kept, canonical_form
+from methods.graph import Canonical, Kept, canonical_form
 
 
 def outliers(a: Tensor, k: float) -> Tensor:
-    """Return the sum (n, h, w) of channel means where a channel exceeds its own by k deviations."""
+    """Return at each pixel the sum of the means of those channels that exceed their mean by k deviations, (n, h, w)."""
     deviation, mean = torch.std_mean(a, (2, 3), correction=0, keepdim=True)
     return (mean * (a > mean + k * deviation)).sum(1)
 
 
+@explains("structure", cites="Fuad et al. 2020", class_specific=False, passes=(1, 0))
 @dataclass(frozen=True)
 class Fem:
     """Channel means, summed where a channel exceeds its mean by `k` deviations [Fuad et al. 2020].
 
     M = sum_c mu_c [A^c > mu_c + k sd_c] with mean and population deviation of each channel over its pixels, resized
-    bicubically; the dips below 0 that this makes beside a peak are cut off. It ignores the class, and expects a layer
-    behind its ReLU. The authors then divide by the map's maximum; that step is left out, since no map is rescaled.
-    Of N values none exceeds the mean by more than sqrt(N - 1) deviations, so a layer of k^2 + 1 pixels or fewer
-    could give nothing but zeros, and is refused.
+    bicubically; the dips below 0 beside a peak are set to 0. The class plays no part, and the layer should be the
+    output of a ReLU. The authors then divide by the map's maximum; this step is left out, since no map is rescaled.
+    None of N values exceeds their mean by more than sqrt(N - 1) deviations. So a layer of k^2 + 1 pixels or fewer
+    could give only zeros, and is refused.
     """
 
     layer: str
     k: float
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = False
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 0)
-    cites: ClassVar[str] = "Fuad et al. 2020"
 
     def __post_init__(self) -> None:
         layered(self)
@@ -48,7 +38,7 @@ class Fem:
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         with torch.no_grad():
-            a, _ = activations(model, self.layer, x.detach(), "Fem")
+            a, _ = activations(self, model, x.detach())
         h, w = a.shape[2:]
         if h * w <= self.k**2 + 1:
             raise Inapplicable(
@@ -72,29 +62,22 @@ def bottlenecks(graph: nn.Module) -> dict[tuple[int, int], Node]:
     return last
 
 
+@explains("structure", cites="Bourroux et al. 2022", class_specific=False, passes=(1, 0))
 @dataclass(frozen=True)
 class Mlfem:
     """FEM of the last layer of each resolution, each over its maximum, averaged [Bourroux et al. 2022].
 
-    The paper could not be read: which layers it takes and how it fuses them is our reading. We take, for every map
-    size, the last layer that all paths to the logits go through (an activation, a residual sum, a concatenation of
-    branches), and of those with more than k^2 + 1 pixels (see `Fem`) the deepest `layers`. Each layer's FEM is divided
-    by its largest value, since means of different layers have no common unit, and resized as in `Fem`; what is left
-    is the mean over layers. A layer without outliers counts as zeros. As in `Fem`, channel means are taken to be
-    positive, as they are behind a ReLU.
+    The paper was not available to us, so the choice of layers and their fusion are our own reading of it. For every map
+    size we take the last layer that all paths to the logits go through (an activation, a residual sum, a concatenation
+    of branches), and of those with more than k^2 + 1 pixels (see `Fem`) the deepest `layers`. Each layer's FEM is
+    divided by its largest value, since means of different layers have no common unit, and resized as in `Fem`. The map
+    is the mean over layers; a layer without outliers counts as zeros. As in `Fem`, the layers should be outputs of
+    ReLUs, so that channel means are positive.
     """
 
     k: float
     layers: int
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
-
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = False
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = False
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 0)
-    cites: ClassVar[str] = "Bourroux et al. 2022"
+    canonical: Canonical
 
     def __post_init__(self) -> None:
         number(self, "k", ">= 0", lambda k: k >= 0)

@@ -1,22 +1,21 @@
-"""Superpixels: an image's parts, to be hidden and shown as a whole."""
+"""Superpixels: parts of an image that are hidden or shown as units."""
 
 import numpy as np
 import torch
 from skimage.segmentation import slic
 from torch import Tensor
 
-MOST = 4  # no image has more than this times the superpixels asked for
+MOST = 4  # an image has at most this many times `segments` superpixels
 
 
 def superpixels(x: Tensor, segments: int) -> Tensor:
     """Label the pixels of each image (n, h, w) with their superpixel, 0, 1, ..., by SLIC [Achanta et al. 2012].
 
-    `segments` is about how many an image gets: SLIC starts from a grid of squares, whose number is known only
-    roughly. Distances are skimage's: every image is scaled to [0, 1] by its own extremes, three channels are taken for
-    sRGB and turned to Lab, and the weight of place against colour is 10, or .1 where there is no Lab (whose lightness
-    goes to 100). Grain on the scale of pixels shatters superpixels, which are then merged to one; an image that is
-    left with fewer than half or more than twice of those asked for is cut again at ten times the weight of place,
-    which ends in squares.
+    An image gets about `segments` of them, since SLIC starts from a grid of squares. Distances are skimage's: every
+    image is scaled to [0, 1] by its own extremes, three channels are taken for sRGB and converted to Lab, and the
+    weight of place against colour is 10, or .1 without Lab (whose lightness goes to 100). Grain on the scale of pixels
+    shatters superpixels, which are then merged to one. An image with fewer than half or more than twice as many
+    superpixels as wanted is segmented again with ten times the weight of place, up to squares.
     """
     images = x.detach().double().movedim(1, -1).cpu().numpy()
     return torch.from_numpy(np.stack([cut(image, segments) for image in images])).to(x.device)

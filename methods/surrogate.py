@@ -1,26 +1,27 @@
-"""Methods that fit a linear model to the network's answers to images with hidden superpixels."""
+"""Methods that fit a linear model to the network's outputs for images with hidden superpixels."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from entries import explains, number, positive, whole
 from methods.batching import within_batch
-from methods.fields import number, whole
 from methods.perturbation import logit, probability
 from methods.superpixels import MOST, hide, spread, superpixels
 
-FAINT = 0.01  # with about as many pairs of coalitions as superpixels, what lies below is noise of many times the map
+# Smallest relative eigenvalue that is inverted. With about as many pairs of coalitions as superpixels, the directions
+# below it would add noise many times larger than the map.
+FAINT = 0.01
 
 
 def moments(
     parts: Iterable[Tensor], score: Callable[[Tensor], Tensor], weight: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum w a a' (n, 1 + k, 1 + k) and w a v (n, 1 + k) over coalitions a = (1, z) with scores v; and return v (n, m).
+    """Return the sums of w a a' (n, 1 + k, 1 + k) and of w a v (n, 1 + k), and v (n, m), of weighted coalitions.
 
-    `parts` are coalitions z (n, some, k); only their sums are kept.
+    a = (1, z) is a coalition with an intercept, w its weight and v its score. `parts` has the z (n, some, k).
     """
     gram = moment = torch.zeros(())
     scores = []
@@ -33,16 +34,19 @@ def moments(
     return gram, moment, torch.cat(scores, 1)
 
 
+@explains("black box", cites="Ribeiro et al. 2016", signed=True)
 @dataclass(frozen=True)
 class Lime:
-    """Weights of superpixels in a linear model of the target's probability nearby [Ribeiro et al. 2016].
+    """Weights of superpixels in a local linear model of the target's probability [Ribeiro et al. 2016].
 
-    Superpixels (about `segments`) are shown with probability 1/2 each, else painted with `value` in model units (0 is
+    Each of about `segments` superpixels is shown with probability 1/2, else painted with `value` in model units (0 is
     the mean colour of the network's normalisation); the first of the `masks` is the image itself. The model is a ridge
-    regression with an intercept and penalty `ridge`, and a sample weighs exp(-D^2 / width^2), D its cosine distance to
-    the image. Departures: SLIC instead of quickshift; the authors' code takes the root of that weight, paints with each
-    superpixel's own mean unless told a colour, and may drop superpixels; and a pixel gets its superpixel's weight
-    divided by the superpixel's pixels, so that sums over pixels are sums over superpixels.
+    regression with an intercept and penalty `ridge`. A sample has the weight exp(-D^2 / width^2), where D is its cosine
+    distance to the image. A pixel gets its superpixel's weight divided by the number of the superpixel's pixels, so
+    that sums over pixels are sums over superpixels.
+
+    Departures: superpixels are SLIC's, not quickshift's. The authors' code takes the root of the weight, paints each
+    superpixel with its own mean unless a colour is given, and may drop superpixels.
     """
 
     masks: int
@@ -53,23 +57,12 @@ class Lime:
     seed: int
     batch: int
 
-    group: ClassVar[str] = "black box"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = True
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    cites: ClassVar[str] = "Ribeiro et al. 2016"
+    passes = property(lambda self: (self.masks, 0))
 
     def __post_init__(self) -> None:
         whole(self, masks=1, segments=1, seed=0, batch=1)
-        number(self, "width", "> 0", lambda width: width > 0)
-        number(self, "ridge", "> 0", lambda ridge: ridge > 0)
+        positive(self, "width", "ridge")
         number(self, "value")
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return self.masks, 0
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -95,18 +88,20 @@ class Lime:
         return spread(torch.linalg.solve(gram, moment)[:, 1:].to(x), labels)
 
 
+@explains("black box", cites="Lundberg & Lee 2017", signed=True, complete="difference")
 @dataclass(frozen=True)
 class KernelShap:
     """Shapley values of superpixels, by a regression on sampled coalitions [Lundberg & Lee 2017].
 
     The worth of a coalition is the target's logit with the other superpixels painted with `baseline` (model units, 0 is
-    the mean colour of the network's normalisation). Sizes s of `masks` coalitions follow the Shapley kernel's total
-    over all coalitions of a size, 1 / (s (n - s)), stratified; members are drawn uniformly; every other coalition is
-    the complement of the one before. So all count alike in the least squares, under the constraint that the values sum
-    to logit(image) - logit(baseline). What the samples leave open is equal: directions of the values that they tell
-    less than 1 / 100 as well as the best (in eigenvalues of the normal equations), which are none with clearly more
-    pairs than superpixels. Unlike the authors' code it enumerates no size and selects no superpixels. A pixel gets its
-    superpixel's value divided by the superpixel's pixels, so that the law holds for sums over pixels.
+    the mean colour of the network's normalisation). The sizes s of `masks` coalitions are stratified draws with the
+    Shapley kernel's total over all coalitions of a size, 1 / (s (n - s)). Members are drawn uniformly, and every other
+    coalition is the complement of the one before. So all coalitions have the same weight in the least squares, under
+    the constraint that the values sum to logit(image) - logit(baseline). Where there are few more pairs than
+    superpixels, the samples hardly determine some directions of the values (eigenvalues of the normal equations below 1
+    / 100 of the largest); along these the values stay equal. A pixel gets its superpixel's value divided by the number
+    of the superpixel's pixels, so that pixels have the same sum. Unlike the authors' code this enumerates no sizes and
+    selects no superpixels.
     """
 
     masks: int
@@ -115,21 +110,11 @@ class KernelShap:
     seed: int
     batch: int
 
-    group: ClassVar[str] = "black box"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = True
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = "difference"
-    cites: ClassVar[str] = "Lundberg & Lee 2017"
+    passes = property(lambda self: (self.masks + 2, 0))
 
     def __post_init__(self) -> None:
         whole(self, masks=1, segments=1, seed=0, batch=1)
         number(self, "baseline")
-
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image: the coalitions, and all and nothing."""
-        return self.masks + 2, 0
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -157,9 +142,10 @@ class KernelShap:
         return spread((equal + (inverse @ zero_sum @ residual[..., None])[..., 0]).to(x), labels)
 
     def draws(self, count: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how many superpixels of each image a coalition has (n, pairs), and their order (pairs, most).
+        """Return the number of superpixels of each image in each coalition (n, pairs), and their order (pairs, most).
 
-        A coalition is the first so many in this order, its pair the others; the first pair is all and nothing.
+        A coalition has the first superpixels in this order, and its complement the others. The first pair is all
+        superpixels and none.
         """
         rng, pairs = torch.Generator().manual_seed(self.seed), (self.masks + 1) // 2
         place = (torch.arange(pairs) + torch.rand(pairs, generator=rng).double()) / pairs

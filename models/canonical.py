@@ -1,4 +1,4 @@
-"""The form in which rule-based methods read a network: one module for each operation that has a rule."""
+"""The canonical form of a network, for methods with rules: one module for each operation that has a rule."""
 
 import weakref
 from collections.abc import Hashable
@@ -18,17 +18,17 @@ KNOWN: weakref.WeakKeyDictionary[nn.Module, tuple[Hashable, GraphModule]] = weak
 
 
 def canonical(model: nn.Module, x: Tensor) -> GraphModule:
-    """Return `model` as a graph whose ReLUs, sums, concatenations and pools are modules used once.
+    """Return `model` as a graph whose ReLUs, sums, concatenations and pools are modules, each used once.
 
-    Batch norms are folded into the layer before them, or are a `Scale` where there is none; nothing works in place;
-    adaptive pools with equal windows are plain pools; a convolution of the head over the whole map is a `Dense`. Each
-    node says in `meta["role"]` which rule it needs (a key of `models.modules.ROLES`; "" where none is known) and in
-    `meta["size"]` the size of one image's activation. Weights that are not folded share the model's memory and are
-    frozen; the model is untouched, and its own forward hooks are called with the logits. The graph holds for any batch
-    of images of x's size.
+    Batch norms are folded into the layer before them, or become a `Scale` where there is none. Nothing works in place.
+    Adaptive pools with equal windows become plain pools, and a convolution of the head over the whole map a `Dense`.
+    `meta["role"]` of a node names the rule that it needs (a key of `models.modules.ROLES`; "" where none is known), and
+    `meta["size"]` is the size of one image's activation. Weights that are not folded share the model's memory and are
+    frozen. The model is not changed, and its own forward hooks are called with the logits. The graph takes any batch of
+    images of x's size.
 
-    It is kept until parameters, buffers, modules or the image size change; a write through `.data` is not noticed.
-    A network that has no such form raises ValueError with the name of the operation.
+    The graph is kept until parameters, buffers, modules or the image size change; a write through `.data` is not
+    noticed. A network without such a form raises ValueError with the name of the operation.
     """
     state = fingerprint(model, x)
     if model not in KNOWN or KNOWN[model][0] != state:
@@ -91,7 +91,7 @@ def rewrite(traced: Graph, tracer: ConcreteTracer) -> tuple[Graph, dict[str, nn.
     def value(argument: Any) -> Any:
         return tracer.values[argument] if isinstance(argument, Node) else argument
 
-    def key(node: Node) -> Hashable:  # what is changed in place is one tensor: later readers want its last node
+    def key(node: Node) -> Hashable:  # nodes that change a tensor in place share a key: readers get the last of them
         return id(value(node)) if isinstance(value(node), Tensor) else node
 
     def emit(node: Node, module: nn.Module, *inputs: Node) -> Node:
@@ -135,7 +135,7 @@ def rewrite(traced: Graph, tracer: ConcreteTracer) -> tuple[Graph, dict[str, nn.
 
 
 def announce(graph: Graph, modules: dict[str, nn.Module]) -> Report:
-    """Let the last node tell the original network's forward hooks."""
+    """Add a last node that calls the original network's forward hooks."""
     (end,) = (node for node in graph.nodes if node.op == "output")
     (start,) = (node for node in graph.nodes if node.op == "placeholder")
     modules["original_forward_hooks"] = report = Report()

@@ -21,6 +21,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from entries import number, refuse, whole
+
 log = logging.getLogger(__name__)
 
 
@@ -28,12 +30,12 @@ log = logging.getLogger(__name__)
 class Fit:
     """One-cycle training over a sequence of image sizes; `fit(name, dataset, cache)` gives the weights file.
 
-    `architecture` is what is trained: timm's `vgg16_bn` for `vgg16`, whose batch norms are folded into its convolutions
-    afterwards; null trains the network itself. `model_args` go to timm for both.
+    `architecture` is the network that is trained, if it is another one: `vgg16` is trained as timm's `vgg16_bn`, whose
+    batch norms are then folded into its convolutions. `model_args` go to timm for both.
 
     With `removed_grid` = 8, half of the images of each batch lose patches of an 8 x 8 grid, so that images with removed
-    patches are in the network's domain [Hesse et al. 2024]: a share of them, uniform in [0, 1], takes the mean colour.
-    The paper removes one patch of a 4 x 4 grid, as its score does; whole curves remove any number.
+    patches are in the network's domain [Hesse et al. 2024]: a share of the patches, uniform in [0, 1], takes the mean
+    colour. The paper removes one patch of a 4 x 4 grid, as its score does; our curves remove any number of patches.
     """
 
     seed: int
@@ -55,29 +57,23 @@ class Fit:
     version: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        for name, least in {"seed": 0, "batch": 2, "test_images": 1}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"Fit needs a whole number {name} >= {least}; {name}={value!r} was given")
-        if self.removed_grid is not None and (type(self.removed_grid) is not int or self.removed_grid < 2):
-            need = "Fit needs a whole number removed_grid >= 2 or null"
-            raise ValueError(f"{need}; removed_grid={self.removed_grid!r} was given")
+        whole(self, seed=0, batch=2, test_images=1)
+        if self.removed_grid is not None:
+            whole(self, removed_grid=2)
         for name in ("lr", "weight_decay", "accuracy"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-                raise ValueError(f"Fit needs a number {name} >= 0; {name}={value!r} was given")
+            number(self, name, ">= 0", lambda value: value >= 0)
         for name in ("sizes", "epochs"):
             value = getattr(self, name)
             if not isinstance(value, list | tuple) or not all(type(item) is int and item >= 1 for item in value):
-                raise ValueError(f"Fit needs a list of whole numbers >= 1 as {name}; {name}={value!r} was given")
+                refuse(self, name, f"a list of whole numbers >= 1 as {name}")
             object.__setattr__(self, name, tuple(value))
         if self.optimiser not in list_optimizers():
-            raise ValueError(f"Fit needs an optimiser of timm; optimiser={self.optimiser} was given")
+            refuse(self, "optimiser", "an optimiser of timm")
         if len(self.sizes) != len(self.epochs) or not self.sizes:
             raise ValueError(f"Fit needs epochs for each size; epochs={self.epochs} for sizes={self.sizes} was given")
 
     def __call__(self, name: str, dataset: object, cache: Path) -> Path:
-        """The weights file of timm's architecture `name` for this data set, fitted unless it is there."""
+        """Return the weights file of timm's architecture `name` for this data set; fit it if the file is missing."""
         if not hasattr(dataset, "train"):
             raise ValueError(
                 f"weights=fit needs a data set with a train split and {type(dataset).__name__} has none; "
@@ -94,11 +90,11 @@ class Fit:
 
     @property
     def layout(self) -> torch.memory_format:
-        """The memory layout while training."""
+        """The memory layout during training."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def key(self, name: str, dataset: object) -> str:
-        """A digest of all that determines the weights; `images` counts the test images of a data set only."""
+        """Return a digest of all that determines the weights. A data set's `images` does not: it counts test images."""
         recipe = {k: v for k, v in asdict(self).items() if k not in ("accuracy", "test_images", "device", "last_conv")}
         if self.removed_grid is None:
             del recipe["removed_grid"]
@@ -108,7 +104,7 @@ class Fit:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def write(self, path: Path, network: nn.Module, accuracy: float) -> None:
-        """Save the weights under a temporary name first, so that a killed process leaves no half of a file."""
+        """Save the weights under a temporary name and rename them, so that no killed process leaves half a file."""
         facts = {
             "accuracy": f"{accuracy:.4f}",
             "input_size": str(self.sizes[-1]),
@@ -121,14 +117,14 @@ class Fit:
         part.replace(path)
 
     def fitted(self, name: str, dataset: object) -> tuple[nn.Module, float]:
-        """The trained network on the CPU, and its accuracy on the test split."""
-        found = "cuda" if torch.cuda.is_available() else "cpu"
-        device = torch.device(found if self.device == "auto" else self.device)
+        """Return the trained network on the CPU, and its accuracy on the test split."""
+        available = "cuda" if torch.cuda.is_available() else "cpu"
+        device = torch.device(available if self.device == "auto" else self.device)
         classes = len(dataset.classes)
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             network = timm.create_model(self.architecture or name, num_classes=classes, **self.model_args)
-            # inception_v3 starts with logits of +-4, which take it more than an epoch to unlearn
+            # inception_v3 starts with logits of +-4, which it needs more than an epoch to unlearn.
             nn.init.normal_(network.get_classifier().weight, std=0.01)
             self.train(network.to(device, memory_format=self.layout), name, dataset, device)
             network = network.cpu().to(memory_format=torch.contiguous_format).eval()
@@ -137,14 +133,12 @@ class Fit:
             accuracy = self.tested(network, dataset)
         log.info("%s fitted on %s: test accuracy %.4f", name, type(dataset).__name__, accuracy)
         if accuracy < self.accuracy:
-            log.warning(
-                "%s reached a test accuracy of %.3f on %s; its recipe promises %.3f",
-                *(name, accuracy, type(dataset).__name__, self.accuracy),
-            )
+            reached = f"{name} reached a test accuracy of {accuracy:.3f} on {type(dataset).__name__}"
+            log.warning("%s; its recipe promises %.3f", reached, self.accuracy)
         return network, accuracy
 
     def train(self, network: nn.Module, name: str, dataset: object, device: torch.device) -> None:
-        """Change the weights in place."""
+        """Train the network's weights in place."""
         optimiser = create_optimizer_v2(network, self.optimiser, self.lr, self.weight_decay, momentum=0.9)
         steps = sum(self.epochs) * max(1, len(dataset.train(self.sizes[0])[1]) // self.batch)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.lr, max(steps, 4))
@@ -166,7 +160,7 @@ class Fit:
                     bar.set_postfix(loss=f"{loss.item():.2f}", size=images.shape[-1])
 
     def batches(self, dataset: object) -> Iterator[tuple[Tensor, Tensor]]:
-        """Whole batches of every epoch, shuffled."""
+        """Yield the full batches of every epoch, shuffled."""
         for size, epochs in zip(self.sizes, self.epochs, strict=True):
             images, labels = dataset.train(size)
             for _ in range(epochs):
@@ -176,7 +170,7 @@ class Fit:
 
     @torch.no_grad()
     def tested(self, network: nn.Module, dataset: object) -> float:
-        """The accuracy on `test_images` images of the test split."""
+        """Return the accuracy on `test_images` images of the test split."""
         if hasattr(dataset, "images"):
             dataset = replace(dataset, images=self.test_images)
         images = dataset.test(self.sizes[-1])
@@ -188,7 +182,7 @@ class Fit:
 
 
 def kept(images: int, grid: int, size: int) -> Tensor:
-    """Masks (images, 1, size, size): 0 on removed patches, of which half of the images have a random share each."""
+    """Return masks (images, 1, size, size) that are 0 on removed patches; half of the images lose a random share."""
     share = torch.rand(images, 1, 1, 1) * (torch.rand(images, 1, 1, 1) < 0.5)
     patches = torch.rand(images, 1, grid, grid) >= share
     patch = torch.arange(size) * grid // size
@@ -211,14 +205,14 @@ def locked(path: Path, notice: str) -> Iterator[None]:
 
 
 def normaliser(network: nn.Module, device: torch.device, layout: torch.memory_format) -> Callable[[Tensor], Tensor]:
-    """Bytes (n, 3, h, w) to what the network reads, with the mean and deviation of timm's data config."""
+    """Return the function that turns bytes (n, 3, h, w) into network inputs, by the mean and deviation of timm."""
     config = timm.data.resolve_model_data_config(network)
     mean, std = (255 * torch.tensor(config[key], device=device)[:, None, None] for key in ("mean", "std"))
     return lambda images: ((images.to(device) - mean) / std).contiguous(memory_format=layout)
 
 
 def folded(trained: nn.Module, plain: nn.Module) -> nn.Module:
-    """The plain network with the convolutions and batch norms of the trained one merged; both compute the same."""
+    """Return the plain network with the trained one's convolutions and batch norms merged; both compute the same."""
     layers, convolutions = [*trained.features], [layer for layer in plain.features if isinstance(layer, nn.Conv2d)]
     pairs = [(a, b) for a, b in pairwise(layers) if isinstance(b, nn.BatchNorm2d)]
     for target, (convolution, norm) in zip(convolutions, pairs, strict=True):

@@ -1,4 +1,4 @@
-"""What a canonical graph merges: batch norms into layers, convolutions of the head into linear layers."""
+"""Merging in a canonical graph: batch norms into layers, convolutions of the head into linear layers."""
 
 import torch
 from torch import nn
@@ -18,10 +18,12 @@ def fold(graph: Graph, modules: dict[str, nn.Module]) -> None:
             continue
         channels = len(layer.weight)
         one_each = (channels,) + (1,) * (layer.weight.ndim - 2)
-        if any(t.numel() > 1 and (t.numel() != channels or t.shape[-len(one_each) :] != one_each)
-               for t in (scale.weight, scale.bias)):  # fmt: skip
+        constants = scale.weight, scale.bias
+        if not all(
+            t.numel() == 1 or (t.numel() == channels and t.shape[-len(one_each) :] == one_each) for t in constants
+        ):
             continue
-        factor, shift = (t.reshape(-1).expand(channels) for t in (scale.weight, scale.bias))
+        factor, shift = (t.reshape(-1).expand(channels) for t in constants)
         exact = layer.weight.detach().to("cpu", torch.float64)
         bias = shift if layer.bias is None else layer.bias.detach().to("cpu", torch.float64) * factor + shift
         weight = exact * factor.reshape(-1, *(1,) * (exact.ndim - 1))
@@ -32,9 +34,10 @@ def fold(graph: Graph, modules: dict[str, nn.Module]) -> None:
 
 
 def densify(graph: Graph, modules: dict[str, nn.Module]) -> None:
-    """Make linear layers of the convolutions in the head: they see their whole input, only layers of a head follow.
+    """Replace the convolutions of the head by linear layers.
 
-    A 1x1 kernel counts only behind such a layer or a global average, so that small images do not change the layers.
+    Their kernels cover the whole map, and only linear layers, activations and shapes follow. A 1x1 kernel counts only
+    after such a layer or a global average, so that small images do not change which layers are linear.
     """
     pointwise, head = ROLES["relu"] + ROLES["activation"] + ROLES["shape"] + ROLES["linear"], set()
     for node in reversed(graph.nodes):

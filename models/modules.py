@@ -28,7 +28,7 @@ class Concat(nn.Module):
 
 
 class Scale(nn.Module):
-    """x * weight + bias with constants: what is left of a batch norm that has no layer to be folded into."""
+    """x * weight + bias with constants: a batch norm without a layer that it could be folded into."""
 
     def __init__(self, weight: Tensor, bias: Tensor):
         super().__init__()
@@ -39,7 +39,7 @@ class Scale(nn.Module):
 
 
 class Dense(nn.Linear):
-    """A linear layer written as a convolution: its kernel covers the whole map (timm's VGG head)."""
+    """A linear layer made of a convolution whose kernel covers the whole map (timm's VGG head)."""
 
     def __init__(self, conv: nn.Conv2d):
         nn.Module.__init__(self)
@@ -51,7 +51,7 @@ class Dense(nn.Linear):
 
 
 class Report(nn.Module):
-    """Calls the forward hooks that the original network has now, with its input and output."""
+    """Calls the original network's current forward hooks with its input and output."""
 
     original: Callable[[], nn.Module | None] = staticmethod(lambda: None)
 
@@ -70,7 +70,7 @@ def constant(tensor: Tensor) -> nn.Parameter:
 
 
 def twin(module: nn.Module) -> nn.Module:
-    """Return the module without its hooks, not in place, with frozen parameters on the same memory."""
+    """Return a copy without hooks that does not work in place; its frozen parameters share the module's memory."""
     new = copy.copy(module)
     nn.Module.__init__(new)
     new._parameters.update({name: None if p is None else constant(p) for name, p in module._parameters.items()})
@@ -80,12 +80,13 @@ def twin(module: nn.Module) -> nn.Module:
     return new
 
 
+BOUNDED = nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardsigmoid
+RECTIFYING = nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus, nn.Hardswish
 ROLES: dict[str, tuple[type, ...]] = {
     "convolution": (nn.modules.conv._ConvNd,),
     "linear": (nn.Linear,),
     "relu": (nn.ReLU,),
-    "activation": (nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid,
-                   nn.Tanh, nn.Softplus, nn.Softsign, nn.Hardswish, nn.Hardsigmoid),
+    "activation": BOUNDED + RECTIFYING,
     "sum": (Sum,),
     "concat": (Concat,),
     "scale": (Scale,),
@@ -93,14 +94,15 @@ ROLES: dict[str, tuple[type, ...]] = {
     "max": (nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd),
     "shape": (nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle, nn.ZeroPad2d),
     "report": (Report,),
-}  # fmt: skip
-SHAPE = {"flatten", "view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "chunk", "split", "getitem",
-         "narrow", "size", "getattr", "channel_shuffle", "pixel_shuffle"}  # fmt: skip
+}
+# Names of functions and of methods of tensors.
+SHAPES = {"flatten", "view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "chunk", "split", "getitem"}
+SHAPES |= {"narrow", "size", "getattr", "channel_shuffle", "pixel_shuffle"}
 
 
 def role(node: Node, modules: dict[str, nn.Module]) -> str:
     if node.op == "call_module":
         return next((name for name, kinds in ROLES.items() if isinstance(modules[node.target], kinds)), "")
     if node.op in ("call_function", "call_method"):
-        return "shape" if getattr(node.target, "__name__", node.target) in SHAPE else ""
+        return "shape" if getattr(node.target, "__name__", node.target) in SHAPES else ""
     return node.op

@@ -1,4 +1,4 @@
-"""Which operation of a traced network becomes which module of the canonical one."""
+"""Which module of the canonical form replaces which operation of a traced network."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,9 @@ from models.modules import Concat, Scale, Sum, constant
 CONVOLUTIONS = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}  # by the dimensions of the weight
 
 
-# A rewrite takes `value`, which gives the value of a node, and the operation's arguments with nodes in the places of
-# tensors. It returns the modules that take its place, one after the other, and the inputs of the first; None keeps it.
+# A rewrite takes `value`, which gives the value of a node, and the operation's arguments, with nodes in place of
+# tensors. It returns the modules that replace the operation, in their order, and the inputs of the first; None keeps
+# it.
 Rewrite = Callable[..., tuple[tuple[nn.Module, ...], tuple] | None]
 
 
@@ -137,18 +138,38 @@ def identity(value, input, *args, **options):
 pool_average = adaptive(nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 pool_max = adaptive(nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 
+# Activations whose function has the name of its module, in lower case.
+POINTWISE = nn.ReLU, nn.ReLU6, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Hardswish, nn.Hardsigmoid
+
 FUNCTIONS: dict[str, Rewrite] = {
-    "add": add, "iadd": add, "sub": sub, "mul": mul, "multiply": mul, "truediv": truediv, "div": truediv,
-    "batch_norm": batch_norm, "conv1d": convolution, "conv2d": convolution, "linear": linear,
-    "cat": concat, "concat": concat, "concatenate": concat, "mean": mean, "dropout": dropout, "dropout2d": dropout,
-    "avg_pool2d": becomes(nn.AvgPool2d), "max_pool2d": max_pool2d,
-    "adaptive_avg_pool2d": pool_average, "adaptive_max_pool2d": pool_max,
-    "relu": becomes(nn.ReLU), "clamp": clamp, "clip": clamp, "clamp_min": clamp,
-    "relu6": becomes(nn.ReLU6), "leaky_relu": becomes(nn.LeakyReLU), "elu": becomes(nn.ELU), "gelu": becomes(nn.GELU),
-    "silu": becomes(nn.SiLU), "sigmoid": becomes(nn.Sigmoid), "tanh": becomes(nn.Tanh),
-    "softplus": becomes(nn.Softplus), "hardswish": becomes(nn.Hardswish), "hardsigmoid": becomes(nn.Hardsigmoid),
+    "add": add,
+    "iadd": add,
+    "sub": sub,
+    "mul": mul,
+    "multiply": mul,
+    "truediv": truediv,
+    "div": truediv,
+    "batch_norm": batch_norm,
+    "conv1d": convolution,
+    "conv2d": convolution,
+    "linear": linear,
+    "cat": concat,
+    "concat": concat,
+    "concatenate": concat,
+    "mean": mean,
+    "dropout": dropout,
+    "dropout2d": dropout,
+    "avg_pool2d": becomes(nn.AvgPool2d),
+    "max_pool2d": max_pool2d,
+    "adaptive_avg_pool2d": pool_average,
+    "adaptive_max_pool2d": pool_max,
+    "clamp": clamp,
+    "clip": clamp,
+    "clamp_min": clamp,
+    "leaky_relu": becomes(nn.LeakyReLU),
     "contiguous": identity,
-}  # fmt: skip
+}
+FUNCTIONS |= {kind.__name__.lower(): becomes(kind) for kind in POINTWISE}
 
 MODULES: dict[type, Rewrite] = {
     nn.modules.batchnorm._BatchNorm: lambda value, input, m: batch_norm(

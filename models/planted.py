@@ -1,22 +1,22 @@
-"""A classifier whose evidence is known pixel by pixel, to check methods and metrics against."""
+"""A classifier whose evidence is known for each pixel, to check methods and metrics."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar
 
 import torch
 from torch import nn
 
+from entries import number, positive, refuse, whole
 from models.zoo import Network, digest
 
 
 @dataclass(frozen=True)
 class Planted:
-    """Class k scores scale * mean(relu(channel k - threshold)): red, green and blue, pixel by pixel.
+    """A network whose logit k is scale * mean(relu(channel k - threshold)), for the classes red, green and blue.
 
     A pixel at or below `threshold` in channel k has no evidence for class k, and a gradient of exactly 0. The
-    convolution is 1x1, so no evidence moves to a neighbour. There are no weights to load: the class is its definition.
+    convolution is 1x1, so no evidence moves to a neighbour. The weights are computed here, not loaded.
     """
 
     classes: ClassVar[tuple[str, ...]] = ("red", "green", "blue")
@@ -27,24 +27,18 @@ class Planted:
     input_size: int
 
     def __post_init__(self) -> None:
-        for name, kind, good, needed in (
-            ("threshold", Real, lambda value: 0 <= value < 1, "a number in [0, 1)"),
-            ("scale", Real, lambda value: value > 0, "a number > 0"),
-            ("input_size", int, lambda value: value >= 16, "a whole number >= 16"),
-            ("last_conv", str, lambda value: value == "features", "features, its only such layer"),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, kind) or isinstance(value, bool) or not good(value):
-                raise ValueError(f"Planted needs {name} to be {needed}; {name}={value} was given")
+        number(self, "threshold", "in [0, 1)", lambda threshold: 0 <= threshold < 1)
+        positive(self, "scale")
+        whole(self, input_size=16)
+        if self.last_conv != "features":
+            refuse(self, "last_conv", "features, its only such layer, as last_conv")
 
     def __call__(self, dataset: object) -> Network:
         """Build the network; a data set with another number of classes is refused."""
         k = len(self.classes)
         if len(dataset.classes) not in (0, k):
-            raise ValueError(
-                f"Planted has the {k} classes {', '.join(self.classes)}; "
-                f"{type(dataset).__name__} has {len(dataset.classes)}"
-            )
+            own = f"Planted has the {k} classes {', '.join(self.classes)}"
+            raise ValueError(f"{own}; {type(dataset).__name__} has {len(dataset.classes)}")
         features = nn.Sequential(OrderedDict(conv=nn.Conv2d(k, k, 1), relu=nn.ReLU()))
         head = nn.Linear(k, k, bias=False)
         pool = nn.AdaptiveAvgPool2d(1)

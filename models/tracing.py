@@ -1,4 +1,4 @@
-"""A network as a graph, traced with real values so that control flow on shapes needs no special case."""
+"""Tracing of a network with real values, so that control flow that depends on shapes needs no special case."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch.fx.proxy import TraceError
 
 
 class Root(nn.Module):
-    """Holds the network, so that the tracer's constants land here and any `forward` signature will do."""
+    """Holds the network, so that the tracer stores its constants here and any signature of `forward` is allowed."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
@@ -120,7 +120,7 @@ class ConcreteTracer(Tracer):
 
 
 def operation(root: nn.Module, node: Node) -> str:
-    """Return the name that a reader knows a node by: `Conv2d`, `add`, `flatten`."""
+    """Return the name of a node's operation, such as `Conv2d`, `add` or `flatten`."""
     if node.op == "call_module":
         return type(root.get_submodule(node.target)).__name__
     return node.target if isinstance(node.target, str) else node.target.__name__

@@ -1,7 +1,7 @@
-"""Critical paths: which channels of every layer carry a decision, selected while relevance is propagated backward.
+"""Critical paths: the channels of every layer that carry a decision, selected by propagated relevance.
 
-Our reading of Bhati et al. 2024; the paper's own algorithm was not available. A layer is the output of a ReLU, a node a
-channel of it (a unit in the head).
+This is our reading of Bhati et al. 2024; the paper's own algorithm was not available. A layer is the output of a ReLU,
+and a node of a path is one of its channels, or one of its units in the head.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """The channels that a selector keeps in every layer, with what they sent forward and got back."""
+    """The channels that a selector keeps in every layer, with the activation and relevance of all channels."""
 
     layers: tuple[str, ...]  # nodes of the canonical form, from the image to the logits
     kept: tuple[Tensor, ...]  # (draws, n, c) bool; one draw unless the selector is random

@@ -1,7 +1,7 @@
 """Edges of a critical path: the relevance that a channel gets when one channel of a layer above keeps its own.
 
-Our reading of Bhati et al. 2024; the paper's own algorithm was not available. The conditional step is that of concept
-relevance propagation [Achtibat et al. 2023].
+This is our reading of Bhati et al. 2024; the paper's own algorithm was not available. The conditional step is that of
+concept relevance propagation [Achtibat et al. 2023].
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,15 +20,15 @@ from methods.paths.rules import rules
 Step = tuple[int, Tensor, Callable[[Tensor], tuple[Tensor, ...]]]
 
 
-class Cut(Interpreter):
-    """Runs a canonical graph whose layers are leaves for what is above them, so that a gradient ends one step down."""
+class Detached(Interpreter):
+    """Runs a canonical graph whose layers are leaves for later nodes, so that a gradient ends at the next layers."""
 
     def __init__(self, graph: GraphModule, nodes: Iterable[Node]):
         super().__init__(graph)
         self.nodes, self.outputs, self.leaves, self.extra_traceback = set(nodes), {}, {}, False
 
     def run_node(self, node: Node) -> Tensor:
-        """Run one node; what is above a layer reads a copy of it."""
+        """Run one node; later nodes read a detached copy of a layer."""
         output = super().run_node(node)
         if node not in self.nodes:
             return output
@@ -41,21 +41,21 @@ def edges(
 ) -> dict[str, Tensor]:
     """Return the strongest channels of each layer and the relevance between them, as flat arrays.
 
-    Nodes are the `width` kept channels of a layer with the largest |relevance|, those that are not kept but among the
-    `width` largest of all, and the target's logit as layer L. Edges come from all of them, and end in kept ones and in
-    the logit: relevance at the child, summed over positions, when only the parent's channel keeps its own. Relevance
-    is a share of the logit's magnitude, so that its sign is that of the evidence; edges of exactly 0 are left out.
-    Of a random path it is the first draw. Images count from 0 (`node_image`, `edge_image`); `layer_kept` and
-    `layer_channels` (n, L) are of whole layers.
+    Nodes are the `width` kept channels of a layer with the largest |relevance|, the channels among the `width` largest
+    of all that are not kept, and the target's logit as layer L. Edges run from all nodes (children) to kept ones and
+    the logit (parents). The relevance of an edge is that of the child, summed over positions, if only the parent's
+    channel passes its own on, as a share of the logit's magnitude; so its sign is that of the evidence. Edges of
+    exactly 0 are left out. Of a random path the first draw is taken. Images are counted from 0 (`node_image`,
+    `edge_image`); `layer_kept` and `layer_channels` (n, L) count the channels of whole layers.
     """
     graph = canonical_form(method, model, x)
     hooks, nodes, under = rules(method.lrp, graph, None if box is None else box.to(x)), layers(graph), below(graph)
     front = [strongest(kept[0], b, width) for kept, b in zip(path.kept, path.backward, strict=True)]
     behind = [strongest(torch.ones_like(b, dtype=torch.bool), b, width) for b in path.backward]
     shown = [f | b for f, b in zip(front, behind, strict=True)]
-    found: list[tuple[Tensor, ...]] = []
+    rows: list[tuple[Tensor, ...]] = []
     with Composite(lambda _context, name, _module: hooks.get(name)).context(graph), torch.enable_grad():
-        run = Cut(graph, nodes)
+        run = Detached(graph, nodes)
         logits = run.run(x.detach().clone().requires_grad_())
         only = torch.zeros_like(logits, dtype=torch.bool).scatter(1, target[:, None], True)
         outputs = [*map(run.outputs.pop, nodes), logits]
@@ -65,16 +65,16 @@ def edges(
                 one = torch.zeros_like(whole)
                 one[image, channel] = whole[image, channel]
                 for child, part in zip(under[parent], down(one), strict=True):
-                    found += listed(part, shown[child], child, parent, image, channel)
+                    rows += listed(part, shown[child], child, parent, image, channel)
     logit = logits.detach()[only].double()
     names = ("image", "child_layer", "child", "parent_layer", "parent", "relevance")
-    flat = {f"edge_{name}": torch.cat(column) for name, column in zip(names, zip(*found, strict=True), strict=True)}
+    flat = {f"edge_{name}": torch.cat(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
     flat["edge_relevance"] = flat["edge_relevance"] / logit.abs()[flat["edge_image"]]
     return listed_nodes(path, shown, target, logit) | flat
 
 
 def steps(outputs: list[Tensor], leaves: list[Tensor], under: list[list[int]], start: Tensor) -> Iterator[Step]:
-    """Yield from the logits down each layer, its relevance, and the function that takes relevance to those below."""
+    """Yield each layer from the logits down, its relevance, and the function that passes relevance to those below."""
     relevance = {len(leaves): start}
     for parent in reversed(range(len(outputs))):
         output, children = outputs.pop(), [leaves[child] for child in under[parent]]
@@ -87,13 +87,13 @@ def steps(outputs: list[Tensor], leaves: list[Tensor], under: list[list[int]], s
 
 
 def strongest(kept: Tensor, b: Tensor, width: int) -> Tensor:
-    """Return (n, c) which of the kept channels are the `width` with the largest |b|; ties by channel."""
+    """Return which kept channels (n, c) are the `width` with the largest |b|; equal ones are in their order."""
     order = b.abs().masked_fill(~kept, -1).argsort(dim=1, descending=True, stable=True)[:, :width]
     return torch.zeros_like(kept).scatter(1, order, True) & kept
 
 
 def ranks(chosen: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the first chosen channel of every image that has one, then the second ones, until there are no more."""
+    """Yield the first chosen channel of every image that has one, then the second, and so on."""
     place = chosen.cumsum(1)
     for rank in range(1, int(place[:, -1].max()) + 1):
         yield (chosen & (place == rank)).nonzero(as_tuple=True)
@@ -111,7 +111,7 @@ def listed(
 
 
 def listed_nodes(path: Path, shown: list[Tensor], target: Tensor, logit: Tensor) -> dict[str, Tensor]:
-    """Return the nodes; the logit's forward share is nan, since logits have no total that it could be a share of."""
+    """Return the nodes as flat arrays; the logit's forward share is nan, since there is no total of logits."""
     columns = []
     for layer, (mask, kept, f, b) in enumerate(zip(shown, path.kept, path.forward, path.backward, strict=True)):
         image, channel = at = mask.nonzero(as_tuple=True)

@@ -1,4 +1,4 @@
-"""What a network answers when only the channels of a path are kept."""
+"""The logits of a network when only the channels of a path are kept."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -12,14 +12,13 @@ from methods.paths.nodes import layers
 
 
 class Masked(Interpreter):
-    """Runs a canonical graph in which some nodes keep (n, c) channels; the others have one value, or one each (c,)."""
+    """Runs a canonical graph in which some nodes keep (n, c) channels; others get a value, the same or per channel."""
 
     def __init__(self, graph: GraphModule, masks: Mapping[Node, tuple[Tensor, Tensor]]):
         super().__init__(graph)
         self.masks, self.extra_traceback = masks, False
 
     def run_node(self, node: Node) -> Any:
-        """Run one node."""
         output = super().run_node(node)
         if node not in self.masks:
             return output
@@ -38,10 +37,10 @@ def only(
 ) -> Tensor:
     """Return the logits (n, k) when every layer keeps only some of its channels.
 
-    `kept` has (n, c) bool for each layer of `nodes.layers`, or None for a layer that stays whole. Channels that are not
-    kept are zero at every position, or at their layer's `means` (c,). All layers are masked in one run, so that what is
-    kept is computed from what is left below it. With `clean`, what `run` gives for these images, only the nodes that
-    depend on a masked layer are run.
+    `kept` has (n, c) bool for each layer of `nodes.layers`, or None for a layer that keeps all its channels. The others
+    are set at every position to zero, or to their mean in the layer's `means` (c,). All layers are masked in one run,
+    so that kept channels are computed from kept channels below. With `clean`, the result of `run` for these images,
+    only the nodes that depend on a masked layer are run.
     """
     nodes, zero = layers(graph), torch.zeros(())
     values = [zero] * len(nodes) if means is None else means
@@ -50,7 +49,7 @@ def only(
 
 
 def unreached(graph: GraphModule, masked: Collection[Node], clean: Mapping[Node, Tensor]) -> dict[Node, Tensor]:
-    """Return what `clean` has of the nodes that depend on no masked one."""
+    """Return the values in `clean` of the nodes that depend on no masked node."""
     reached = set()
     for node in graph.graph.nodes:
         if node in masked or reached.intersection(node.all_input_nodes):
@@ -60,7 +59,7 @@ def unreached(graph: GraphModule, masked: Collection[Node], clean: Mapping[Node,
 
 @torch.no_grad()
 def run(graph: GraphModule, x: Tensor) -> dict[Node, Tensor]:
-    """Return what every node of the whole network gives."""
+    """Return the output of every node of the whole network."""
     interpreter = Interpreter(graph, garbage_collect_values=False)
     interpreter.run(x)
     return interpreter.env

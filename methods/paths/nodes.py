@@ -1,4 +1,4 @@
-"""The layers of a canonical graph that paths run through, and which of them lie directly under which."""
+"""The layers of a canonical graph that paths run through, and which layers each of them reads directly."""
 
 from torch.fx import GraphModule, Node
 
@@ -9,7 +9,7 @@ def layers(graph: GraphModule) -> list[Node]:
 
 
 def below(graph: GraphModule) -> list[list[int]]:
-    """Return for each layer, and last for the logits, the layers that it sees without another one between."""
+    """Return for each layer, and last for the logits, the layers that it reads without another layer between."""
     index = {node: i for i, node in enumerate(layers(graph))}
     seen: dict[Node, set[int]] = {}
     under = []
@@ -22,8 +22,8 @@ def below(graph: GraphModule) -> list[list[int]]:
 
 
 def depths(graph: GraphModule) -> list[int]:
-    """Return each layer's column: the length of the longest chain of layers below it."""
-    columns: list[int] = []
+    """Return each layer's depth, the length of the longest chain of layers below it."""
+    depth: list[int] = []
     for under in below(graph)[:-1]:
-        columns.append(1 + max((columns[i] for i in under), default=-1))
-    return columns
+        depth.append(1 + max((depth[i] for i in under), default=-1))
+    return depth

@@ -1,4 +1,4 @@
-"""Relevance in every layer of a network, and on its way through chosen channels only."""
+"""Relevance in every layer of a network, in whole or through chosen channels only."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 from zennit.rules import ZBox
 
-from methods import Inapplicable
-from methods.fields import needed
+from entries import Inapplicable, needed
 from methods.graph import canonical_form
 from methods.paths.nodes import layers
 from methods.paths.rules import rules, unshared
@@ -18,7 +17,7 @@ from methods.relevance import Backward, Select, backward, refuse_unknown
 
 @dataclass(frozen=True, eq=False)
 class Propagated:
-    """One forward and one backward pass."""
+    """Activations and relevances of one forward and one backward pass."""
 
     graph: GraphModule
     logits: Tensor  # (n, k)
@@ -28,7 +27,7 @@ class Propagated:
 
 
 class Propagation:
-    """The backward passes of a batch: `propagation(select)`; the channels that are not selected pass nothing on."""
+    """The backward passes of a batch, `propagation(select)`. Channels that are not selected pass nothing on."""
 
     def __init__(self, graph: GraphModule, run: Backward):
         self.graph, self.run = graph, run
@@ -45,18 +44,18 @@ class Propagation:
 
 
 @contextmanager
-def propagation(method: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None) -> Iterator:
-    """Run the network once with the rules of `method.lrp`, and give its backward passes from the target's logit."""
-    graph, name = canonical_form(method, model, x), type(method).__name__
+def propagation(selector: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None) -> Iterator:
+    """Run the network once with the rules of `selector.lrp`, and give its backward passes from the target's logit."""
+    graph, name = canonical_form(selector, model, x), type(selector).__name__
     if not layers(graph):
         raise Inapplicable(f"{name} needs a plain ReLU; {type(model).__name__} has none")
-    refuse_unknown(method, model, graph)
-    if method.lrp == "tutorial":
-        box = needed(method, "a range of pixel values", box).to(x)
+    refuse_unknown(selector, model, graph)
+    if selector.lrp == "tutorial":
+        box = needed(selector, "a range of pixel values", box).to(x)
         if pool := unshared(graph):
             raise Inapplicable(f"{name} needs plain max pools in two dimensions; {type(model).__name__} has {pool}")
-    hooks = rules(method.lrp, graph, box)
-    if method.lrp == "tutorial" and not any(isinstance(hook, ZBox) for hook in hooks.values()):
+    hooks = rules(selector.lrp, graph, box)
+    if selector.lrp == "tutorial" and not any(isinstance(hook, ZBox) for hook in hooks.values()):
         need = f"{name} needs a convolution or linear layer that reads the pixels"
         raise Inapplicable(f"{need}; {type(model).__name__} has none")
     with backward(graph, hooks, x, target, watched=layers(graph)) as run:
@@ -64,16 +63,16 @@ def propagation(method: object, model: nn.Module, x: Tensor, target: Tensor, box
 
 
 def propagated(
-    method: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None, select: Select | None = None
+    selector: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None, select: Select | None = None
 ) -> Propagated:
-    """Return one forward and one backward pass; `select(i, relevance) -> (n, c)` masks layer i on the way down."""
-    with propagation(method, model, x, target, box) as propagate:
+    """Return one forward and one backward pass; `select(i, relevance) -> (n, c)` chooses which channels pass it on."""
+    with propagation(selector, model, x, target, box) as propagate:
         return propagate(select)
 
 
 def heat_map(
-    method: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None, kept: Sequence[Tensor]
+    selector: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None, kept: Sequence[Tensor]
 ) -> Tensor:
-    """Return the heat maps (n, h, w) of a path that is known: of `path.kept`, mean over draws."""
-    with propagation(method, model, x, target, box) as propagate:
+    """Return the heat maps (n, h, w) of a path that was selected before, `kept` = `path.kept`; mean over draws."""
+    with propagation(selector, model, x, target, box) as propagate:
         return propagate.through(kept)

@@ -1,4 +1,4 @@
-"""How many channels of a layer are kept, and which: scores (n, c) of one layer, choices (n, c) bool."""
+"""Ranking of the channels of one layer by scores (n, c), and how many of them are kept."""
 
 import math
 
@@ -12,17 +12,17 @@ def totals(values: Tensor) -> Tensor:
 
 
 def count(share: float, channels: int) -> int:
-    """Return how many channels a share of a layer is: rounded up, at least one."""
+    """Return the number of channels that make a share of a layer, rounded up, at least one."""
     return max(1, math.ceil(round(share * channels, 9)))  # 0.07 * 100 is 7, not 7.000000000000001
 
 
 def places(scores: Tensor) -> Tensor:
-    """Return each channel's place, 0 for the highest score; equal ones in the order of channels."""
+    """Return each channel's place, 0 for the highest score; equal scores are in the order of channels."""
     return scores.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
 
 
 def gap(scores: Tensor, share: float) -> Tensor:
-    """Return how many of the highest scores (n, 1) come before the largest gap between one and the next.
+    """Return the number (n, 1) of highest scores before the largest gap between one score and the next.
 
     Of equal gaps the first counts; no more than `share` of a layer are kept.
     """
@@ -34,7 +34,7 @@ def gap(scores: Tensor, share: float) -> Tensor:
 
 
 def shares(values: Tensor) -> Tensor:
-    """Return magnitudes as parts of their sum; a layer of zeros has shares of zero."""
+    """Return magnitudes as shares of their sum; a layer of zeros has shares of zero."""
     sizes = values.abs()
     total = sizes.sum(-1, keepdim=True)
     return sizes / total.where(total > 0, torch.ones_like(total))

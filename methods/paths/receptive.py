@@ -1,27 +1,28 @@
-"""Receptive fields: which pixels can change one position of a layer, from the sizes of the layers below alone."""
+"""Receptive fields: the pixels that can change one position of a layer, computed from the layers' geometry alone."""
 
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
 WINDOWS = ("convolution", "average", "max")
-BLACK = ("linear", "report", "")  # each of their outputs may read all that goes in
+OPAQUE = ("linear", "report", "")  # each of their outputs may read every input
 
 
 def receptive_fields(graph: GraphModule, layer: str) -> tuple[Tensor, Tensor]:
-    """Return for each row of a layer its first pixel row and the one behind the last (h, 2), for each column (w, 2).
+    """Return the pixel rows that each row of a layer can read (h, 2), and the same for columns (w, 2).
 
-    A position's field is the product of both: the smallest box of the image outside which no pixel can matter; padding
-    is no part of it. Which positions are read is followed exactly, with the holes of strides and dilations; what has
-    no positions, and an operation that is not known, reads everything. A channel that reads some channels only, behind
-    a concatenation that is taken apart again, may have a smaller field. A position that sees padding only has 0, 0.
+    Ranges are the first pixel and the one after the last. The field of a position is the product of both: the smallest
+    box of the image outside which no pixel can matter, without padding. Positions are followed exactly, with the holes
+    of strides and dilations. Operations without positions, and unknown ones, read everything. If a concatenation is
+    split again, a channel that reads some channels only may have a smaller field. A position that reads only padding
+    has 0, 0.
     """
     nodes = {node.name: node for node in graph.graph.nodes}
     return tuple(_ends(_seen(graph, nodes[layer], axis)) for axis in (0, 1))
 
 
 def _seen(graph: GraphModule, layer: Node, axis: int) -> Tensor:
-    """Return which pixels (out, in) of one axis each position of the layer reads."""
+    """Return which pixels of one axis each position of the layer reads, (out, in)."""
     seen = {layer: torch.eye(_length(layer, axis), dtype=torch.bool)}
     for node in reversed(graph.graph.nodes):
         if node not in seen:
@@ -37,7 +38,7 @@ def _seen(graph: GraphModule, layer: Node, axis: int) -> Tensor:
 
 
 def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int) -> Tensor:
-    """Return which positions (out, in) of its source each position of a node reads."""
+    """Return which positions of its source each position of a node reads, (out, in)."""
     size, role = _length(source, axis, length), node.meta["role"]
     module = graph.get_submodule(node.target) if node.op == "call_module" else None
     adaptive = isinstance(module, nn.modules.pooling._AdaptiveAvgPoolNd | nn.modules.pooling._AdaptiveMaxPoolNd)
@@ -50,7 +51,7 @@ def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int)
         return (offset >= 0) & (offset % step == 0) & (offset < step * _of(module.kernel_size, axis))
     if isinstance(module, nn.ZeroPad2d):
         return place == first - module.padding[2 - 2 * axis]
-    if length == size and role not in (*BLACK, *WINDOWS):
+    if length == size and role not in (*OPAQUE, *WINDOWS):
         return place == first
     return torch.ones(length, size, dtype=torch.bool)
 
@@ -66,14 +67,14 @@ def _of(setting: int | tuple[int, ...], axis: int) -> int:
 
 
 def _length(node: Node, axis: int, unknown: int = 1) -> int:
-    """Return the positions of a node along an axis; several tensors have none of their own, a vector has one."""
+    """Return a node's number of positions along an axis: 1 for a vector, `unknown` where it is no single tensor."""
     if "size" not in node.meta:
         return unknown
     return node.meta["size"][1 + axis] if len(node.meta["size"]) == 3 else 1
 
 
 def _ends(seen: Tensor) -> Tensor:
-    """Return the first place that each row has seen and the one behind the last; 0, 0 where it has seen none."""
+    """Return the first true place of each row and the one after the last; 0, 0 where none is true."""
     count, any_seen = seen.shape[1], seen.any(1)
     first, last = seen.int().argmax(1), count - seen.flip(1).int().argmax(1)
     return torch.stack([first, last], 1) * any_seen[:, None]

@@ -1,4 +1,4 @@
-"""Deconvolutional reconstructions: what one channel of a layer, carried down a DeconvNet, shows in the image."""
+"""Deconvolutional reconstructions: one channel of a layer, propagated down a DeconvNet to the pixels."""
 
 from collections.abc import Mapping
 
@@ -13,20 +13,20 @@ from methods.paths.receptive import receptive_fields
 
 
 def reconstructions(graph: GraphModule, x: Tensor, channels: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Carry channels of ReLU outputs down to the pixels [Zeiler & Fergus 2014].
+    """Reconstruct the pixels from single channels of ReLU outputs [Zeiler & Fergus 2014].
 
-    `channels` has for each layer the channels (n, k) of each image; a negative one is no channel. Returns for each
-    layer pictures (n, k, 2, c, h, w), in units of activation: first the channel's activation at the place of its
-    maximum alone (the first of several), then its whole map; every other channel is zero. And the receptive field
-    (n, k, 4) of that place in pixels: top, left, and behind the last bottom, right; all 0 where the channel is silent.
+    `channels` has for each layer the channels (n, k) of each image; a negative number is no channel. Returns for each
+    layer pictures (n, k, 2, c, h, w) in units of activation, with every other channel set to zero: first from the
+    channel's maximum alone (the first of several), then from its whole map. Also returns the receptive field (n, k, 4)
+    of the maximum in pixels: top, left, and after the last ones bottom, right; all 0 where the channel is 0 everywhere.
 
     Max pools pass the signal to their switches, ReLUs rectify the signal whatever their own input was, convolutions
-    are transposed, without biases. Ours: convolutions have their batch norms folded in, as the canonical form has
-    them; residual sums and concatenations pass the signal to all branches; average pools and activations that are no
-    ReLU pass their gradient. One forward pass for all, and two backward passes for each channel of an image.
+    are transposed, without biases. Our choices: batch norms are folded into convolutions, as in the canonical form;
+    residual sums and concatenations pass the signal to all branches; average pools and activations other than ReLU pass
+    their gradient. The cost is one forward pass, and two backward passes for each channel of an image.
 
-    From deep layers a picture tells little of its channel: the whole maps of a layer's four channels of most relevance
-    correlate by .99 in the last convolution of a VGG16 fitted to shapes, by .42 in the first.
+    Pictures from deep layers differ little between channels: those of the whole maps of a layer's four most relevant
+    channels correlate by .99 in the last convolution of a VGG16 fitted to shapes, and by .42 in the first.
     """
     nodes = {node.name: node for node in graph.graph.nodes}
     with torch.enable_grad():
@@ -34,7 +34,7 @@ def reconstructions(graph: GraphModule, x: Tensor, channels: Mapping[str, Tensor
         run = Replaced(graph, Deconvolved)
         run.garbage_collect_values = False  # the layers are read afterwards
         run.run(x)
-        found = {}
+        results = {}
         for layer, numbers in channels.items():
             output, (rows, columns) = run.env[nodes[layer]], receptive_fields(graph, layer)
             pictures, boxes = [], []
@@ -45,12 +45,12 @@ def reconstructions(graph: GraphModule, x: Tensor, channels: Mapping[str, Tensor
                 (first, last), (left, right) = rows[at // len(columns)].T, columns[at % len(columns)].T
                 box = torch.stack([first, left, last, right], 1)
                 boxes.append(box * top.flatten(1).any(1).cpu()[:, None])
-            found[layer] = torch.stack(pictures, 1), torch.stack(boxes, 1)
-        return found
+            results[layer] = torch.stack(pictures, 1), torch.stack(boxes, 1)
+        return results
 
 
 def seeds(output: Tensor, channel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return where a channel (n,) of each image is largest (on the CPU), and the layer with that and with all of it."""
+    """Return where each image's channel (n,) is largest (on the CPU), and the layer with only that, or that channel."""
     whole = torch.zeros_like(output)
     image = torch.arange(len(output), device=output.device)[channel >= 0]
     whole[image, channel[image]] = output[image, channel[image]]
@@ -70,21 +70,21 @@ def chosen(graph: GraphModule, path: Path, rows: int) -> list[int]:
 def pictures(
     method: object, model: nn.Module, x: Tensor, path: Path, images: int, rows: int, columns: int
 ) -> dict[str, Tensor]:
-    """Return what a gallery stores of the first `images`: the reconstructions of the path's strongest channels.
+    """Return reconstructions of the path's strongest channels for the first `images`, as stored in a gallery.
 
-    `path` is that of the images x (n, c, h, w); `method` has a `canonical`. All are on the CPU, m images each:
-    recon_layer (m, r): layers of the path by number, at most `rows` of them (`chosen`).
-    recon_channel (m, r, k): the `columns` kept channels (in the first draw) with the most relevance |b|, strongest
-    first; -1 where a layer keeps fewer.
-    recon (m, r, k, 2, h, w, c) float16: `reconstructions`, at the maximum and of the whole map, each over its largest
-    magnitude; 0 where there is no channel.
+    `path` is that of the images x (n, c, h, w); `method` has a `canonical`. All arrays are on the CPU, for m images:
+    recon_layer (m, r): numbers of layers of the path, at most `rows` of them (`chosen`).
+    recon_channel (m, r, k): the `columns` channels with the largest |b| that the first draw keeps, the largest first;
+    -1 where a layer keeps fewer.
+    recon (m, r, k, 2, h, w, c) float16: `reconstructions`, from the maximum and from the whole map, each divided by its
+    largest magnitude; 0 where there is no channel.
     recon_box (m, r, k, 4): the receptive field of the maximum.
     """
     graph, x = canonical_form(method, model, x), x[:images]
     layers = chosen(graph, path, rows)
     channels = {path.layers[i]: strongest(path, i, len(x), columns).to(x.device) for i in layers}
-    found = reconstructions(graph, x, channels).values()
-    recon, box = (torch.stack(parts, 1) for parts in zip(*found, strict=True))
+    results = reconstructions(graph, x, channels).values()
+    recon, box = (torch.stack(parts, 1) for parts in zip(*results, strict=True))
     scale = recon.abs().amax((-3, -2, -1), keepdim=True)
     return {
         "recon_layer": torch.tensor(layers).expand(len(x), -1),
@@ -95,7 +95,7 @@ def pictures(
 
 
 def strongest(path: Path, layer: int, images: int, columns: int) -> Tensor:
-    """Return the kept channels (m, k) of a layer with the most relevance, -1 behind the last."""
+    """Return the kept channels (m, k) of a layer with the most relevance, padded with -1."""
     kept, size = path.kept[layer][0, :images], path.backward[layer][:images].abs()
     order = size.masked_fill(~kept, -1).sort(dim=1, descending=True, stable=True).indices[:, :columns]
     best = torch.full((len(order), columns), -1, device=order.device)

@@ -1,14 +1,14 @@
-"""Which rule of LRP each operation of a network gets, by the name of a rule map.
+"""Maps from each operation of a network to its rule of LRP, by name.
 
-Biases have no place in any denominator: what they would absorb goes to the other contributions, so that what reaches a
-layer is what the layers below it can carry.
+Biases are left out of all denominators. The relevance that they would absorb goes to the other contributions, so that
+all relevance that reaches a layer is passed to the layers below it.
 
 - `tutorial`: Montavon's tutorial for VGG16 [Montavon et al. 2019]: z^B at pixels, gamma .25 in lower convolutions,
   epsilon .25 of the root mean square of a layer's z in upper ones, LRP-0 in linear layers, max pools as average pools.
-  Lower are the convolutions with at most 7/13 of the depth, depth being the longest chain of convolutions down to the
-  pixels: on VGG16 the first seven of thirteen. Departures: no biases; gamma for both signs (`signed_gamma`); epsilon
-  with the sign of z, its root mean square of one image; pools have no epsilon, and only share relevance as average
-  pools do, the forward pass keeps its maxima.
+  A convolution's depth is the longest chain of convolutions down to the pixels; lower ones have at most 7/13 of the
+  largest depth, on VGG16 the first seven of thirteen. Departures: no biases; gamma for both signs (`signed_gamma`);
+  epsilon with the sign of z, and with the root mean square of one image; pools have no epsilon, and the forward pass
+  keeps its maxima.
 - `epsilon_plus`: z+ in convolutions, epsilon in linear layers, as `LrpEpsilonPlus`.
 - `alpha2_beta1`: alpha = 2, beta = 1 in convolutions, epsilon in linear layers, as `LrpAlphaBeta`.
 """
@@ -23,8 +23,8 @@ from zennit.rules import AlphaBeta, Epsilon, ZBox, ZPlus
 from methods.relevance import by_role, pixel_layers, signed_gamma
 
 RULES = ("tutorial", "epsilon_plus", "alpha2_beta1")
-GAMMA, RELATIVE, LOWER, NONZERO = 0.25, 0.25, (7, 13), 1e-9  # the tutorial's
-EPSILON = 1e-6  # of the other two, in linear layers and as stabiliser
+GAMMA, RELATIVE, LOWER, NONZERO = 0.25, 0.25, (7, 13), 1e-9  # constants of `tutorial`
+EPSILON = 1e-6  # epsilon and stabiliser of the other two
 
 
 class PoolShare(Hook):
@@ -42,7 +42,7 @@ class PoolShare(Hook):
 
 
 def unshared(graph: GraphModule) -> str:
-    """Return the first max pool whose windows no average pool has, or nothing."""
+    """Return the first max pool whose windows no average pool can have, or an empty string."""
     for node in graph.graph.nodes:
         if node.meta["role"] == "max":
             pool = graph.get_submodule(node.target)
@@ -52,14 +52,14 @@ def unshared(graph: GraphModule) -> str:
 
 
 def convolution_depths(graph: GraphModule) -> dict[str, int]:
-    """Return how many convolutions the longest chain from the pixels to each convolution has, itself counted."""
-    depth, found = {}, {}
+    """Return the length of the longest chain of convolutions from the pixels to each convolution, itself included."""
+    depth, convolutions = {}, {}
     for node in graph.graph.nodes:
         depth[node] = max((depth[source] for source in node.all_input_nodes), default=0)
         if node.meta["role"] == "convolution":
             depth[node] += 1
-            found[node.target] = depth[node]
-    return found
+            convolutions[node.target] = depth[node]
+    return convolutions
 
 
 def tutorial(graph: GraphModule, box: Tensor) -> dict[str, Hook]:

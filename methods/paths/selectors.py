@@ -1,114 +1,89 @@
-"""Critical paths by LRP: which channels of every layer are kept, and the heat map of what comes through them.
+"""Selectors of critical paths by LRP: which channels of every layer are kept.
 
-Our reading of Bhati et al. 2024; the paper's own algorithm was not available. In every layer (the output of a plain
-ReLU) a share of the channels is kept, rounded up and at least one; units in the head are channels. Channels are ranked
-by sums over positions, of relevance b by its magnitude or of activation f, equal ones in their order. The heat map of a
-path is the relevance of the target's logit that comes down to the pixels through kept channels only; others get theirs
-but pass nothing on. `lrp` names the rules (`methods.paths.rules`), which for `tutorial` read `box` (2, c), the values
-of black and white pixels. `path(model, x, target, box)` gives the `Path`.
+This is our reading of Bhati et al. 2024; the paper's own algorithm was not available. A layer is the output of a plain
+ReLU; units in the head are channels. In every layer a share of the channels is kept, rounded up and at least one.
+Channels are ranked by sums over positions: of relevance b by its magnitude, or of activation f. Equal channels are
+ranked in their order. `selector(model, x, target, box)` gives the `Path`; `methods.paths.heat_map` makes it a map.
+
+`lrp` names the rules (`methods.paths.rules`), which for `tutorial` read `box` (2, c), the values of black and white
+pixels. `sizes` says what the number of kept channels follows: the selector's `share`; the largest `gap` between
+relevances, where `share` is only an upper limit; or `all` channels.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from methods.fields import number, whole
+from entries import choice, explains, number, whole
+from methods.graph import Canonical
 from methods.paths.propagation import Propagated, Propagation
 from methods.paths.ranking import gap, places, shares, totals
 from methods.paths.rules import RULES
-from methods.paths.selection import SIZES, best, check, heat_map_of, one_of, path_of, relevant, sizes
+from methods.paths.selection import SIZES, best, check, path_of, relevant, sizes
 
 
+@explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
 @dataclass(frozen=True)
-class PathRelevance:
-    """LRP through the channels with the most relevance in each layer [after Bhati et al. 2024].
+class Relevance:
+    """Channels with the most relevance in each layer [after Bhati et al. 2024].
 
-    The share with the largest |b| is kept, whatever lies above or below."""
+    The share with the largest |b| is kept, whatever the layers above and below keep.
+    """
 
     share: float
     lrp: str
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 2)
-    cites: ClassVar[str] = "Bhati et al. 2024"
-    needs: ClassVar[tuple[str, ...]] = ("box",)
-    path, __call__ = path_of, heat_map_of
-
-    def __post_init__(self) -> None:
-        check(self)
+    sizes: ClassVar[str] = "share"
+    __post_init__ = check
+    __call__ = path_of
 
     def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        """Keep the highest |b|."""
         return best(relevant(full), self.share)
 
 
+@explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
 @dataclass(frozen=True)
-class PathGap:
-    """LRP through the channels before the largest gap in a layer's relevances [after Bhati et al. 2024].
+class Gap:
+    """Channels before the largest gap between a layer's sorted relevances [after Bhati et al. 2024].
 
-    Our reading of the paper's forward and backward differences as finite differences: with r_1 >= r_2 >= ... the sorted
-    |b| of a layer, the first k are kept where r_k - r_(k+1) is largest, k >= 1 and no more than `share` of the layer:
-    each image and layer has a k of its own. Of equal gaps the first counts.
+    We read the paper's forward and backward differences as finite differences. With r_1 >= r_2 >= ... the sorted |b| of
+    a layer, the first k are kept where r_k - r_(k+1) is largest, k >= 1 and no more than `share` of the layer. Each
+    image and layer has its own k. Of equal gaps the first counts.
     """
 
     share: float  # the largest
     lrp: str
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    sizes: ClassVar[str] = "gap"  # of its own: `share` is no axis of a curve
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 2)
-    cites: ClassVar[str] = "Bhati et al. 2024"
-    needs: ClassVar[tuple[str, ...]] = ("box",)
-    path, __call__ = path_of, heat_map_of
-
-    def __post_init__(self) -> None:
-        check(self)
+    sizes: ClassVar[str] = "gap"
+    __post_init__ = check
+    __call__ = path_of
 
     def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        """Keep what lies before the gap."""
         return [(places(score) < gap(score, self.share))[None] for score in relevant(full)]
 
 
+@explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 2), needs=("box",))
 @dataclass(frozen=True)
-class PathBeam:
-    """LRP through the channels that get the most relevance from kept ones above [after Bhati et al. 2024].
+class Beam:
+    """Channels that get the most relevance from kept channels above them [after Bhati et al. 2024].
 
-    From the target down, in one backward pass: a layer keeps the share with the largest |b|, where b is what arrives
-    from kept channels of all layers above (by all branches, added up), and passes only theirs on.
+    One backward pass goes from the target down. Each layer keeps the share with the largest |b| and passes only their
+    relevance on; b is the sum of what arrives from the kept channels of all layers above, by all branches.
     """
 
     share: float
     lrp: str
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 3)
-    cites: ClassVar[str] = "Bhati et al. 2024"
-    needs: ClassVar[tuple[str, ...]] = ("box",)
-    path, __call__ = path_of, heat_map_of
-
-    def __post_init__(self) -> None:
-        check(self)
+    sizes: ClassVar[str] = "share"
+    __post_init__ = check
+    __call__ = path_of
 
     def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        """Keep the highest |b| of what kept channels sent."""
         chosen: dict[int, Tensor] = {}
 
         def select(i: int, relevance: Tensor) -> Tensor:
@@ -119,78 +94,65 @@ class PathBeam:
         return [chosen[i] for i in range(len(full.relevances))]
 
 
+@explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
 @dataclass(frozen=True)
-class PathForwardBackward:
-    """LRP through channels whose relevance is large and like their activation [after Bhati et al. 2024].
+class ForwardBackward:
+    """Channels whose relevance is large and similar to their activation [after Bhati et al. 2024].
 
-    Our reading of the paper's forward and backward differences as those of the two passes: with the shares of a layer's
-    channels bs = |b| / sum |b| and fs = f / sum f, the highest bs - weight |fs - bs| are kept.
+    We read the paper's forward and backward differences as those between the two passes. With the channels' shares
+    bs = |b| / sum |b| and fs = f / sum f of a layer, those with the highest bs - weight |fs - bs| are kept.
     """
 
     share: float
     weight: float
     lrp: str
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 2)
-    cites: ClassVar[str] = "Bhati et al. 2024"
-    needs: ClassVar[tuple[str, ...]] = ("box",)
-    path, __call__ = path_of, heat_map_of
+    sizes: ClassVar[str] = "share"
+    __call__ = path_of
 
     def __post_init__(self) -> None:
         check(self)
         number(self, "weight", ">= 0", lambda weight: weight >= 0)
 
     def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        """Keep the highest scores."""
         forward = [shares(totals(activation)) for activation in full.activations]
         backward = [shares(score) for score in relevant(full)]
         pairs = zip(forward, backward, strict=True)
         return best([bs - self.weight * (fs - bs).abs() for fs, bs in pairs], self.share)
 
 
+@explains("control", cites="", signed=True, class_specific=False, passes=(1, 1), needs=("box",))
 @dataclass(frozen=True)
-class PathActivation:
-    """Control: LRP through the channels with the most activation in each layer, whatever the target.
+class Activation:
+    """Control: channels with the most activation in each layer, whatever the target.
 
-    The share with the largest f is kept, or with `sizes: gap` as many as `PathGap` keeps of this image and layer.
+    The share with the largest f is kept, or with `sizes: gap` as many as `Gap` keeps of this image and layer.
     """
 
     share: float
     sizes: str  # share | gap
     lrp: str
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 2)
-    cites: ClassVar[str] = ""
-    needs: ClassVar[tuple[str, ...]] = ("box",)
-    path, __call__ = path_of, heat_map_of
+    __call__ = path_of
 
     def __post_init__(self) -> None:
-        check(self, ("sizes", SIZES))
+        check(self)
+        choice(self, "sizes", SIZES)
 
     def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        """Keep the highest f."""
         pairs = zip(full.activations, sizes(self, full), strict=True)
         return [(places(totals(activation)) < size)[None] for activation, size in pairs]
 
 
+@explains("control", cites="", signed=True, class_specific=False, passes=(1, 1), needs=("box",))
 @dataclass(frozen=True)
-class PathRandom:
-    """Control: LRP through random channels of each layer, mean over draws.
+class Random:
+    """Control: random channels of each layer, in several draws.
 
-    All images share the draws, and a larger share contains a smaller one; with `sizes: gap` as many channels are
-    drawn as `PathGap` keeps of this image and layer.
+    All images share the draws, and a larger share contains a smaller one. With `sizes: gap` as many channels are drawn
+    as `Gap` keeps of this image and layer.
     """
 
     share: float
@@ -198,54 +160,35 @@ class PathRandom:
     draws: int
     seed: int
     lrp: str
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = True
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    cites: ClassVar[str] = ""
-    needs: ClassVar[tuple[str, ...]] = ("box",)
-    path, __call__ = path_of, heat_map_of
+    __call__ = path_of
 
     def __post_init__(self) -> None:
-        check(self, ("sizes", SIZES))
+        check(self)
+        choice(self, "sizes", SIZES)
         whole(self, draws=1, seed=0)
 
-    @property
-    def passes(self) -> tuple[int, int]:
-        """Forward and backward passes of one image."""
-        return 1, 1 + self.draws
-
     def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        """Keep the first channels of permutations."""
         rng = torch.Generator().manual_seed(self.seed)
         orders = [torch.rand(self.draws, 1, a.shape[1], generator=rng).to(a.device) for a in full.activations]
         pairs = zip(orders, sizes(self, full), strict=True)
         return [(places(order) < size).expand(-1, len(full.logits), -1) for order, size in pairs]
 
 
+@explains("control", cites="", signed=True, class_specific=False, passes=(1, 1), needs=("box",))
 @dataclass(frozen=True)
-class PathAll:
-    """Control: LRP through all channels, the whole network as its own path."""
+class All:
+    """Control: all channels; the whole network is its own path."""
 
     lrp: str
-    canonical: Callable[[nn.Module, Tensor], nn.Module]
+    canonical: Canonical
 
-    group: ClassVar[str] = "structure"
-    signed: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    class_specific: ClassVar[bool] = True
-    complete: ClassVar[str] = ""
-    passes: ClassVar[tuple[int, int]] = (1, 2)
-    cites: ClassVar[str] = ""
-    needs: ClassVar[tuple[str, ...]] = ("box",)
-    path, __call__ = path_of, heat_map_of
+    sizes: ClassVar[str] = "all"
+    __call__ = path_of
 
     def __post_init__(self) -> None:
-        one_of(self, "lrp", RULES)
+        choice(self, "lrp", RULES)
 
     def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        """Keep everything."""
         return [torch.ones_like(totals(activation), dtype=torch.bool)[None] for activation in full.activations]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from torch import Tensor
 
-from methods import Inapplicable
+from entries import Inapplicable
 from tests.conftest import options
 from tests.methods.entries import entry, explain, pointed, relative
 from tests.methods.networks import ARCHITECTURES, architecture

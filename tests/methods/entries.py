@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tests.conftest import CONF, composed, options
 from tests.methods import networks
 
-BUDGET = {"steps": 3, "samples": 3, "masks": 5, "iterations": 3, "draws": 2}
+BUDGET = {"steps": 3, "samples": 3, "masks": 5, "iterations": 3}
 BUDGET |= {"grid": 3, "window": 0.5, "stride": 0.25, "batch": 8}
 
 
@@ -33,6 +33,18 @@ def entry(name: str, seed: int = 0):
     return replace(method, **{f.name: BUDGET[f.name] for f in fields(method) if f.name in BUDGET})
 
 
+@cache
+def configured(name: str):
+    """The selector of paths as configured."""
+    return instantiate(composed("benchmark=paths", f"selector={name}", "model=planted", "batch_size=8").selector)
+
+
+def selector(name: str, **fields):
+    """The selector with other values in these fields, and two draws if it draws."""
+    draws = {"draws": 2} if hasattr(configured(name), "draws") else {}
+    return replace(configured(name), **draws | fields)
+
+
 def pointed(method, layer: str):
     """The method, reading a network's `layer` if it reads one."""
     return replace(method, layer=layer) if hasattr(method, "layer") else method
@@ -42,7 +54,7 @@ def explain(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     """Call a method with all that it needs; an image's mask is where its first channel is positive."""
     box = torch.tensor([[-3.0], [3.0]]).expand(2, x.shape[1]).to(x)
     offered = {"mask": x[:, 0] > 0, "background": background(x), "box": box}
-    return method(model, x, target, **{name: offered[name] for name in getattr(method, "needs", ())})
+    return method(model, x, target, **{name: offered[name] for name in method.needs})
 
 
 def background(x: Tensor) -> Tensor:
@@ -58,9 +70,9 @@ def logit(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
 
 def inputs(method, model: nn.Module, x: Tensor, target: Tensor) -> tuple[Tensor, list[Tensor]]:
     """The maps, and every pass's images."""
-    seen = []
-    with model.register_forward_pre_hook(lambda _m, args: seen.append(args[0].detach().clone())):
-        return method(model, x, target), seen
+    passed = []
+    with model.register_forward_pre_hook(lambda _m, args: passed.append(args[0].detach().clone())):
+        return method(model, x, target), passed
 
 
 def relative(maps: Tensor, wanted: Tensor) -> float:

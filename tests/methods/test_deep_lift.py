@@ -1,4 +1,4 @@
-"""DeepLIFT: its laws, closed forms, and where captum's breaks them."""
+"""DeepLIFT: its laws, and the rules of activations and pools."""
 
 import copy
 import warnings
@@ -9,8 +9,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from benchmarks.cost import measured
-from methods import Inapplicable
+from entries import Inapplicable
 from methods.deep_lift import DeepLift, DeepLiftShap
 from models.canonical import canonical
 from tests.methods import networks
@@ -55,7 +54,9 @@ def paired(model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> Te
     return torch.cat([shap(model, a, t, background=b) for a, t, b in cases])
 
 
-@pytest.mark.parametrize("name", networks.ARCHITECTURES)
+@pytest.mark.parametrize(
+    "name", ["resnet18", *(pytest.param(n, marks=pytest.mark.slow) for n in ("vgg16", "inception_v3"))]
+)
 def test_a_map_sums_to_the_difference(name):
     model, x, target, _ = networks.architecture(name)
     x, target = x[:1], target[:1]
@@ -68,8 +69,8 @@ def test_a_map_sums_to_the_difference(name):
     torch.testing.assert_close(sums, difference, rtol=1e-10, atol=0)
 
 
-SMOOTH = [nn.Sigmoid(), nn.Tanh(), nn.SiLU(), nn.GELU(), nn.ELU(), nn.Softplus(), nn.Mish(), nn.Hardswish(), nn.ReLU6(),
-          nn.LeakyReLU(0.2), nn.PReLU(4)]  # fmt: skip
+SMOOTH = [nn.Sigmoid(), nn.Tanh(), nn.SiLU(), nn.GELU(), nn.ELU(), nn.Softplus(), nn.Mish(), nn.Hardswish()]
+SMOOTH += [nn.ReLU6(), nn.LeakyReLU(0.2), nn.PReLU(4)]
 
 
 @pytest.mark.parametrize("activation", SMOOTH, ids=lambda m: type(m).__name__)
@@ -91,7 +92,7 @@ def opposed(*layers: nn.Module) -> nn.Sequential:
 
 
 @pytest.mark.parametrize("activation", [*SMOOTH[:-1], nn.PReLU(), nn.ReLU()], ids=lambda m: type(m).__name__)
-@pytest.mark.parametrize("step", [2.0**-24, 2.0**-20, 2.0**-16, 2.0**-11])
+@pytest.mark.parametrize("step", [2.0**-24, 2.0**-11])
 def test_a_small_difference_has_the_derivative_as_its_multiplier(activation, step):
     """The quotient alone gives a sigmoid 0, where the derivative is 1/4: its values near 1/2 are all too coarse."""
     model = opposed(copy.deepcopy(activation).float())
@@ -115,11 +116,8 @@ POOLS = {
 
 def windows(pool: nn.Module, side: int) -> list[list[int]]:
     """The pixels (row * side + column) of each of a pool's windows."""
-    marks = torch.arange(side * side).double()
-    found = []
-    for mark in range(side * side):
-        found.append(pool((marks == mark).double().view(1, 1, side, side)).flatten() > 0)
-    return [torch.stack(found)[:, window].nonzero().flatten().tolist() for window in range(len(found[0]))]
+    read = pool(torch.eye(side * side).double().view(-1, 1, side, side)).flatten(1) > 0
+    return [pixels.nonzero().flatten().tolist() for pixels in read.T]
 
 
 @pytest.mark.parametrize("kind", POOLS)
@@ -137,51 +135,10 @@ def test_max_pools_window_by_window(kind):
     assert residual(maps, model, x, reference, target) < 1e-10
 
 
-@pytest.mark.parametrize(
-    ("pool", "lost"), [(nn.MaxPool2d(3, 2, 1), 0.4), (nn.MaxPool2d(3, 1), 0.5), (nn.MaxPool2d(2), 0)]
-)
-def test_captum_loses_what_overlapping_windows_share(pool, lost):
-    """Its max_unpool2d keeps one of several windows that one pixel wins; apart from each other they agree."""
-    model, (x, reference, target) = seeded(nn.Conv2d(3, 4, 3), nn.Tanh(), Apart(pool)), noise()
-    maps, other = paired(model, x, reference, target), theirs(model, x, reference, target)
-    assert residual(maps, model, x, reference, target) < 1e-10
-    if lost:
-        assert residual(other, model, x, reference, target) > lost
-    else:
-        assert relative(other, maps) < 1e-8
-
-
-def test_captum_drops_its_rule_for_a_pool_behind_a_relu():
-    x, reference, target = noise()
-    direct, apart = (seeded(nn.Conv2d(3, 4, 3), nn.ReLU(), pool) for pool in (nn.MaxPool2d(2), Apart(nn.MaxPool2d(2))))
-    assert torch.equal(direct(x), apart(x))
-    maps = paired(direct, x, reference, target)
-    assert residual(maps, direct, x, reference, target) < 1e-10
-    assert relative(theirs(apart, x, reference, target), maps) < 1e-8
-    assert residual(theirs(direct, x, reference, target), direct, x, reference, target) > 0.1
-
-
 def test_the_derivation_that_stands_in_for_captum_agrees_with_it():
     layers = nn.Conv2d(3, 4, 3), nn.ReLU(), Apart(nn.MaxPool2d(2)), nn.Conv2d(4, 4, 2), nn.ReLU()
     model, (x, reference, target) = seeded(*layers), noise()
     assert relative(derived(model, x, reference, target).sum(1), theirs(model, x, reference, target)) < 1e-8
-
-
-def test_a_linear_network_gives_difference_times_weight():
-    model, (x, reference, target) = seeded(), noise()
-    weights = model[-1].weight[target].view_as(x)
-    torch.testing.assert_close(paired(model, x, reference, target), (weights * (x - reference)).sum(1))
-
-
-def test_one_relu_in_closed_form():
-    """y = relu(w x + b) of one pixel with two channels: each channel gets w dx times the same quotient."""
-    model = nn.Sequential(nn.Conv2d(2, 1, 1), nn.ReLU(), nn.Flatten()).double().requires_grad_(False)
-    model[0].weight[:], model[0].bias[:] = torch.tensor([2.0, -1.0]).view(1, 2, 1, 1), 0.5
-    x, zero = torch.tensor([[3.0, 1.0], [-1.0, 0.0], [0.25, 4.0]]).double().view(3, 2, 1, 1), torch.tensor([0, 0, 0])
-    before, after = torch.tensor([5.5, -1.5, -3.0]), 0.5  # the sums of the images and of the reference
-    quotient = (before.clamp(min=0) - after) / (before - after)
-    wanted = (quotient * torch.tensor([5.0, -2.0, -3.5])).double()
-    torch.testing.assert_close(deep_lift(model, x, zero)[:, 0, 0], wanted)
 
 
 def test_a_pixel_like_its_reference_gets_nothing():
@@ -210,35 +167,11 @@ def test_what_is_even_up_to_rounding_does_not_blow_up():
     assert 0 <= maps[0] <= 1 and maps.sum().abs() <= 4 * eps
 
 
-def test_shap_is_the_mean_over_references():
-    model, x, target, _ = networks.architecture("resnet18")
-    levels = torch.tensor([-1.0, 0.0, 0.5])
-    constant = levels.double()[:, None, None, None].expand(3, *x.shape[1:])
-    wanted = torch.stack([DeepLift(level, canonical)(model, x, target) for level in levels.tolist()]).mean(0)
-    assert relative(shap(model, x, target, background=constant), wanted) < 1e-9
-
-
-def test_passes_are_what_it_says():
-    model, (x, target) = networks.network("residual"), networks.images()
-    with measured(model, x.device) as cost:
-        shap(model, x, target, background=background(x))
-    assert (cost.forwards, cost.backwards) == (2 * 5 * len(x), 5 * len(x))
-
-
 def test_what_has_no_rule_is_named():
-    model, (x, target) = timm.create_model("efficientnet_b0", num_classes=4).eval(), networks.images(2)
-    with pytest.raises(Inapplicable, match="DeepLift has no rule for 'mul' of EfficientNet"):
+    model, (x, target) = timm.create_model("test_efficientnet", num_classes=4).eval(), networks.images(2)
+    with pytest.raises(Inapplicable, match="mul"):
         deep_lift(model, x, target)
-    with pytest.raises(Inapplicable, match=r"DeepLift needs a canonical form.*'batch_norm'"):
+    with pytest.raises(Inapplicable, match="batch_norm"):
         deep_lift(networks.network("residual").train(), x, target)
-    for none in ({}, {"background": x[:0]}):
-        with pytest.raises(Inapplicable, match=r"DeepLiftShap needs a data set with background images; .* none$"):
-            shap(networks.network("residual"), x, target, **none)
-
-
-@pytest.mark.parametrize("value", [None, "0", True, float("nan"), float("inf")])
-def test_values_out_of_range_are_named(value):
-    with pytest.raises(ValueError, match="DeepLift needs a number baseline"):
-        DeepLift(value, canonical)
-    with pytest.raises(ValueError, match="DeepLiftShap needs a whole number batch"):
-        DeepLiftShap(value, canonical)
+    with pytest.raises(Inapplicable, match="DeepLiftShap"):
+        shap(networks.network("residual"), x, target, background=x[:0])

@@ -1,4 +1,4 @@
-"""Edges of critical paths: dense float64 re-derivations, masked propagation, and conservation."""
+"""Edges of critical paths: two layers by hand, masked propagation, and conservation."""
 
 from types import SimpleNamespace
 
@@ -16,8 +16,6 @@ from methods.paths.rules import EPSILON, RULES
 from models.canonical import canonical
 from tests.methods.networks import images, network, randomised
 
-WHOLE = 10_000
-
 
 def method(lrp: str) -> SimpleNamespace:
     return SimpleNamespace(lrp=lrp, canonical=canonical)
@@ -29,15 +27,20 @@ def box_of(x: Tensor) -> Tensor:
 
 def whole(lrp: str, model: nn.Module, x: Tensor, target: Tensor) -> Path:
     """The path that keeps everything."""
-    found = propagated(method(lrp), model, x, target, box_of(x))
-    forward, backward = (tuple(map(totals, values)) for values in (found.activations, found.relevances))
+    run = propagated(method(lrp), model, x, target, box_of(x))
+    forward, backward = (tuple(map(totals, values)) for values in (run.activations, run.relevances))
     kept = tuple(torch.ones_like(b, dtype=torch.bool)[None] for b in backward)
-    return Path(tuple(node.name for node in layers(found.graph)), kept, forward, backward)
+    return Path(tuple(node.name for node in layers(run.graph)), kept, forward, backward)
 
 
-def found(lrp: str, model: nn.Module, x: Tensor, target: Tensor, path: Path, width: int) -> dict[str, np.ndarray]:
+def shown(lrp: str, model: nn.Module, x: Tensor, target: Tensor, path: Path, width: int) -> dict[str, np.ndarray]:
     flat = edges(method(lrp), model, x, target, path, width, box_of(x))
     return {name: value.numpy() for name, value in flat.items()}
+
+
+def everything(lrp: str, model: nn.Module, x: Tensor, target: Tensor) -> dict[str, np.ndarray]:
+    """All channels, and all edges between them."""
+    return shown(lrp, model, x, target, whole(lrp, model, x, target), 10_000)
 
 
 def listed(flat: dict[str, np.ndarray], kind: str, *names: str) -> dict[tuple, float]:
@@ -91,7 +94,7 @@ def test_two_layers_written_by_hand(lrp, alpha, beta):
     expected = (part * r1[:, None]).reshape(5, 4, 4, 16).sum((1, 3)) / logits[target[0]].abs()
     top = r1.reshape(5, 4).sum(1) / logits[target[0]].abs()
 
-    flat = found(lrp, model, x, target, whole(lrp, model, x, target), WHOLE)
+    flat = everything(lrp, model, x, target)
     given = edges_of(flat)
     assert len(given) == (expected != 0).sum() + (top != 0).sum()
     for (_, child_layer, child, parent_layer, parent), value in given.items():
@@ -107,7 +110,7 @@ def test_two_layers_written_by_hand(lrp, alpha, beta):
 @pytest.mark.parametrize("family", ["plain", "residual", "branches"])
 def test_what_all_parents_give_a_child_is_its_relevance(family, lrp):
     model, (x, target) = network(family), images(2)
-    flat = found(lrp, model, x, target, whole(lrp, model, x, target), WHOLE)
+    flat = everything(lrp, model, x, target)
     given, top = sums(flat, CHILD), max(flat["node_layer"])
     for node, relevance in nodes_of(flat).items():
         assert node[1] == top or given.get(node, 0) == pytest.approx(relevance, abs=1e-5, rel=1e-4)
@@ -116,31 +119,18 @@ def test_what_all_parents_give_a_child_is_its_relevance(family, lrp):
 @pytest.mark.parametrize("family", ["plain", "residual", "branches"])
 def test_children_share_what_a_parent_has_where_there_are_no_biases(family):
     model, (x, target) = randomised(network(family), bias=False), images(2)
-    flat = found("epsilon_plus", model, x, target, whole("epsilon_plus", model, x, target), WHOLE)
+    flat = everything("epsilon_plus", model, x, target)
     given = sums(flat, PARENT)
     for node, relevance in nodes_of(flat).items():
         assert node[1] == 0 or given.get(node, 0) == pytest.approx(relevance, abs=2e-5)
     assert sum(abs(value) for value in given.values()) > 1
 
 
-def test_a_relative_epsilon_takes_relevance_and_never_adds():
-    model, (x, target) = randomised(network("plain"), bias=False), images(2)
-    flat = found("tutorial", model, x, target, whole("tutorial", model, x, target), WHOLE)
-    given, top = sums(flat, PARENT), max(flat["node_layer"])
-    for (image, layer, channel), relevance in nodes_of(flat).items():
-        if layer == top - 1:  # LRP-0 under the hidden units and the logit
-            assert given.get((image, layer, channel), 0) == pytest.approx(relevance, abs=1e-5)
-        elif layer == 2:  # epsilon
-            assert abs(given.get((image, layer, channel), 0)) <= abs(relevance) + 1e-6
-    total = sum(abs(given.get(node, 0)) for node in nodes_of(flat) if node[1] == 2)
-    assert total < 0.99 * sum(abs(r) for node, r in nodes_of(flat).items() if node[1] == 2)
-
-
 @pytest.mark.parametrize("lrp", RULES)
 def test_edges_of_a_chain_are_relevance_through_one_channel(lrp):
     model, (x, target) = network("plain"), images(2)
     path = whole(lrp, model, x, target)
-    given = edges_of(found(lrp, model, x, target, path, WHOLE))
+    given = edges_of(shown(lrp, model, x, target, path, 10_000))
     logit = model(x).gather(1, target[:, None])[:, 0].abs().double()
     for parent in range(1, len(path.layers)):
         for channel in range(path.backward[parent].shape[1]):
@@ -156,21 +146,21 @@ def test_edges_of_a_chain_are_relevance_through_one_channel(lrp):
                     assert given.get(edge, 0) == pytest.approx(value, abs=1e-6, rel=1e-4)
 
 
-def test_a_step_ends_at_the_first_layer_on_every_way_down():
+STEPS = {
+    "residual": {(0, 1), (0, 2), (1, 2), (2, 3), (2, 4), (3, 4), (4, 5)},
+    "branches": {(0, 1), (0, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 5), (4, 5)},
+}
+
+
+@pytest.mark.parametrize("family", STEPS)
+def test_a_step_ends_at_the_first_layer_on_every_way_down(family):
     """The sum of a residual block reads a layer directly and through another one: two edges, neither in the other."""
-    model, (x, target) = randomised(network("residual"), bias=False), images(1)
-    flat = found("epsilon_plus", model, x, target, whole("epsilon_plus", model, x, target), WHOLE)
+    model, (x, target) = randomised(network(family), bias=False), images(1)
+    flat = everything("epsilon_plus", model, x, target)
     steps = set(zip(flat["edge_child_layer"].tolist(), flat["edge_parent_layer"].tolist(), strict=True))
-    assert steps == {(0, 1), (0, 2), (1, 2), (2, 3), (2, 4), (3, 4), (4, 5)}
-    direct = {key[2:]: value for key, value in edges_of(flat).items() if (key[1], key[3]) == (0, 2)}
-    assert all(child == parent for child, _, parent in direct)  # the identity leads from a channel to itself
-
-
-def test_branches_are_layers_of_one_step():
-    model, (x, target) = network("branches"), images(1)
-    flat = found("epsilon_plus", model, x, target, whole("epsilon_plus", model, x, target), WHOLE)
-    steps = set(zip(flat["edge_child_layer"].tolist(), flat["edge_parent_layer"].tolist(), strict=True))
-    assert steps == {(0, 1), (0, 2), (1, 3), (1, 4), (2, 3), (2, 4), (3, 5), (4, 5)}
+    assert steps == STEPS[family]
+    if family == "residual":  # the identity leads from a channel to itself
+        assert all(child == parent for _, low, child, high, parent in edges_of(flat) if (low, high) == (0, 2))
 
 
 def chosen(path: Path) -> Path:
@@ -185,7 +175,7 @@ def chosen(path: Path) -> Path:
 def test_nodes_are_the_strongest_kept_and_what_is_stronger():
     model, (x, target) = network("plain"), images(2)
     path = chosen(whole("epsilon_plus", model, x, target))
-    flat = found("epsilon_plus", model, x, target, path, 2)
+    flat = shown("epsilon_plus", model, x, target, path, 2)
     assert flat["layer_kept"].tolist() == [[3] * 4] * 2
     assert flat["layer_channels"].tolist() == [[6, 6, 6, 8]] * 2
     for image in range(2):
@@ -201,24 +191,16 @@ def test_nodes_are_the_strongest_kept_and_what_is_stronger():
             shares = (b / b.abs().sum(1, keepdim=True))[image, channel]
             np.testing.assert_allclose(flat["node_backward"][at], shares)
     kept = {key for key, keep in zip(nodes_of(flat), flat["node_kept"], strict=True) if keep}
-    everything = edges_of(found("epsilon_plus", model, x, target, whole("epsilon_plus", model, x, target), WHOLE))
-    given = edges_of(flat)
-    assert given
-    for image, child_layer, child, parent_layer, parent in given:
-        assert (image, parent_layer, parent) in kept
-        assert (image, child_layer, child) in nodes_of(flat)
-    expected = {
-        key: value for key, value in everything.items()
-        if (key[0], *key[3:]) in kept and (key[0], *key[1:3]) in nodes_of(flat)
-    }  # fmt: skip
-    assert given == pytest.approx(expected, abs=1e-7)
+    complete, nodes = edges_of(everything("epsilon_plus", model, x, target)), nodes_of(flat)
+    between = {key: v for key, v in complete.items() if (key[0], *key[3:]) in kept and key[:3] in nodes}
+    assert between and edges_of(flat) == pytest.approx(between, abs=1e-7)
 
 
 def test_the_logit_is_the_top_node():
     model, (x, _) = network("plain"), images(2)
     with torch.no_grad():
         low = model(x).argmin(1)  # a negative logit: its evidence is negative on the whole
-    flat = found("epsilon_plus", model, x, low, whole("epsilon_plus", model, x, low), 2)
+    flat = shown("epsilon_plus", model, x, low, whole("epsilon_plus", model, x, low), 2)
     top = flat["node_layer"] == 4
     assert flat["node_channel"][top].tolist() == low.tolist()
     assert np.isnan(flat["node_forward"][top]).all()
@@ -229,14 +211,11 @@ def test_the_logit_is_the_top_node():
 def test_edges_do_not_depend_on_the_batch():
     model, (x, target) = network("residual"), images(3)
     path = whole("alpha2_beta1", model, x, target)
-    together = edges_of(found("alpha2_beta1", model, x, target, path, 3))
-    for i in range(3):
-        alone = slice(i, i + 1)
-        mine = Path(path.layers, tuple(k[:, alone] for k in path.kept),
-                    *(tuple(v[alone] for v in values) for values in (path.forward, path.backward)))  # fmt: skip
-        given = edges_of(found("alpha2_beta1", model, x[alone], target[alone], mine, 3))
-        expected = {(0, *key[1:]): value for key, value in together.items() if key[0] == i}
-        assert given == pytest.approx(expected, abs=1e-5)
+    together = edges_of(shown("alpha2_beta1", model, x, target, path, 3))
+    forward, backward = (tuple(v[1:2] for v in values) for values in (path.forward, path.backward))
+    mine = Path(path.layers, tuple(k[:, 1:2] for k in path.kept), forward, backward)
+    alone = edges_of(shown("alpha2_beta1", model, x[1:2], target[1:2], mine, 3))
+    assert alone == pytest.approx({(0, *key[1:]): value for key, value in together.items() if key[0] == 1}, abs=1e-5)
 
 
 def test_nothing_stays_behind():
@@ -244,10 +223,10 @@ def test_nothing_stays_behind():
     path, graph = whole("tutorial", model, x, target), canonical(model, x)
     before, state = graph(x), torch.random.get_rng_state()
     with torch.no_grad():
-        found("tutorial", model, x, target, path, 2)
+        shown("tutorial", model, x, target, path, 2)
         assert not torch.is_grad_enabled()
     with pytest.raises((RuntimeError, ValueError)):
-        found("tutorial", model, x, target, Path(path.layers, path.kept[:1], path.forward, path.backward), 2)
+        shown("tutorial", model, x, target, Path(path.layers, path.kept[:1], path.forward, path.backward), 2)
     assert torch.equal(state, torch.random.get_rng_state())
     assert not x.requires_grad
     assert torch.equal(graph(x), before)

@@ -7,10 +7,9 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from methods import Inapplicable
+from entries import Inapplicable
 from methods.lrp import LrpAlphaBeta, LrpEpsilon, LrpEpsilonGammaBox, LrpEpsilonPlus, LrpGamma
 from methods.positive_rules import DeepTaylor
-from methods.relevance import pixel_layers
 from models.canonical import canonical
 from tests.methods import networks
 from tests.methods.entries import explain, logit, relative
@@ -44,7 +43,7 @@ def network(name: str) -> tuple[nn.Module, Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("rule", CONSERVING)
-@pytest.mark.parametrize("name", ["vgg16", "resnet18", "resnet34", "inception_v3"])
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("inception_v3", marks=pytest.mark.slow)])
 def test_without_biases_in_the_rules_relevance_is_conserved(name, rule):
     """Whatever biases the network has; and no magnitudes cancel that are much larger than the logit."""
     model, x, target = network(name)
@@ -53,28 +52,14 @@ def test_without_biases_in_the_rules_relevance_is_conserved(name, rule):
     assert (maps.abs().sum((1, 2)) / total.abs()).max() < 10
 
 
-def test_epsilon_of_a_quarter_stays_bounded_on_34_layers():
-    """It has no law without biases; the bound tells the relative epsilon from a tiny one (1e37)."""
+@pytest.mark.slow
+def test_relevance_stays_bounded_on_34_layers():
+    """A small absolute epsilon would multiply it by 1e37, gamma on the weights' signs by 1e7."""
     model, x, target = network("resnet34")
-    total = logit(model, x, target)
+    total, gamma = logit(model, x, target).abs(), rules(bias=True)["gamma"]
     for bias, bound in ((True, 10), (False, 100)):
         maps = LrpEpsilon(epsilon=0.25, bias=bias, **small)(model, x, target)
-        assert ((maps.sum((1, 2)) - total) / total).abs().max() < bound
-
-
-def test_gamma_is_bounded_where_the_form_for_positive_neurons_is_not():
-    """w + gamma w^+ whatever the signs, on 34 layers."""
-    from tests.methods.references.decomposition import away, biased, sharing, walked
-
-    def naive(method, layer, a, r):
-        w, b = layer.w, biased(method, layer)
-        w, b = w + method.gamma * w.clamp(min=0), b + method.gamma * b.clamp(min=0)
-        return sharing(layer, [(a, w)], r / away(layer.forward(a, w, b), method.stabilizer))
-
-    (model, x, target), gamma = network("resnet34"), rules(bias=True)["gamma"]
-    total = logit(model, x, target).abs()
-    theirs = walked(gamma, model, x, target, conv=naive, linear=naive)
-    assert (theirs.abs().sum((1, 2)) / total).max() > 1e4
+        assert (maps.sum((1, 2)).abs() / total).max() < bound
     assert (gamma(model, x, target).abs().sum((1, 2)) / total).max() < 10
 
 
@@ -114,34 +99,17 @@ def test_gamma_asks_the_sign_of_what_it_divides():
     assert shares(gamma, net, [1.0, 1.0]) == pytest.approx([0.75 * 1.0 / below, 0.75 * -1.25 * 1.25 / below])
 
 
-def test_alpha_beta_in_one_convolution():
-    """2 z^+ / (z^+ + b^+) - z^- / (z^- + b^-); the bias is positive, and the max pool takes the neuron of interest."""
-    convolution = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 0)), nn.Conv2d(1, 1, (1, 3)))
-    net = nn.Sequential(convolution, nn.MaxPool2d((1, 2)), nn.Flatten(), nn.Linear(1, 1, bias=False))
-    net = net.double().requires_grad_(False).eval()
-    convolution[1].weight.copy_(torch.tensor([1.0, -0.5, -1.5])), convolution[1].bias.fill_(1.0), net[3].weight.fill_(1)
-    method = LrpAlphaBeta(2.0, 1.0, 1e-12, 1e-12, True, canonical)
-    assert shares(method, net, [2.0, 2.0, -2.0]) == pytest.approx([2 * 5 * 2 / 6, -5, 2 * 5 * 3 / 6])
-
-
-@pytest.mark.parametrize("name", ["vgg16", "resnet18"])
 @pytest.mark.parametrize("kind", [LrpEpsilon, LrpGamma])
-def test_as_the_rule_vanishes_lrp_is_input_x_gradient(kind, name):
+def test_as_the_rule_vanishes_lrp_is_input_x_gradient(kind):
     """LRP-0 in a network of ReLUs."""
-    model, x, target = network(name)
+    model, x, target = network("resnet18")
     x = x.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(logit(model, x, target).sum(), x)
     maps = kind(1e-10, 1e-12, True, canonical)(model, x.detach(), target)
     assert relative(maps, (x * gradient).sum(1).detach()) < 1e-4
 
 
-def test_alpha_one_is_epsilon_plus():
-    model, x, target = network("resnet18")
-    one = LrpAlphaBeta(alpha=1.0, beta=0.0, epsilon=1e-6, bias=True, **small)(model, x, target)
-    assert relative(one, rules(bias=True)["epsilon_plus"](model, x, target)) < 1e-9
-
-
-@pytest.mark.parametrize("name", ["resnet18", "inception_v3", "densenet121"])
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("densenet121", marks=pytest.mark.slow)])
 def test_deep_taylor_keeps_the_logits_sign(name):
     """Everywhere: sums, and pools of what is negative (densenet's transitions), make no other sign."""
     model, x, target = network(name)
@@ -167,11 +135,6 @@ def test_the_box_follows_scales_of_the_pixels():
     net = Scaled().double().eval().requires_grad_(False)
     x, target = networks.images(2, 8)[0].double(), torch.tensor([1, 2])
     box = torch.tensor([[-4.0, -5.0, -6.0], [4.0, 6.0, 8.0]])
-    layers = pixel_layers(canonical(net, x), x, box)
-    assert sorted(layers) == ["one", "two"]
-    torch.testing.assert_close(layers["one"][0][0, :, 0, 0], 0.5 - 2 * box[1].double())
-    torch.testing.assert_close(layers["one"][1][0, :, 0, 0], 0.5 - 2 * box[0].double())
-    torch.testing.assert_close(layers["two"][1][0, :, 0, 0], box[1].double())
 
     class Merged(Scaled):
         def forward(self, x: Tensor) -> Tensor:
@@ -186,25 +149,8 @@ def test_the_box_follows_scales_of_the_pixels():
     assert relative(exact(net, x, target, box=box), exact(merged, x, target, box=box)) < 1e-9
 
 
-def test_a_pixel_outside_the_box_is_no_error():
-    model, x, target = network("resnet18")
-    maps = DTD(model, x, target, box=torch.tensor([[-1.0], [1.0]]).expand(2, 3))
-    total = logit(model, x, target)
-    assert (x.abs() > 1).any() and maps.isfinite().all()
-    assert ((maps.sum((1, 2)) - total) / total).abs().max() < 1e-3
-
-
 def test_pixels_need_a_layer():
     net = nn.Sequential(nn.ReLU(), nn.Conv2d(3, 2, 1), nn.Flatten(), nn.Linear(32, 2)).eval()
     for method in (DTD, rules(bias=True)["epsilon_gamma_box"]):
-        with pytest.raises(
-            Inapplicable, match=f"{type(method).__name__} needs .* reads the pixels; Sequential has none"
-        ):
+        with pytest.raises(Inapplicable, match=type(method).__name__):
             explain(method, net, torch.ones(1, 3, 4, 4), torch.tensor([0]))
-
-
-def test_fields():
-    with pytest.raises(ValueError, match=r"LrpAlphaBeta needs a number alpha = 1 \+ beta; alpha=2.0 was given"):
-        LrpAlphaBeta(alpha=2.0, beta=0.5, epsilon=1e-6, bias=True, **small)
-    with pytest.raises(ValueError, match="LrpGamma needs bias to be true or false; bias='no' was given"):
-        LrpGamma(gamma=0.25, bias="no", **small)

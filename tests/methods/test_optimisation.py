@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from methods.extremal_perturbation import picked
 from methods.optimisation import blurred
 from tests.methods import networks
 from tests.methods.entries import entry, relative
@@ -67,50 +66,12 @@ def test_an_attack_changes_what_is_read_alone():
     assert (sum(part.sum((1, 2)) for part in read) == pytest.approx(maps.sum((1, 2)))) and min(map(torch.sum, read)) > 0
 
 
-def test_a_longer_optimised_mask_costs_less():
-    """Probability and price of what is hidden, where edges are free."""
-    x, target = texture()
-    method = replace(entry("mask_optimisation"), jitter=0.0, tv=0.0, l1=1e-3)
-    hidden, costs = blurred(x, method.blur), []
-    for iterations in (1, 5, 60):
-        maps = replace(method, iterations=iterations)(Reader(), x, target)
-        p = Reader()(hidden + (1 - maps[:, None]) * (x - hidden)).softmax(1).gather(1, target[:, None])[:, 0]
-        costs.append(p + method.l1 * method.cells**2 * maps.mean((1, 2)))
-    assert all((less < more).all() for more, less in pairwise(costs))
-
-
-def test_a_dearer_mask_is_smaller_and_dearer_edges_are_fewer(plain):
-    method = replace(entry("mask_optimisation"), iterations=40)
-    sizes = [replace(method, l1=price)(*plain).sum() for price in (1e-5, 1e-4, 1e-3)]
-    assert sizes[0] > sizes[1] > sizes[2]
-    roughness = [replace(method, tv=price)(*plain).diff(dim=2).abs().sum() for price in (0.0, 1e-2, 1.0)]
-    assert roughness[0] > roughness[1] > roughness[2]
-
-
-def test_a_model_without_gradient_leaves_the_mask_where_it_began():
-    class Blind(nn.Module):
-        def forward(self, x):
-            return 0 * x.mean((2, 3))
-
-    x, target = texture()
-    method = replace(entry("mask_optimisation"), l1=0.0, start=0.25)
-    assert torch.allclose(method(Blind(), x, target), torch.tensor(0.75))
-    assert not entry("adversarial_difference")(Blind(), x, target).any()
-
-
 @pytest.mark.parametrize("area", [0.1, 0.3])
 def test_an_extremal_mask_has_its_area(plain, area):
     maps = replace(entry("extremal_perturbation"), areas=(area,), iterations=100)(*plain)
     assert (maps.mean((1, 2)) - area).abs().max() < 0.03
     wanted = torch.arange(32 * 32) >= 32 * 32 * (1 - area)
     assert (maps.flatten(1).sort(1).values - wanted.float()).square().mean() < 0.04, "kept or hidden, little between"
-
-
-def test_areas_share_the_iterations_and_are_averaged(plain):
-    method = entry("extremal_perturbation")
-    both = replace(method, areas=(0.1, 0.3), iterations=5)(*plain)
-    alone = [replace(method, areas=(a,), iterations=n)(*plain) for a, n in ((0.1, 2), (0.3, 3))]
-    assert torch.allclose(both, (alone[0] + alone[1]) / 2, atol=1e-6)
 
 
 def test_an_extremal_mask_keeps_its_class_alone():
@@ -120,18 +81,6 @@ def test_an_extremal_mask_keeps_its_class_alone():
     kept = Reader()(hidden + method(Reader(), x, target)[:, None] * (x - hidden))
     assert (kept.gather(1, target[:, None]) > 0.5 * Reader()(x).gather(1, target[:, None])).all()
     assert (kept.argmax(1) == target).all()
-
-
-def test_a_mask_picks_its_level_of_blur():
-    pyramid = torch.randn(4, 2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    for value, wanted in ((0.0, pyramid[0]), (1.0, pyramid[3]), (1 / 3, pyramid[1]), (0.5, pyramid[1:3].mean(0))):
-        assert torch.allclose(picked(pyramid, torch.full((2, 5, 5), value)), wanted, atol=1e-6)
-
-
-def test_blur_keeps_a_colour_and_nearly_none_keeps_the_image():
-    x, _ = networks.images()
-    assert torch.allclose(blurred(torch.full_like(x, 0.7), 0.09), torch.tensor(0.7), atol=1e-6)
-    assert torch.equal(blurred(x, 1e-3), x)
 
 
 def test_attack_on_a_linear_model_in_closed_form():
@@ -162,21 +111,3 @@ def test_an_attack_stays_in_its_ball_and_lowers_the_margin(plain):
         assert (away.square().mean((1, 2, 3)).sqrt() <= radius * 1.0001).all()
         margins.append(margin(x + away))
     assert all((less < more).all() for more, less in pairwise(margins))
-
-
-@pytest.mark.parametrize(("name", "fields", "sentence"), [
-    ("mask_optimisation", {"iterations": 0}, "needs a whole number iterations >= 1; iterations=0 was given"),
-    ("mask_optimisation", {"start": 1.5}, r"needs a number start in \[0, 1\]; start=1.5 was given"),
-    ("mask_optimisation", {"beta": 0.5}, "needs a number beta >= 1; beta=0.5 was given"),
-    ("mask_optimisation", {"blur": 0}, "needs a number blur > 0; blur=0 was given"),
-    ("extremal_perturbation", {"areas": 0.1}, r"needs areas in \(0, 1\); areas=0.1 was given"),
-    ("extremal_perturbation", {"areas": []}, r"needs areas in \(0, 1\); areas=\[\] was given"),
-    ("extremal_perturbation", {"areas": [0.1, 1.0]}, r"needs areas in \(0, 1\); areas=\[0.1, 1.0\] was given"),
-    ("extremal_perturbation", {"areas": [0.1] * 4}, "needs a whole number iterations >= 4; iterations=3 was given"),
-    ("extremal_perturbation", {"momentum": 1.0}, r"needs a number momentum in \[0, 1\); momentum=1.0 was given"),
-    ("adversarial_difference", {"radius": 0}, "needs a number radius > 0; radius=0 was given"),
-    ("adversarial_difference", {"step": float("nan")}, "needs a number step > 0; step=nan was given"),
-])  # fmt: skip
-def test_a_wrong_value_gives_one_sentence(name, fields, sentence):
-    with pytest.raises(ValueError, match=f"^{type(entry(name)).__name__} {sentence}$"):
-        replace(entry(name), **fields)

@@ -1,4 +1,4 @@
-"""Sobol's indices and HSIC against closed forms, and the laws of both."""
+"""Sobol's indices and HSIC where they are known, and the masks that both pass."""
 
 from dataclasses import replace
 
@@ -64,14 +64,6 @@ def test_sobol_of_the_g_function():
     assert error.max() < 0.02 and ((mean - wanted).abs() <= 5 * error).all()
 
 
-def test_sobol_counts_interactions_in_full():
-    """Of (m_0 - 1/2)(m_4 - 1/2) each factor alone explains nothing, and both are involved in everything."""
-    values = cells(SOBOL, lambda m: 0.5 + (m[:, 0] - 0.5) * (m[:, 4] - 0.5))
-    wanted = torch.zeros(9, dtype=torch.float64)
-    wanted[[0, 4]] = 1
-    torch.testing.assert_close(values, wanted, atol=0.05, rtol=0)
-
-
 def seen_by(method, side=3, grid=3):
     """The masks that a method passes, (masks, side, side)."""
     seen = []
@@ -94,14 +86,6 @@ def test_sobol_designs():
     assert len(swapped) == 9 and not torch.equal(a, b)
     for i, c in enumerate(swapped):
         assert torch.equal(c[:, i], b[:, i]) and torch.equal(c.ne(a).any(0).nonzero(), torch.tensor([[i]]))
-
-
-@pytest.mark.parametrize(("masks", "grid", "rows"), [(1000, 5, 32), (160, 5, 4), (64, 5, 2), (5, 5, 2), (6600, 8, 64)])
-def test_sobol_spends_what_it_may(masks, grid, rows):
-    """The largest power of two of designs that the budget pays for, and never less than two."""
-    method = replace(SOBOL, masks=masks, grid=grid)
-    assert method.designs == rows and method.passes == (rows * (grid**2 + 2), 0)
-    assert method.passes[0] <= masks < 2 * method.passes[0] + grid**2 + 2 or rows == 2
 
 
 @pytest.mark.parametrize("masks", [40, 41])
@@ -129,15 +113,6 @@ def test_hsic_of_one_cell():
     torch.testing.assert_close(values[4], wanted)
     others = values[torch.arange(9) != 4]
     assert others.max() < 20 * wanted / 1000, "a correlation of independent halves is of order 1 / masks"
-
-
-def test_hsic_of_independent_cells_falls_with_the_masks():
-    """A cell without effect gets what is left by chance, 1 / masks; one with effect keeps its value."""
-    few, many = (seeds(replace(HSIC, masks=n), linear, 8)[0] for n in (100, 1600))
-    dummy = EVIDENCE == 0
-    assert (many[dummy] < few[dummy] / 4).all() and (many[dummy] < many[~dummy].min() / 1.5).all()
-    torch.testing.assert_close(many[4], few[4], rtol=0.25, atol=0)
-    assert torch.equal(many.argsort(descending=True)[:2], torch.tensor([4, 0]))
 
 
 def test_hsic_is_the_same_in_parts(monkeypatch):
@@ -173,11 +148,3 @@ def test_images_share_the_masks_and_hidden_is_value(method):
     dark, light = torch.cat(seen)[0::2], torch.cat(seen)[1::2]
     torch.testing.assert_close((5 - dark) / 5, (5 - light) / 3)
     assert len(dark) == method.passes[0] and (dark - 5).abs().amax((1, 2, 3)).max() > 4
-
-
-@pytest.mark.parametrize("method", [SOBOL, HSIC])
-@pytest.mark.parametrize("wrong", [{"masks": 0}, {"grid": 0}, {"seed": -1}, {"batch": 0}, {"value": float("inf")}])
-def test_values_out_of_range_are_named(method, wrong):
-    ((name, value),) = wrong.items()
-    with pytest.raises(ValueError, match=f"{type(method).__name__} needs .*{name}.*; {name}={value!r} was given"):
-        replace(method, **wrong)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
+from torchvision.transforms.functional import gaussian_blur
 
 from benchmarks.datasets.planted import Planted as Images
 from models.planted import Planted
@@ -63,15 +64,8 @@ def test_nothing_but_the_object_changes_the_probability(oracle):
     """Else a map that marks it as evidence against the class would beat the mask, also where a blur replaces pixels."""
     network, x, _, masks = oracle
     before = network.module(x)
-    for fill in (torch.zeros_like(x), blurred(x, 3.2, 10), blurred(x, 5.0, 5)):
+    for fill in (torch.zeros_like(x), gaussian_blur(x, 21, 3.2), gaussian_blur(x, 11, 5.0)):
         assert (network.module(torch.where(masks[:, None], x, fill)) - before).abs().max() < 0.02
-
-
-def blurred(x, sigma, reach):
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel = (kernel[:, None] * kernel / kernel.sum() ** 2)[None, None]
-    padded = torch.nn.functional.pad(x, 4 * (reach,), "reflect")
-    return torch.nn.functional.conv2d(padded.flatten(0, 1)[:, None], kernel).view_as(x)
 
 
 def test_digest_tells_oracles_apart():
@@ -89,17 +83,16 @@ def test_other_classes_are_refused():
         classes = ()
 
     model = instantiate(composed("model=planted").model)
-    with pytest.raises(ValueError, match="3 classes red, green, blue; Cats has 1"):
+    with pytest.raises(ValueError, match="Cats"):
         model(Cats())
     assert model(Unknown()).module(torch.rand(1, 3, 32, 32)).shape == (1, 3)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("threshold", 1.0), ("threshold", -0.1), ("threshold", "abc"), ("scale", 0), ("scale", True), ("input_size", 8),
-     ("input_size", 32.0), ("last_conv", "layer4"), ("last_conv", None)],
-)  # fmt: skip
-def test_values_out_of_range(name, value):
-    values = {"threshold": 0.5, "scale": 48, "last_conv": "features", "input_size": 32, name: value}
-    with pytest.raises(ValueError, match=f"^Planted needs {name} to be .*; {name}={value} was given$"):
-        Planted(**values)
+WRONG = {"threshold": [1.0, -0.1, "abc"], "scale": [0, True], "input_size": [8, 32.0], "last_conv": ["layer4", None]}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_values_out_of_range_are_refused_by_name(name):
+    for value in WRONG[name]:
+        with pytest.raises(ValueError, match=name):
+            Planted(**{"threshold": 0.5, "scale": 48, "last_conv": "features", "input_size": 32, name: value})

@@ -5,6 +5,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy
 from torch import Tensor, nn
 
 
@@ -16,11 +17,17 @@ class Reference(NamedTuple):
     inapplicable: Mapping[str, str] = {}  # architecture: what the refusal must say
 
 
+def interpolation(cells: int, pixels: int) -> numpy.ndarray:
+    """Linear interpolation (pixels, cells) between the centres of cells, constant beyond the last."""
+    centres, points = (numpy.arange(cells) + 0.5) / cells, (numpy.arange(pixels) + 0.5) / pixels
+    return numpy.stack([numpy.interp(points, centres, row) for row in numpy.eye(cells)], 1)
+
+
 def references() -> dict[str, Reference]:
     """Every method's reference, from the modules of this package."""
-    found: dict[str, Reference] = {}
+    everything: dict[str, Reference] = {}
     for module in pkgutil.iter_modules(__path__):
-        ours = importlib.import_module(f"{__name__}.{module.name}").REFERENCES
-        assert not found.keys() & ours.keys()
-        found |= ours
-    return found
+        some = importlib.import_module(f"{__name__}.{module.name}").REFERENCES
+        assert not everything.keys() & some.keys()
+        everything |= some
+    return everything

@@ -1,4 +1,4 @@
-"""Class activation maps by pytorch-grad-cam and by loops, peak responses peak by peak, all in float64.
+"""Class activation maps by pytorch-grad-cam and by loops over images and channels, in float64.
 
 pytorch-grad-cam stretches its maps to [0, 1] and upsamples with OpenCV; here its raw maps are taken. Where it departs
 from a paper the paper is followed: it centres the channels of Eigen-CAM, keeps small gradients out of Grad-CAM++
@@ -9,31 +9,18 @@ import numpy
 import torch
 from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from torch.nn.functional import conv2d
-from torch.nn.grad import conv2d_input
-from torch.overrides import TorchFunctionMode
 
 from tests.methods.networks import not_in_place
-from tests.methods.references import Reference
+from tests.methods.references import Reference, interpolation
+from tests.methods.references.decomposition import away, plus, sharing, walked
 
 LARGE = 1e9  # gradients times this, activations over it: nothing but an epsilon notices
 
 
 def bilinear(cam, x):
-    """Upsample maps (n, h, w) pixel by pixel, between pixel centres."""
-    rows, columns = (steps(small, large) for small, large in zip(cam.shape[1:], x.shape[2:], strict=True))
-    return torch.stack([rows @ one @ columns.T for one in cam])
-
-
-def steps(small, large):
-    weights = torch.zeros(large, small, dtype=torch.float64)
-    for i in range(large):
-        place = min(max((i + 0.5) * small / large - 0.5, 0), small - 1)
-        low = min(int(place), small - 1)
-        weights[i, low] += 1 - (place - low)
-        if place > low:
-            weights[i, low + 1] += place - low
-    return weights
+    """Upsample maps (n, h, w) between pixel centres."""
+    rows, columns = (interpolation(small, large) for small, large in zip(cam.shape[1:], x.shape[2:], strict=True))
+    return torch.from_numpy(rows @ cam.numpy() @ columns.T)
 
 
 def recorded(method, model, x, target):
@@ -112,95 +99,31 @@ def cam(method, model, x, target):
     return bilinear(torch.einsum("nk,nkhw->nhw", weights, a), x)
 
 
-class Proportional(torch.autograd.Function):
-    """A linear operation with positive weights, through which relevance goes in proportion."""
-
-    @staticmethod
-    def forward(ctx, x, result, counted, weight, options, stabilizer):
-        ctx.kept = counted.detach(), weight, options, stabilizer
-        return result.detach().clone()
-
-    @staticmethod
-    def backward(ctx, relevance):
-        a, weight, options, stabilizer = ctx.kept
-        ratio = relevance / (conv2d(a, weight, None, *options) + stabilizer)
-        return a * conv2d_input(a.shape, weight, ratio, *options), None, None, None, None, None
-
-
-class Unchanged(torch.autograd.Function):
-    """Any result, relevance passed on as it is."""
-
-    @staticmethod
-    def forward(ctx, x, result):
-        return result.detach().clone()
-
-    @staticmethod
-    def backward(ctx, relevance):
-        return relevance, None
-
-
-class Split(torch.autograd.Function):
-    """A sum of two, relevance split between their positive parts."""
-
-    @staticmethod
-    def forward(ctx, one, other, stabilizer):
-        ctx.kept = one.clamp(min=0), other.clamp(min=0), stabilizer
-        return one + other
-
-    @staticmethod
-    def backward(ctx, relevance):
-        one, other, stabilizer = ctx.kept
-        return *(relevance * term / (one + other + stabilizer) for term in (one, other)), None
-
-
-class TopDown(TorchFunctionMode):
-    """Runs a network of timm's with the functions above in place of its operations.
-
-    Batch norms with positive weights scale a convolution's outputs, which proportions do not notice.
-    """
-
-    def __init__(self, stabilizer):
-        super().__init__()
-        self.stabilizer = stabilizer
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
-        if name in ("add_", "__iadd__", "iadd") and all(isinstance(a, torch.Tensor) and a.ndim == 4 for a in args):
-            return Split.apply(*args, self.stabilizer)
-        result = func(*args, **{key: value for key, value in kwargs.items() if key != "inplace"})
-        if name == "conv2d":
-            x, weight, _, *options = args
-            above = x - x.amin((1, 2, 3), keepdim=True)
-            return Proportional.apply(x, result, above, weight.clamp(min=0), options, self.stabilizer)
-        if name == "avg_pool2d":
-            x, (size, stride, padding) = args[0], (*args[1:], *kwargs.values())[:3]
-            weight = torch.full((x.shape[1], 1, size, size), size**-2, dtype=x.dtype)
-            options = stride, padding, 1, x.shape[1]
-            return Proportional.apply(x, result, x.clamp(min=0), weight, options, self.stabilizer)
-        if name == "batch_norm":
-            assert kwargs.get("weight", args[3] if len(args) > 3 else None).min() > 0
-        return Unchanged.apply(args[0], result) if name in ("batch_norm", "relu") else result
+def above(method, layer, a, r):
+    """Positive weights only, no biases, and inputs counted from the smallest of the image."""
+    excited, weight = a - a.flatten(1).amin(1)[:, None, None, None], layer.w.clamp(min=0)
+    return sharing(layer, [(excited, weight)], r / away(layer.forward(excited, weight), method.stabilizer))
 
 
 def peak_response(method, model, x, target):
-    """Peak by peak, each in a backward pass of its own."""
-    maps, reach = [], method.across // 2
-    for image, t in zip(x, target, strict=True):
-        with torch.enable_grad(), TopDown(method.stabilizer):
-            leaf = image[None].clone().requires_grad_()
-            a = model.forward_features(leaf)
-        weight = model.get_classifier().weight[t]
-        response = torch.einsum("k,khw->hw", weight, a[0].detach())
-        values, total = sorted(response.flatten().tolist()), torch.zeros_like(image[0])
-        for i in range(response.shape[0]):
-            for j in range(response.shape[1]):
-                around = response[max(i - reach, 0) : i + reach + 1, max(j - reach, 0) : j + reach + 1]
-                if response[i, j] == around.max() and response[i, j] >= values[(len(values) - 1) // 2]:
-                    causes = (a[0, :, i, j].detach() - a.detach().min()) * weight.clamp(min=0)
-                    start = torch.zeros_like(a)
-                    start[0, :, i, j] = causes / (causes.sum() + method.stabilizer)
-                    total += torch.autograd.grad(a, leaf, start, retain_graph=True)[0][0].sum(0)
-        maps.append(total)
+    """The last maps start with what excites their peaks, found pixel by pixel."""
+    reach, maps = method.across // 2, []
+    for image, t in zip(x.split(1), target.split(1), strict=True):
+        weight = model.get_classifier().weight[t.item()]
+
+        def begin(a, weight=weight):
+            response, start = torch.einsum("k,khw->hw", weight, a[0]), torch.zeros_like(a)
+            values = sorted(response.flatten().tolist())
+            for i in range(response.shape[0]):
+                for j in range(response.shape[1]):
+                    around = response[max(i - reach, 0) : i + reach + 1, max(j - reach, 0) : j + reach + 1]
+                    if response[i, j] == around.max() and response[i, j] >= values[(len(values) - 1) // 2]:
+                        causes = (a[0, :, i, j] - a.min()) * weight.clamp(min=0)
+                        start[0, :, i, j] = causes / (causes.sum() + method.stabilizer)
+            return start
+
+        rules = {"conv": above, "linear": plus, "positive": True, "begin": begin}
+        maps.append(walked(method, model, image, t, **rules)[0])
     return torch.stack(maps)
 
 

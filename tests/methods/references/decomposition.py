@@ -137,12 +137,24 @@ def winners(module: nn.MaxPool2d, a: Tensor, r: Tensor) -> Tensor:
 
 
 def walked(
-    method: object, model: nn.Module, x: Tensor, target: Tensor, *, conv: Rule, linear: Rule, first: Rule | None = None,
-    positive: bool = False, one: bool = False, pool: Callable = winners, each: Callable = lambda node, a, r: r,
-) -> Tensor:  # fmt: skip
+    method: object,
+    model: nn.Module,
+    x: Tensor,
+    target: Tensor,
+    *,
+    conv: Rule,
+    linear: Rule,
+    first: Rule | None = None,
+    positive: bool = False,
+    one: bool = False,
+    pool: Callable = winners,
+    each: Callable = lambda node, a, r: r,
+    begin: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """Walk the graph back from the target's logit (or from one); `positive` shares sums and pools by positive terms.
 
-    `each(node, a, r)` says what a ReLU passes on of the relevance r that its output a got.
+    `each(node, a, r)` says what a ReLU passes on of the relevance r that its output a got. `begin(a)` is what
+    the maps a (n, c, h, w) before the head start with, whatever reaches them.
     """
     graph = canonical(model, x)
     run, modules = Interpreter(graph, garbage_collect_values=False), dict(graph.named_modules())
@@ -163,7 +175,9 @@ def walked(
                 continue
             terms = [run.env[n] for n in node.args]
             a, module = terms[0], modules.get(node.target)
-            if kind == "concat":
+            if begin and a.ndim == 4 and node.args[0].meta["role"] != "average":
+                shares, begin = [begin(a)], None
+            elif kind == "concat":
                 shares = r.split([t.shape[module.dim] for t in terms], module.dim)
             elif kind == "sum":
                 ratio = r / away(sum(map(part, terms)), method.stabilizer)

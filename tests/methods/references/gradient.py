@@ -10,7 +10,7 @@ from captum.attr import InputXGradient, IntegratedGradients, NoiseTunnel, Salien
 from torch import Tensor, nn
 
 from tests.methods.entries import background
-from tests.methods.references import Reference
+from tests.methods.references import Reference, interpolation
 
 
 def gradient_at(model: nn.Module, point: Tensor, target: Tensor) -> Tensor:
@@ -110,15 +110,9 @@ def full_grad_of_one(model, layers, image, label):
     for term in map(numpy.abs, terms):
         # timm's VGG starts with biases of 0: such a layer has no range
         term = (term - term.min()) / (numpy.ptp(term) or 1)
-        rows, columns = (stretch(side, size) for side, size in zip(term.shape[1:], image.shape[1:], strict=True))
+        rows, columns = (interpolation(side, size) for side, size in zip(term.shape[1:], image.shape[1:], strict=True))
         total = total + sum(rows @ channel @ columns.T for channel in term)
     return torch.from_numpy(total)
-
-
-def stretch(side: int, size: int) -> numpy.ndarray:
-    """Linear interpolation between the centres of `side` cells at those of `size` pixels, constant beyond the last."""
-    centres, points = (numpy.arange(side) + 0.5) / side, (numpy.arange(size) + 0.5) / size
-    return numpy.stack([numpy.interp(points, centres, row) for row in numpy.eye(side)], 1)
 
 
 def blur_integrated_gradients(method, model, x, target):

@@ -1,5 +1,6 @@
 """Masks and attacks of one image at a time, written out: scipy's filters, loops over cells, torch's own optimisers."""
 
+import itertools
 import math
 from itertools import pairwise
 
@@ -8,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from tests.methods.references import Reference
+from tests.methods.references import Reference, interpolation
 
 
 def blur(image: Tensor, sigma: float) -> Tensor:
@@ -52,8 +53,8 @@ def one_mask(method, model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
     rng, n = torch.Generator().manual_seed(method.seed), method.cells
     reach = [round(method.jitter * side) for side in image.shape[1:]]
     rows, columns = (spread(n, side, method.smooth * side) for side in image.shape[1:])
-    moves = [[int(u * (2 * r + 1)) - r for u, r in zip(torch.rand(2, generator=rng).tolist(), reach, strict=True)]
-             for _ in range(method.iterations)]  # fmt: skip
+    draws = torch.rand(method.iterations, 2, generator=rng).tolist()
+    moves = [[int(u * (2 * r + 1)) - r for u, r in zip(draw, reach, strict=True)] for draw in draws]
     hidden = blur(image, method.blur)
     cells = torch.full((n, n), method.start, dtype=torch.float64, requires_grad=True)
     adam = torch.optim.Adam([cells], lr=0.1, betas=(0.9, 0.999), eps=method.epsilon)
@@ -89,27 +90,19 @@ def extremal_perturbation(method, model: nn.Module, x: Tensor, target: Tensor) -
 def neighbours(method) -> tuple[Tensor, Tensor]:
     """Which cell each place around a cell reads (one behind the last outside the grid), and the kernel there."""
     n, reach = method.cells, 1 + math.ceil(method.sigma)
-    around = range(-reach, reach + 1)
-    read = [[(i + di) * n + j + dj if 0 <= i + di < n and 0 <= j + dj < n else n * n for di in around for dj in around]
-            for i in range(n) for j in range(n)]  # fmt: skip
-    distance = [math.hypot(di, dj) / method.sigma for di in around for dj in around]
-    kernel = [math.exp(-2 * max(d - 0.5, 0) ** 2) for d in distance]
-    return torch.tensor(read), torch.tensor(kernel, dtype=torch.float64)
-
-
-def linear(grid: int, side: int) -> Tensor:
-    """The weight of each cell in each pixel by linear interpolation between cell centres."""
-    weights = torch.zeros(side, grid, dtype=torch.float64)
-    for pixel in range(side):
-        place = min(max((pixel + 0.5) * grid / side - 0.5, 0), grid - 1)
-        weights[pixel, int(place)] += 1 - (place - int(place))
-        weights[pixel, min(int(place) + 1, grid - 1)] += place - int(place)
-    return weights
+    steps = [(down, right) for down in range(-reach, reach + 1) for right in range(-reach, reach + 1)]
+    read = torch.full((n, n, len(steps)), n * n)
+    for i, j, place in itertools.product(range(n), range(n), range(len(steps))):
+        row, column = i + steps[place][0], j + steps[place][1]
+        if 0 <= row < n and 0 <= column < n:
+            read[i, j, place] = row * n + column
+    kernel = [math.exp(-2 * max(math.hypot(*step) / method.sigma - 0.5, 0) ** 2) for step in steps]
+    return read.flatten(0, 1), torch.tensor(kernel, dtype=torch.float64)
 
 
 def one_extremal(method, model: nn.Module, pyramid: list[Tensor], target: Tensor, area: float, steps: int) -> Tensor:
     n, (read, kernel) = method.cells, neighbours(method)
-    rows, columns = (linear(n, side) for side in pyramid[0].shape[1:])
+    rows, columns = (torch.from_numpy(interpolation(n, side)) for side in pyramid[0].shape[1:])
     cells = torch.full((n * n,), method.start, dtype=torch.float64, requires_grad=True)
     sgd = torch.optim.SGD([cells], lr=method.travel / steps, momentum=method.momentum, dampening=method.momentum)
     wanted = torch.ones(n * n, dtype=torch.float64)

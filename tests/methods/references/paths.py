@@ -36,9 +36,8 @@ def pooled(module: nn.MaxPool2d, a: Tensor, r: Tensor) -> Tensor:
     assert module.dilation in (1, (1, 1)) and not module.ceil_mode
     padded = F.pad(a, (left, left, top, top))
     rows, columns = (1 + down * (r.shape[2] - 1), 1 + right * (r.shape[3] - 1))
-    spots = [
-        (..., slice(i, i + rows, down), slice(j, j + columns, right)) for i in range(high) for j in range(wide)
-    ]  # fmt: skip
+    places = [(i, j) for i in range(high) for j in range(wide)]
+    spots = [(..., slice(i, i + rows, down), slice(j, j + columns, right)) for i, j in places]
     ratio, result = r / away(sum(padded[spot] for spot in spots), 1e-9), torch.zeros_like(padded)
     for spot in spots:
         result[spot] += padded[spot] * ratio
@@ -74,11 +73,11 @@ def totals(values: Tensor) -> list[list[float]]:
     return [[channel.sum().item() for channel in image] for image in values]
 
 
-FULL: dict[tuple, tuple[dict[Node, list], dict[Node, list], Tensor]] = {}
+FULL: dict[tuple, tuple[dict[Node, list], dict[Node, list]]] = {}
 
 
-def full(lrp: str, model: nn.Module, x: Tensor, target: Tensor) -> tuple[dict[Node, list], dict[Node, list], Tensor]:
-    """Every ReLU's activation and relevance by image and channel, and the map; computed once."""
+def full(lrp: str, model: nn.Module, x: Tensor, target: Tensor) -> tuple[dict[Node, list], dict[Node, list]]:
+    """Every ReLU's activation and relevance by image and channel; computed once."""
     key = lrp, id(model), x.numpy().tobytes(), tuple(target.tolist())
     if key not in FULL:
         forward, backward = {}, {}
@@ -87,7 +86,8 @@ def full(lrp: str, model: nn.Module, x: Tensor, target: Tensor) -> tuple[dict[No
             forward[node], backward[node] = totals(a), totals(r)
             return r
 
-        FULL[key] = forward, backward, walk(lrp, model, x, target, each)
+        walk(lrp, model, x, target, each)
+        FULL[key] = forward, backward
     return FULL[key]
 
 
@@ -99,7 +99,7 @@ def first(scores: list[float], k: int) -> list[int]:
     return sorted(range(len(scores)), key=lambda channel: (-scores[channel], channel))[:k]
 
 
-def cut(relevance: list[float], share: float) -> int:
+def before_gap(relevance: list[float], share: float) -> int:
     """How many channels come before the largest gap."""
     r = sorted(map(abs, relevance), reverse=True)
     at = range(1, min(size(share, len(r)), len(r) - 1) + 1)
@@ -111,25 +111,25 @@ def parts(values: list[float]) -> list[float]:
     return [abs(value) / total if total else 0.0 for value in values]
 
 
-def by_relevance(method, f: list[float], b: list[float]) -> list[int]:
-    return first([abs(value) for value in b], size(method.share, len(b)))
+def by_relevance(selector, f: list[float], b: list[float]) -> list[int]:
+    return first([abs(value) for value in b], size(selector.share, len(b)))
 
 
-def by_gap(method, f: list[float], b: list[float]) -> list[int]:
-    return first([abs(value) for value in b], cut(b, method.share))
+def by_gap(selector, f: list[float], b: list[float]) -> list[int]:
+    return first([abs(value) for value in b], before_gap(b, selector.share))
 
 
-def by_both(method, f: list[float], b: list[float]) -> list[int]:
-    scores = [v - method.weight * abs(u - v) for u, v in zip(parts(f), parts(b), strict=True)]
-    return first(scores, size(method.share, len(b)))
+def by_both(selector, f: list[float], b: list[float]) -> list[int]:
+    scores = [v - selector.weight * abs(u - v) for u, v in zip(parts(f), parts(b), strict=True)]
+    return first(scores, size(selector.share, len(b)))
 
 
-def asked(method, b: list[float]) -> int:
-    return cut(b, method.share) if method.sizes == "gap" else size(method.share, len(b))
+def control_size(selector, b: list[float]) -> int:
+    return before_gap(b, selector.share) if selector.sizes == "gap" else size(selector.share, len(b))
 
 
-def by_activation(method, f: list[float], b: list[float]) -> list[int]:
-    return first(f, asked(method, b))
+def by_activation(selector, f: list[float], b: list[float]) -> list[int]:
+    return first(f, control_size(selector, b))
 
 
 def mask(choices: list[list[int]], r: Tensor) -> Tensor:
@@ -140,62 +140,64 @@ def mask(choices: list[list[int]], r: Tensor) -> Tensor:
     return kept
 
 
-Kept = dict[Node, list[list[int]]]  # of each ReLU and image
+Kept = dict[Node, list[list[int]]]  # the channels of each ReLU and image; a selector gives one for each draw
 
 
-def selected(choose: Callable) -> Callable[..., list[Kept]]:
-    """The choice of every layer and image by what is said of one."""
+def ranked(choose: Callable) -> Callable[..., list[Kept]]:
+    """The choice in every layer and image by a choice in one."""
 
-    def choices(method, model: nn.Module, x: Tensor, target: Tensor) -> list[Kept]:
-        f, b, _ = full(method.lrp, model, x, target)
-        return [{n: [choose(method, *pair) for pair in zip(f[n], b[n], strict=True)] for n in b}]
+    def choices(selector, model: nn.Module, x: Tensor, target: Tensor) -> list[Kept]:
+        f, b = full(selector.lrp, model, x, target)
+        return [{n: [choose(selector, *pair) for pair in zip(f[n], b[n], strict=True)] for n in b}]
 
     return choices
 
 
-def drawn(method, model: nn.Module, x: Tensor, target: Tensor) -> list[Kept]:
-    """The draws themselves are the method's: from the image to the logits, one value for each channel."""
-    _, b, _ = full(method.lrp, model, x, target)
-    rng, result = torch.Generator().manual_seed(method.seed), [{} for _ in range(method.draws)]
+def at_random(selector, model: nn.Module, x: Tensor, target: Tensor) -> list[Kept]:
+    """The draws are the selector's own: from the image to the logits, one value for each channel."""
+    _, b = full(selector.lrp, model, x, target)
+    rng, result = torch.Generator().manual_seed(selector.seed), [{} for _ in range(selector.draws)]
     for node in reversed(b):
-        values = torch.rand(method.draws, 1, len(b[node][0]), generator=rng).squeeze(1).tolist()
+        values = torch.rand(selector.draws, 1, len(b[node][0]), generator=rng).squeeze(1).tolist()
         for kept, scores in zip(result, values, strict=True):
-            kept[node] = [first(scores, asked(method, relevance)) for relevance in b[node]]
+            kept[node] = [first(scores, control_size(selector, relevance)) for relevance in b[node]]
     return result
 
 
-def swept(method, model: nn.Module, x: Tensor, target: Tensor) -> tuple[list[Kept], Tensor]:
-    """The beam chooses on the way."""
+def by_beam(selector, model: nn.Module, x: Tensor, target: Tensor) -> list[Kept]:
+    """The channels are chosen on the way down."""
     kept: Kept = {}
 
     def each(node: Node, _: Tensor, r: Tensor) -> Tensor:
-        kept[node] = [by_relevance(method, [], b) for b in totals(r)]
+        kept[node] = [by_relevance(selector, [], b) for b in totals(r)]
         return r * mask(kept[node], r)
 
-    return [kept], walk(method.lrp, model, x, target, each)
+    walk(selector.lrp, model, x, target, each)
+    return [kept]
 
 
-def through(choices: Callable[..., list[Kept]]) -> Callable[..., Tensor]:
-    def maps(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        paths = choices(method, model, x, target)
-        found = [walk(method.lrp, model, x, target, lambda n, _, r, p=p: r * mask(p[n], r)) for p in paths]
-        return torch.stack(found).mean(0)
-
-    return maps
+def through(kept: Kept, selector, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """The relevance (n, h, w) that comes down through kept channels only."""
+    return walk(selector.lrp, model, x, target, lambda node, _, r: r * mask(kept[node], r))
 
 
 CHOICES: dict[str, Callable[..., list[Kept]]] = {
-    "path_relevance": selected(by_relevance),
-    "path_gap": selected(by_gap),
-    "path_beam": lambda *call: swept(*call)[0],
-    "path_forward_backward": selected(by_both),
-    "path_activation": selected(by_activation),
-    "path_activation_gap": selected(by_activation),
-    "path_random": drawn,
-    "path_random_gap": drawn,
-    "path_all": selected(lambda method, f, b: list(range(len(b)))),
+    "relevance": ranked(by_relevance),
+    "gap": ranked(by_gap),
+    "beam": by_beam,
+    "forward_backward": ranked(by_both),
+    "activation": ranked(by_activation),
+    "activation_gap": ranked(by_activation),
+    "random": at_random,
+    "random_gap": at_random,
+    "all": ranked(lambda selector, f, b: list(range(len(b)))),
 }
-MAPS = {name: through(choices) for name, choices in CHOICES.items()}
-MAPS["path_beam"] = lambda *call: swept(*call)[1]
-MAPS["path_all"] = lambda method, *call: full(method.lrp, *call)[2]
-REFERENCES = {name: Reference("float64 derivation", maps) for name, maps in MAPS.items()}
+
+
+def path(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """The heat map of the channels that carry the most relevance."""
+    (kept,) = CHOICES["relevance"](method.selector, model, x, target)
+    return through(kept, method.selector, model, x, target)
+
+
+REFERENCES = {"path": Reference("float64 derivation", path)}

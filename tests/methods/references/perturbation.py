@@ -2,7 +2,6 @@
 
 import math
 
-import cv2
 import numpy
 import torch
 from captum.attr import FeatureAblation
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
 
 from tests.methods.references import Reference
+from tests.methods.references.structure import bicubic
 
 
 def occlusion(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -79,8 +79,8 @@ def sobol(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         for i in range(cells):
             for j in range(rows):
                 indices[i] += (of_a[j] - swapped[i][j]) ** 2 / (2 * rows * variance)
-        maps.append(bicubic(indices, image))
-    return torch.stack(maps)
+        maps.append(bicubic(indices.reshape(method.grid, -1), *image.shape[1:]))
+    return torch.from_numpy(numpy.stack(maps))
 
 
 def hsic(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -99,8 +99,8 @@ def hsic(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         for states in masks.T:
             inputs = (states[:, None] == states) - 0.5
             values.append(numpy.trace(inputs @ centring @ outputs @ centring) / (n - 1) ** 2)
-        maps.append(bicubic(numpy.array(values), image))
-    return torch.stack(maps)
+        maps.append(bicubic(numpy.array(values).reshape(method.grid, -1), *image.shape[1:]))
+    return torch.from_numpy(numpy.stack(maps))
 
 
 def seen(model: nn.Module, image: Tensor, target: Tensor, designs: numpy.ndarray, method) -> numpy.ndarray:
@@ -109,11 +109,6 @@ def seen(model: nn.Module, image: Tensor, target: Tensor, designs: numpy.ndarray
     rows, columns = (((numpy.arange(side) + 0.5) / side * method.grid).astype(int) for side in image.shape[1:])
     masks = torch.from_numpy(numpy.stack([mask[numpy.ix_(rows, columns)] for mask in cells]))[:, None]
     return model(masks * image + (1 - masks) * method.value).softmax(1)[:, target].numpy()
-
-
-def bicubic(cells: numpy.ndarray, image: Tensor) -> Tensor:
-    square = cells.reshape(round(len(cells) ** 0.5), -1)
-    return torch.from_numpy(cv2.resize(square, tuple(image.shape[:0:-1]), interpolation=cv2.INTER_CUBIC).clip(0))
 
 
 REFERENCES = {

@@ -1,8 +1,9 @@
-"""FEM and multi-layered FEM in numpy: a loop over images and channels, float64, and a bicubic resize written out.
+"""FEM and multi-layered FEM in numpy: a loop over images and channels in float64, resized by OpenCV.
 
 pytorch-grad-cam's FEM is another formula, sum_c mean(B_c) A^c instead of sum_c mu_c B_c, and xplique's takes >= for >.
 """
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,20 +18,13 @@ LAYERS = {
 }
 
 
-def outputs(model: nn.Module, names: tuple[str, ...], x: Tensor) -> list[np.ndarray]:
-    """What the layers give, each (n, c, h, w)."""
-    found = {}
-    handles = [
-        model.get_submodule(name).register_forward_hook(
-            lambda _m, _i, out, name=name: found.update({name: out.clone()})
-        )
-        for name in names
-    ]
-    with torch.no_grad():
+@torch.no_grad()
+def output(model: nn.Module, name: str, x: Tensor) -> np.ndarray:
+    """What a layer gives, (n, c, h, w)."""
+    kept = []
+    with model.get_submodule(name).register_forward_hook(lambda _m, _i, out: kept.append(out.clone())):
         model(x.clone())
-    for handle in handles:
-        handle.remove()
-    return [found[name].numpy() for name in names]
+    return kept[0].numpy()
 
 
 def fem(image: np.ndarray, k: float) -> np.ndarray:
@@ -43,41 +37,23 @@ def fem(image: np.ndarray, k: float) -> np.ndarray:
     return total
 
 
-def cubic(t: float, a: float = -0.75) -> float:
-    """Keys's kernel."""
-    t = abs(t)
-    if t <= 1:
-        return (a + 2) * t**3 - (a + 3) * t**2 + 1
-    return a * (t**3 - 5 * t**2 + 8 * t - 4) if t < 2 else 0.0
-
-
-def bicubic(size: int, side: int) -> np.ndarray:
-    """The matrix (side, size) that resizes one side; pixels are areas, and the border repeats."""
-    weights = np.zeros((side, size))
-    for row in range(side):
-        centre = (row + 0.5) * size / side - 0.5
-        for pixel in range(int(np.floor(centre)) - 1, int(np.floor(centre)) + 3):
-            weights[row, min(max(pixel, 0), size - 1)] += cubic(centre - pixel)
-    return weights
-
-
-def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    return (bicubic(image.shape[0], height) @ image @ bicubic(image.shape[1], width).T).clip(0)
+def bicubic(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC).clip(0)
 
 
 def one_layer(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    (a,) = outputs(model, (method.layer,), x)
-    return torch.from_numpy(np.stack([resized(fem(image, method.k), *x.shape[2:]) for image in a]))
+    a = output(model, method.layer, x)
+    return torch.from_numpy(np.stack([bicubic(fem(image, method.k), *x.shape[2:]) for image in a]))
 
 
 def many_layers(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     maps = np.zeros((len(x), *x.shape[2:]))
     names = LAYERS[type(model).__name__][: method.layers]
-    for a in outputs(model, names, x):
-        for i, image in enumerate(a):
+    for name in names:
+        for i, image in enumerate(output(model, name, x)):
             total = fem(image, method.k)
-            maps[i] += resized(total / total.max() if total.max() > 0 else total, *x.shape[2:]) / len(names)
+            maps[i] += bicubic(total / total.max() if total.max() > 0 else total, *x.shape[2:]) / len(names)
     return torch.from_numpy(maps)
 
 
-REFERENCES = {"fem": Reference("numpy", one_layer), "mlfem": Reference("numpy", many_layers)}
+REFERENCES = {"fem": Reference("numpy, OpenCV", one_layer), "mlfem": Reference("numpy, OpenCV", many_layers)}

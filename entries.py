@@ -1,0 +1,118 @@
+"""What every entry has: facts that it declares once, and fields that it checks when it is made."""
+
+from collections.abc import Callable, Collection
+from math import inf
+from typing import TypeVar
+
+T = TypeVar("T", bound=type)
+
+
+class Inapplicable(ValueError):
+    """The entry does not suit this network or data set; the sentence names both sides."""
+
+
+def declared(facts: dict[str, object]) -> Callable[[T], T]:
+    """Set facts on a class, except for those that it defines itself, for instance as a property of its fields."""
+
+    def state(entry: T) -> T:
+        for name, value in facts.items():
+            if name not in vars(entry):
+                setattr(entry, name, value)
+        return entry
+
+    return state
+
+
+def explains(
+    group: str,
+    *,
+    cites: str,
+    signed: bool = False,
+    class_specific: bool = True,
+    complete: str = "",
+    passes: tuple[int, int] | str = "unknown",
+    needs: tuple[str, ...] = (),
+) -> Callable[[T], T]:
+    """Declare the facts of a method.
+
+    `group` is the white-box review's: linearisation, structure, adversarial, black box or control. `complete` names the
+    sum that a map adds up to: "" none, "logit", "difference" (of the logits of image and baseline), "background" (the
+    logit less its mean over background images). `passes` are the forward and backward passes of one image. `needs`
+    names what the method is given beside model, images and target: mask, background, box.
+    """
+    return declared(dict(locals()))
+
+
+def scores(
+    category: str,
+    *,
+    higher_is_better: bool | None,
+    cites: str,
+    bounds: tuple[float, float] = (-inf, inf),
+    version: int = 1,
+    needs: tuple[str, ...] = (),
+    invariant: tuple[str, ...] = (),
+    undefined: str = "never",
+    passes: tuple[int, int, int] | str = (0, 0, 0),
+) -> Callable[[T], T]:
+    """Declare the facts of a metric.
+
+    A fact that depends on fields is a property of the class, which wins; for it, `higher_is_better` is None here.
+    `bounds` are the least and the largest score. `version` rises when the same map gets another score. `needs` may hold
+    "mask" and "explain". `invariant` names what leaves the score as it is: scale, order, steps, size. `undefined` says
+    when the score is nan. `passes` are the metric's own, those that all entries share, and maps made anew, per image.
+    """
+    return declared(dict(locals()))
+
+
+def refuse(entry: object, name: str, need: str) -> None:
+    """Raise one sentence that names the entry, what the field needs, and the value that was given."""
+    raise ValueError(f"{type(entry).__name__} needs {need}; {name}={getattr(entry, name)!r} was given")
+
+
+def whole(entry: object, **least: int) -> None:
+    """Refuse fields that are not whole numbers of at least so much: `whole(self, samples=1, seed=0)`."""
+    for name, bound in least.items():
+        if type(value := getattr(entry, name)) is not int or value < bound:
+            refuse(entry, name, f"a whole number {name} >= {bound}")
+
+
+def number(
+    entry: object, name: str, need: str = "that is finite", good: Callable[[float], bool] = lambda _: True
+) -> None:
+    """Refuse a field that is no finite number or not `good`: `number(self, "noise", ">= 0", lambda n: n >= 0)`."""
+    value = getattr(entry, name)
+    if type(value) not in (int, float) or not abs(value) < inf or not good(value):
+        refuse(entry, name, f"a number {name} {need}")
+
+
+def positive(entry: object, *names: str) -> None:
+    """Refuse fields that are no finite numbers > 0."""
+    for name in names:
+        number(entry, name, "> 0", lambda value: value > 0)
+
+
+def choice(entry: object, name: str, known: Collection[str]) -> None:
+    """Refuse a field that is none of the known names."""
+    value = getattr(entry, name)
+    if not isinstance(value, str) or value not in known:
+        refuse(entry, name, f"{name} to be one of {', '.join(known)}")
+
+
+def layered(entry: object) -> None:
+    """Refuse a `layer` that is no name."""
+    if not isinstance(entry.layer, str) or not entry.layer:
+        refuse(entry, "layer", "the name of a layer")
+
+
+def flag(entry: object, name: str) -> None:
+    """Refuse a field that is neither true nor false."""
+    if not isinstance(getattr(entry, name), bool):
+        refuse(entry, name, f"{name} to be true or false")
+
+
+def needed(entry: object, what: str, given: object) -> object:
+    """Return what an entry needs of the data set beside images; refuse a data set that gives none."""
+    if given is None or not len(given):
+        raise Inapplicable(f"{type(entry).__name__} needs a data set with {what}; this one gives none")
+    return given
