@@ -8,9 +8,9 @@ from benchmarks.record import record
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(cfg: DictConfig) -> None:
-    """Compute and store one cell, unless it is stored already."""
-    record(cfg)
+def main(cfg: DictConfig) -> bool:
+    """Compute and store what one cell lacks; return whether there was something to compute."""
+    return record(cfg)
 
 
 if __name__ == "__main__":

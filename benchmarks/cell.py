@@ -1,103 +1,140 @@
-"""One cell of a sweep on disk: its folder, its key, and a write that is either whole or absent."""
+"""One cell of a sweep: what it is as data, where it lies, and files that are written whole or not at all."""
 
 import hashlib
 import json
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import pyarrow.parquet
 from filelock import FileLock
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 import benchmarks.resolvers  # noqa: F401 (its resolver)
 
-SCORES, LOCK = "scores.parquet", ".lock"
-# Settings that cannot change a score, with the value that stands for all of theirs in the key.
-NEUTRAL = {
-    "batch_size": 1,
-    "cache": "",
-    "debug": False,
-    "device": "",
-    "name": "",
-    "threads": None,
-    "tracking_uri": None,
-}
-NAMED = {*NEUTRAL, "benchmark", "dataset", "experiment", "method", "model", "seed"}
-
-
-def variant(overrides: Sequence[str]) -> str:
-    """Name the overrides that the rest of a cell's folder does not name, such as `method.steps=8`."""
-    rest = [o.lstrip("+~") for o in overrides if o.lstrip("+~").partition("=")[0] not in NAMED]
-    name = re.sub(r"[^\w.,=+-]", "_", ",".join(sorted(rest)))
-    return name if len(name) <= 120 else f"{name[:100]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-
-
-OmegaConf.register_new_resolver("variant", variant, replace=True)
+SCORES, CURVES, GALLERY, CONFIG = "scores.parquet", "curves.parquet", "gallery.npz", "config.yaml"
+LOCK, SWEEP = ".lock", "sweep.json"
+# Settings that cannot change a score, wherever they stand.
+NEUTRAL = {"_convert_", "cache", "canonical", "device", "gallery", "entry", "strict"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is computed, as resolved values, and where it goes."""
+    """What is computed, as resolved values, and where it goes.
 
-    folder: Path
-    names: dict[str, str | int]  # benchmark, dataset, model, method, variant, seed
+    `settings` are those of the benchmark, the data set, the model and the entry, in flat dictionaries. Metrics and the
+    number of images are no part of a cell: both can be added later.
+    """
+
+    sweep: Path
+    names: dict[str, str | int]  # kind, condition, dataset, model, entry, seed
+    settings: dict[str, dict[str, object]]
+    metrics: dict[str, dict[str, object]]  # settings by name
+    images: int | None  # how many are wanted; None: all
     config: dict  # resolved, as it runs
-    values: dict  # of it, what can change a score
+    varied: tuple[str, ...] = ()  # settings of the cell that its sweep varies: "masks=200"
 
     @classmethod
-    def of(cls, cfg: DictConfig) -> "Cell":
-        """Read the running Hydra job."""
-        hydra = HydraConfig.get()
-        chosen = {group: hydra.runtime.choices[group] for group in ("benchmark", "dataset", "model", "method")}
-        names = {**chosen, "variant": variant(hydra.overrides.task), "seed": cfg.seed}
-        config, values = (
-            OmegaConf.to_container(c, resolve=True, throw_on_missing=True) for c in (cfg, OmegaConf.merge(cfg, NEUTRAL))
-        )
-        return cls(Path(hydra.runtime.output_dir), names, config, values)
+    def of(cls, cfg: DictConfig, choices: Mapping[str, str | None], sweep: Path) -> "Cell":
+        """Read a composed config, the entries that were chosen for it by group, and the folder of its sweep."""
+        config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+        group = config["benchmark"]["entry"]
+        names = {
+            "kind": choices["benchmark"],
+            "condition": choices.get("condition") or "",
+            "dataset": choices["dataset"],
+            "model": choices["model"],
+            "entry": choices[group] if group else "",
+            "seed": config["seed"],
+        }
+        entry = config[group] if group else {}
+        nodes = {"benchmark": config["benchmark"], "data": config["dataset"], "model": config["model"]}
+        settings = {name: flat(node) for name, node in nodes.items()} | {"entry": own(entry, config["seed"])}
+        images = settings["data"].pop("images", None)
+        metrics = {name: own(node, config["seed"]) for name, node in config["metric"].items() if node}
+        return cls(sweep, names, settings, metrics, images, config, varied(cfg, group, sweep))
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Digest of everything that can change a score."""
-        text = json.dumps([self.names, self.values], sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hashlib.sha256(text([self.names, self.settings]).encode()).hexdigest()[:16]
 
-    def done(self) -> bool:
-        """Is this very cell stored, with every metric? Another one in its folder is an error that names both keys."""
-        path = self.folder / SCORES
-        if not path.exists():
-            return False
-        stored = pyarrow.parquet.read_schema(path).metadata
-        if (key := stored[b"key"].decode()) != self.key:
-            before, now = (flattened(v) for v in (json.loads(stored[b"values"]), self.values))
-            changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
-            raise ValueError(
-                f"{self.folder} holds cell {key} and this one is {self.key}: other "
-                f"{', '.join(changed[:5]) or 'names'}; give another name=..., or remove the folder"
-            )
-        return stored[b"failed"] == b"False"
+    @property
+    def folder(self) -> Path:
+        """Where the cell lies, for the eye: nothing reads what it is from this path."""
+        names = [str(self.names[part]) for part in ("kind", "condition", "dataset", "model", "entry")]
+        return self.sweep.joinpath(*filter(None, names), f"seed_{self.names['seed']}-{self.key[:8]}")
 
-    def inapplicable(self) -> str:
-        """Return why the stored cell has no scores, or nothing if it has."""
-        rows = pyarrow.parquet.read_table(self.folder / SCORES, columns=["status", "reason"], partitioning=None)
-        first = rows.slice(0, 1).to_pylist()[0]
-        return first["reason"] if first["status"] == "inapplicable" else ""
+    @property
+    def title(self) -> str:
+        """Name the cell in one line of a log, with the settings of it that its sweep varies."""
+        names = [str(self.names[part]) for part in ("dataset", "model", "entry", "condition")]
+        title = " / ".join([*filter(None, names), f"seed {self.names['seed']}"])
+        return title + (f" ({', '.join(self.varied)})" if self.varied else "")
 
     def lock(self) -> FileLock:
         """Hold the folder against a second sweep; a killed process lets go of it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / LOCK)
+
+    def columns(self) -> dict[str, object]:
+        """Return the columns that say which cell a row belongs to."""
+        columns = {"benchmark": "benchmark", "data": "data_settings", "model": "model_settings", "entry": "settings"}
+        settings = {column: text(shown(self.settings[part])) for part, column in columns.items()}
+        return {**self.names, **settings, "key": self.key}
+
+    def metric_settings(self) -> dict[str, str]:
+        """Return every metric's settings as the column has them."""
+        return {name: text(shown(settings)) for name, settings in self.metrics.items()}
+
+
+def varied(cfg: DictConfig, group: str | None, sweep: Path) -> tuple[str, ...]:
+    """Return the settings that a sweep varies and that are a cell's own, or that its entry reads."""
+    own = ("dataset", "model", "benchmark", "metric", *([group] if group else []))
+    reads = str(OmegaConf.to_container(cfg[group], resolve=False)) if group else ""
+    return tuple(
+        f"{key.rpartition('.')[2]}={OmegaConf.select(cfg, key)}"
+        for key in read_sweep(sweep)["varied"]
+        if key.startswith(tuple(f"{name}." for name in own)) or f"${{{key}}}" in reads
+    )
+
+
+def flat(node: dict) -> dict[str, object]:
+    """Return the settings of a node under dotted names, without those that can change no score."""
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value
+        for key, value in flattened(node).items()
+        if not NEUTRAL.intersection(key.split("."))
+    }
+
+
+def own(node: dict, seed: int) -> dict[str, object]:
+    """Return the settings of an entry or a metric, without `batch` and the sweep's seed, which has a column."""
+    settings = {key: (key.rpartition(".")[2], value) for key, value in flat(node).items()}
+    return {
+        key: value for key, (name, value) in settings.items() if name != "batch" and (name, value) != ("seed", seed)
+    }
 
 
 def flattened(values: object, prefix: str = "") -> dict[str, object]:
-    """Return nested values under dotted names."""
-    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
-    if not items:
+    """Return nested mappings under dotted names; lists are values."""
+    if not isinstance(values, dict):
         return {prefix: values}
-    below = (flattened(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in items)
-    return {key: value for part in below for key, value in part.items()}
+    parts = (flattened(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in values.items())
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def shown(settings: dict[str, object]) -> dict[str, object]:
+    """Return settings as tables show them: without the entry's own class, and with the name of a class inside it."""
+    inner = {key: str(value).rpartition(".")[2] for key, value in settings.items() if key.endswith("._target_")}
+    named = {key.removesuffix("._target_"): value for key, value in inner.items()}
+    return {key: value for key, value in settings.items() if not key.endswith("_target_")} | named
+
+
+def text(values: object) -> str:
+    """Return values as JSON in one form."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def write(path: Path, save: Callable[[Path], object]) -> None:
@@ -108,3 +145,38 @@ def write(path: Path, save: Callable[[Path], object]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep_of(cell: Path) -> Path | None:
+    """Return the folder of a cell's sweep: the nearest one above it with the file that a sweep leaves."""
+    return next((above for above in cell.resolve().parents if (above / SWEEP).exists()), None)
+
+
+def read_sweep(folder: Path) -> dict:
+    """Return what the sweep has left of itself in its folder."""
+    path = folder / SWEEP
+    return json.loads(path.read_text()) if path.exists() else {"name": "", "kind": "", "varied": []}
+
+
+def mark_sweep(folder: Path, name: str, kind: str, varied: list[str] | None = None) -> None:
+    """Leave the file by which a sweep is found again; refuse a folder of another kind of benchmark.
+
+    `varied` are the settings of which the running command tries several values.
+    """
+    if not name or Path(str(name)).is_absolute() or ".." in Path(str(name)).parts:
+        raise ValueError(f"name needs a name for the folder under outputs/; name={name} was given")
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / LOCK):
+        before = read_sweep(folder)
+        if before["kind"] not in ("", kind):
+            raise ValueError(f"{folder} holds a sweep of {before['kind']}; give benchmark={kind} another name=...")
+        now = {"name": name, "kind": kind, "varied": before["varied"] if varied is None else varied}
+        if now != before:
+            write(folder / SWEEP, lambda temporary: temporary.write_text(json.dumps(now)))
+
+
+def cells(folder: Path) -> Iterator[Path]:
+    """Yield the folders of the finished cells below a folder."""
+    for path in sorted(folder.rglob(SCORES)):
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path.parent

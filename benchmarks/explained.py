@@ -63,9 +63,12 @@ class Explained:
     def explain(self, x: Tensor | None = None, target: Tensor | None = None, model: nn.Module | None = None) -> Tensor:
         """Return maps (n, h, w) for another image, class or model, everything else unchanged."""
         needs = {name: getattr(self, name) for name in getattr(self.method, "needs", ())}
-        x, target, model = (ours if other is None else other for other, ours in
-                            ((x, self.x), (target, self.target), (model, self.model)))  # fmt: skip
-        return self.method(model, x, target, **needs)
+        return self.method(
+            self.model if model is None else model,
+            self.x if x is None else x,
+            self.target if target is None else target,
+            **needs,
+        )
 
     @property
     def box(self) -> Tensor:

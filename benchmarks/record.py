@@ -1,94 +1,211 @@
-"""Store a cell once, then mirror it in MLflow; `python -m benchmarks.record OUTPUTS` mirrors what was left out."""
+"""Compute what a cell lacks and store it; `python -m benchmarks.record OUTPUTS` logs stored cells in MLflow."""
 
 import json
 import logging
 import sys
 import traceback
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
+import pyarrow.parquet as pq
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from benchmarks import tracking
-from benchmarks.cell import LOCK, SCORES, Cell, write
+from benchmarks.cell import CONFIG, CURVES, GALLERY, LOCK, SCORES, Cell, cells, mark_sweep, sweep_of, text, write
 from benchmarks.command import one_sentence, sentence
 
 log = logging.getLogger(__name__)
 
 
-def record(cfg: DictConfig) -> None:
-    """Compute and store the running Hydra job's cell, unless it is stored already."""
-    cell = Cell.of(cfg)
-    name = "/".join(str(cell.names[part]) for part in ("dataset", "model", "method", "seed"))
+def record(cfg: DictConfig) -> bool:
+    """Compute and store what the running Hydra job's cell lacks; return whether there was something to compute."""
+    hydra = HydraConfig.get()
+    alone = hydra.mode == RunMode.RUN
+    cell = Cell.of(cfg, hydra.runtime.choices, Path(hydra.runtime.output_dir if alone else hydra.sweep.dir))
+    if alone:
+        mark_sweep(cell.sweep, cfg.name, cell.names["kind"], [])
     with cell.lock():
-        if cell.done():
-            log.info("%s: done before, skipped", name)
+        lacking = missing(cell)
+        if lacking:
+            compute(cell, cfg, lacking)
         else:
-            compute(cell, cfg, name)
-        tracking.log_cell(cell.folder, cfg.tracking_uri)
-    if HydraConfig.get().mode == RunMode.RUN and (reason := cell.inapplicable()):
-        raise ValueError(reason)  # an answer within a sweep; asked for alone, it is an error
+            log.info("%s: done before, skipped", cell.title)
+        if cfg.tracking_uri is not None:
+            from benchmarks import tracking
+
+            tracking.log_cell(cell.folder, cfg.tracking_uri)
+    if alone:
+        answer(cell)
+    return bool(lacking)
 
 
-def compute(cell: Cell, cfg: DictConfig, name: str) -> None:
-    """Run the benchmark and store what it yields, or why it failed."""
+def missing(cell: Cell) -> list[str]:
+    """Return the metrics that the stored cell lacks, or has for fewer images; refuse another cell in its place."""
+    path = cell.folder / SCORES
+    if not path.exists():
+        return [*cell.metrics]
+    stored = pq.read_schema(path).metadata
+    if (key := stored[b"key"].decode()) != cell.key:
+        raise ValueError(f"{cell.folder} holds cell {key} and this one is {cell.key}; remove the folder")
+    complete = json.loads(stored[b"complete"])
+
+    def done(name: str) -> bool:
+        same = [name, settings_of(cell, name)]
+        known = [images for *metric, images in complete if metric == same]
+        return any(images is None or (cell.images is not None and cell.images <= images) for images in known)
+
+    return [name for name in cell.metrics if not done(name)]
+
+
+def settings_of(cell: Cell, metric: str) -> str:
+    """Return a metric's settings and class as the stored cell names them."""
+    return text(cell.metrics[metric])
+
+
+def compute(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
+    """Run the benchmark for these metrics and store what it yields, or why it failed."""
     start = perf_counter()
     failure = cell.folder / "failure.txt"
     try:
-        store(cell, instantiate(cfg.benchmark)(cfg))
+        extend(cell, cfg, lacking)
     except Exception as error:
         failure.write_text(traceback.format_exc())
-        log.error("%s: failed: %s", name, sentence(error))
+        log.error("%s: failed: %s", cell.title, sentence(error))
         raise
     failure.unlink(missing_ok=True)
-    log.info("%s: %.1f s", name, perf_counter() - start)
+    log.info("%s: %.1f s", cell.title, perf_counter() - start)
 
 
-def store(cell: Cell, evaluated: object) -> None:
+def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
+    """Add metrics, and images of metrics that have too few, to what is stored of a cell."""
+    import pandas as pd
+    from hydra.utils import instantiate
+
+    from benchmarks import loop
+
+    before, curves, gallery = stored(cell)
+    names = cell.metric_settings()
+    groups = defaultdict(list)  # of metrics, by the images that they have been asked for
+    for name in lacking:
+        same = before[(before.metric == name) & (before.metric_settings == names[name])] if len(before) else before
+        groups[frozenset(same.image if len(same) else ())].append(name)
+    ready = loop.prepared(cell, cfg)
+    benchmark = instantiate(cfg.benchmark, _convert_="all")
+    scores = [before] if len(before) else []
+    for images, metrics in groups.items():
+        pictured = bool(gallery) and not any(hasattr(ready.metrics[name], "pictures") for name in metrics)
+        part = replace(ready, metrics={name: ready.metrics[name] for name in metrics}, stored=images, pictured=pictured)
+        result = benchmark(part)
+        if len(before) and len(result.scores):
+            same_data(cell, before, result.scores)
+        scores += [result.scores.assign(**cell.columns())] if len(result.scores) else []
+        settings = result.curves.metric.map(names)
+        curves = pd.concat([curves, result.curves.assign(metric_settings=settings)], ignore_index=True)
+        gallery = gallery | result.gallery
+    table = pd.concat(scores, ignore_index=True)
+    complete = {(name, settings, images) for name, settings, images in completed(cell)} | {
+        (name, settings_of(cell, name), cell.images)
+        for name in lacking
+        if not ((table.metric == name) & (table.status == "failed")).any()
+    }
+    metadata = {"key": cell.key, "complete": json.dumps(sorted(complete, key=str))}
+    store(cell, table, curves, gallery, metadata)
+
+
+def completed(cell: Cell) -> list[list]:
+    """Return metrics, settings and numbers of images that the stored cell has."""
+    path = cell.folder / SCORES
+    return json.loads(pq.read_schema(path).metadata[b"complete"]) if path.exists() else []
+
+
+def stored(cell: Cell) -> tuple:
+    """Return the scores that count, curves and pictures of the stored cell, empty where there is none."""
+    import numpy as np
+    import pandas as pd
+
+    from benchmarks.rows import CURVE
+
+    if not (cell.folder / SCORES).exists():
+        return pd.DataFrame(), pd.DataFrame(columns=CURVE), {}
+    scores = pd.read_parquet(cell.folder / SCORES, partitioning=None)
+    failed = scores.metric.isin(scores.metric[scores.status == "failed"])
+    curves = pd.read_parquet(cell.folder / CURVES, partitioning=None)
+    with np.load(cell.folder / GALLERY) as gallery:
+        return scores[~failed], curves[~curves.metric.isin(scores.metric[failed])], dict(gallery)
+
+
+def same_data(cell: Cell, before: object, now: object) -> None:
+    """Refuse to add scores of another network, or of other images of the same names, to a stored cell."""
+    if (weights := before.weights.iloc[0]) != now.weights.iloc[0]:
+        raise ValueError(
+            f"{cell.folder} has scores of a network with weights {weights}; the network now has {now.weights.iloc[0]}; "
+            "give another name=..."
+        )
+    old, new = (table.drop_duplicates("image").set_index("image").data for table in (before, now))
+    both = old.index.intersection(new.index)
+    if len(other := both[(old[both] != new[both]).to_numpy()]):
+        raise ValueError(f"{cell.folder} has scores of another image called {other[0]}; give another name=...")
+
+
+def store(cell: Cell, scores: object, curves: object, gallery: dict, metadata: dict[str, str]) -> None:
     """Write the cell's files; the scores come last, since they are what makes a cell done."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.parquet as pq
+    from omegaconf import OmegaConf
 
-    def table(frame: object, **metadata: str):
-        content = pa.Table.from_pandas(frame.assign(**cell.names), preserve_index=False)
+    def table(frame: object, metadata: dict[str, str]) -> pa.Table:
+        content = pa.Table.from_pandas(frame, preserve_index=False)
         return content.replace_schema_metadata((content.schema.metadata or {}) | metadata)
 
     def save_gallery(path: Path) -> None:
         with path.open("wb") as file:
-            np.savez_compressed(file, **evaluated.gallery)
+            np.savez_compressed(file, **gallery)
 
-    write(cell.folder / "config.yaml", lambda path: OmegaConf.save(OmegaConf.create(cell.config), path))
-    write(cell.folder / "gallery.npz", save_gallery)
-    write(cell.folder / "curves.parquet", lambda path: pq.write_table(table(evaluated.curves), path))
-    scores = evaluated.scores.assign(config=cell.key)
-    failed = str(bool((scores.status == "failed").any()))
-    key = {"key": cell.key, "values": json.dumps(cell.values, default=str), "failed": failed}
-    write(cell.folder / SCORES, lambda path: pq.write_table(table(scores, **key), path))
+    write(cell.folder / CONFIG, lambda path: OmegaConf.save(OmegaConf.create(cell.config), path))
+    write(cell.folder / GALLERY, save_gallery)
+    write(cell.folder / CURVES, lambda path: pq.write_table(table(curves, {}), path))
+    write(cell.folder / SCORES, lambda path: pq.write_table(table(scores, metadata), path))
+
+
+def answer(cell: Cell) -> None:
+    """Print the scores of a cell that was asked for alone; raise where it has none."""
+    from results.__main__ import main as show
+
+    table = pq.read_table(cell.folder / SCORES, columns=["metric", "status", "reason"], partitioning=None)
+    rows = [row for row in table.to_pylist() if row["metric"] in cell.metrics]
+    if lost := next((row for row in rows if row["status"] in ("inapplicable", "failed")), None):
+        which = "" if lost["status"] == "inapplicable" else f"{lost['metric']} failed: "
+        raise ValueError(which + lost["reason"])
+    show([str(cell.folder)])
+    print(f"Scores: {cell.folder}")
+    print(f"All cells of this name: python -m results {cell.sweep}")
 
 
 def main(arguments: list[str]) -> None:
     """Log every stored cell under a folder that the tracking server does not have."""
+    from benchmarks import tracking
+
     if not arguments or len(arguments) > 2:
         raise ValueError("usage: python -m benchmarks.record OUTPUTS [TRACKING_URI]")
     folder, uri = Path(arguments[0]), (arguments[1:] or ["sqlite:///mlflow.db"])[0]
-    cells = sorted(path.parent for path in folder.rglob(SCORES))
-    if not cells:
+    finished = [*cells(folder)]
+    if not finished:
         raise ValueError(f"{folder} needs to hold finished cells ({SCORES}); there is none")
     results = {"logged": 0, "were there": 0, "failed": 0}
-    for sweep in dict.fromkeys(tracking.sweep_of(cell) for cell in cells):
-        tracking.start_sweep(sweep, uri, sweep.name)
-    for folder in cells:
-        with FileLock(folder / LOCK):
-            tracking.forget(folder, uri)
-            there = tracking.run_on(folder, uri)
-            done = tracking.log_cell(folder, uri)
+    for sweep in dict.fromkeys(sweep_of(cell) for cell in finished):
+        if sweep:
+            tracking.start_sweep(sweep, uri)
+    for cell in finished:
+        with FileLock(cell / LOCK):
+            tracking.forget(cell, uri)
+            there = tracking.run_on(cell, uri)
+            done = tracking.log_cell(cell, uri)
         results["were there" if there else "logged" if done else "failed"] += 1
-    print(f"{uri}: of {len(cells)} cells " + ", ".join(f"{number} {what}" for what, number in results.items()))
+    print(f"{uri}: of {len(finished)} cells " + ", ".join(f"{number} {what}" for what, number in results.items()))
     if results["failed"]:
         sys.exit(1)
 

@@ -1,45 +1,24 @@
-"""What a cell stores of a batch: a row for each image and metric, curves, and the first images."""
+"""Rows of the long table of scores: what metrics gave for a batch, with its status, reason and cost."""
 
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import NamedTuple
+from math import inf
 
 import numpy as np
 import pandas as pd
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from benchmarks.cost import Cost, measured
-from benchmarks.explained import Explained
 
 log = logging.getLogger(__name__)
-CURVE = ["image", "fraction", "value", "metric"]
-
-
-class Batch(NamedTuple):
-    """Images of the data set, in pixel space."""
-
-    image: list[str]
-    pixels: Tensor  # (n, 3, h, w) float32 in [0, 1]
-    label: Tensor  # (n,) int64, -1 where unknown
-    mask: Tensor  # (n, h, w) bool
-
-
-def scored(metric: Callable, explained: Explained) -> pd.DataFrame:
-    """Return score, status, reason and cost per image."""
-    before = explained.store.reused
-    table = answered(metric, lambda: metric(explained), len(explained.x), explained.model, explained.x.device)
-    if "mask" in getattr(explained.method, "needs", ()):  # without a mask the truth is unknown, not empty
-        unknown = ~explained.mask.flatten(1).any(1).cpu().numpy()
-        table.loc[unknown, ["score", "reason"]] = np.nan, "the image has no mask of the class"
-        table.loc[unknown & (table.status == "ok"), "status"] = "undefined"
-    return table.assign(reused=(explained.store.reused - before) / len(explained.x))
+CURVE = ["image", "metric", "metric_settings", "fraction", "value"]
 
 
 def answered(
-    metric: Callable, ask: Callable[[], Tensor], n: int, model: nn.Module, device: torch.device
+    name: str, metric: Callable, ask: Callable[[], Tensor], n: int, model: nn.Module, device: torch.device
 ) -> pd.DataFrame:
     """Return `n` rows of what a metric is asked for; one that fails loses its own rows only."""
     reason, failed = metric.undefined, False
@@ -49,27 +28,33 @@ def answered(
         except Exception as error:  # whatever a metric raises, the cell's other scores are kept
             score, failed = np.full(n, np.nan), True
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            log.warning("%s failed: %s", type(metric).__name__, reason)
+            log.warning("%s failed: %s", name, reason)
     defined = np.isfinite(score)
-    status = np.where(defined, "ok", "failed" if failed else "undefined")
-    return pd.DataFrame({"score": np.where(defined, score, np.nan), "status": status,
-                         "reason": np.where(defined, "", reason), **per_image(cost, n)})  # fmt: skip
-
-
-def inapplicable(metrics: dict[str, Callable], reason: str) -> pd.DataFrame:
-    """Return one row per metric that says why the cell has no scores."""
-    cost = per_image(Cost(), 1) | per_image(Cost(), 1, "explain_")
-    nobody = {"image": "", "label": -1, "predicted": -1, "target": -1, "tied": np.nan, "score": np.nan}
-    return pd.DataFrame({"metric": list(metrics)}).assign(
-        **nobody, **cost, reused=0.0, status="inapplicable", reason=reason
+    return pd.DataFrame(
+        {
+            "metric": name,
+            "part": "",
+            "score": np.where(defined, score, np.nan),
+            "status": np.where(defined, "ok", "failed" if failed else "undefined"),
+            "reason": np.where(defined, "", reason),
+            "tied": np.nan,
+            "reused": 0.0,
+            **per_image(cost, n),
+        }
     )
 
 
-def curve(metric: Callable, explained: Explained, image: list[str]) -> pd.DataFrame:
-    """Return a metric's curve in long form; the passes were made when it was scored."""
-    fractions, values = (t.double().cpu().numpy() for t in metric.curve(explained))
-    return pd.DataFrame({"image": np.repeat(image, len(fractions)), "fraction": np.tile(fractions, len(image)),
-                         "value": values.ravel()})  # fmt: skip
+def inapplicable(metrics: Mapping[str, Callable], reason: str) -> pd.DataFrame:
+    """Return one row per metric that says why the cell has no scores."""
+    nobody = {"image": "", "part": "", "data": "", "label": -1, "predicted": -1, "target": -1}
+    cost = per_image(Cost(), 1) | per_image(Cost(), 1, "explain_") | {"reused": 0.0, "tied": np.nan, "score": np.nan}
+    return pd.DataFrame({"metric": list(metrics)}).assign(**nobody, **cost, status="inapplicable", reason=reason)
+
+
+def curve(image: list[str], fractions: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    """Return curves in long form: `fractions` (k,) of all images, `values` (n, k)."""
+    columns = {"image": np.repeat(image, len(fractions)), "fraction": np.tile(fractions, len(image))}
+    return pd.DataFrame(columns | {"value": values.ravel()})
 
 
 def per_image(cost: Cost, n: int, prefix: str = "") -> dict[str, float]:
@@ -77,33 +62,21 @@ def per_image(cost: Cost, n: int, prefix: str = "") -> dict[str, float]:
     return {prefix + k: v if k == "peak_memory" else v / n for k, v in asdict(cost).items()}
 
 
-def declared(metrics: dict[str, Callable], nodes: DictConfig, target: str) -> pd.DataFrame:
-    """Return what each metric states of itself; explained class and settings, such as `steps=16`, are its protocol."""
-    settings = {name: OmegaConf.to_container(nodes[name], resolve=True) if name in nodes else {} for name in metrics}
-    left_out = ("_target_", "seed", "batch")
-    protocol = {
-        name: " ".join([f"target={target}", *(f"{k}={v}" for k, v in node.items() if k not in left_out)])
-        for name, node in settings.items()
+def facts(metrics: Mapping[str, Callable], settings: Mapping[str, str]) -> pd.DataFrame:
+    """Return what each metric states of itself and its settings, by name."""
+    rows = {
+        name: {
+            "metric_settings": settings[name],
+            "category": metric.category,
+            "version": metric.version,
+            "higher_is_better": metric.higher_is_better,
+            "lower_bound": getattr(metric, "bounds", (-inf, inf))[0],
+            "upper_bound": getattr(metric, "bounds", (-inf, inf))[1],
+            "metric_cites": getattr(metric, "cites", ""),
+        }
+        for name, metric in metrics.items()
     }
-    facts = [
-        (m.category, protocol[name], m.version, m.higher_is_better, *getattr(m, "bounds", (-np.inf, np.inf)))
-        for name, m in metrics.items()
-    ]
-    columns = ["category", "protocol", "version", "higher_is_better", "lower_bound", "upper_bound"]
-    return pd.DataFrame(facts, index=list(metrics), columns=columns)
-
-
-def first_images(batch: Batch, e: Explained, classes: tuple[str, ...], signed: bool, n: int) -> dict[str, np.ndarray]:
-    """Return what the gallery figure draws of the first `n` images of the batch."""
-    names = [named(classes, t) for t in e.target[:n].tolist()]
-    return {
-        "image": np.array(batch.image[:n], dtype=str),
-        "pixels": as_bytes(batch.pixels[:n]),
-        "maps": e.maps[:n].cpu().numpy(),
-        "mask": batch.mask[:n].numpy(),
-        "signed": np.full(len(names), signed),
-        "target": np.array(names, dtype=str),
-    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def named(classes: tuple[str, ...], index: int) -> str:
@@ -116,11 +89,17 @@ def as_bytes(pixels: Tensor) -> np.ndarray:
     return (pixels * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def joined(curves: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return all curves of a cell in one table."""
-    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=CURVE)
+def joined(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """Return all tables as one, an empty one where there is none."""
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def stacked(gallery: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def stacked(pictures: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Return what the batches keep for figures as one; later batches may keep less."""
-    return {key: np.concatenate([g[key] for g in gallery if key in g]) for key in (gallery[0] if gallery else ())}
+    keys = pictures[0] if pictures else ()
+    return {key: np.concatenate([batch[key] for batch in pictures if key in batch]) for key in keys}
+
+
+def complete(stored: Mapping[bytes, bytes]) -> dict[str, dict[str, object]]:
+    """Return which metrics a stored cell has, by name and settings, and for how many images each was asked."""
+    return json.loads(stored[b"complete"])

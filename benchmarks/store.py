@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks.cell import write
 from benchmarks.cost import counted
-from benchmarks.environment import ROOT, environment
+from benchmarks.device import ROOT, environment
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -81,5 +81,6 @@ class Store:
 @cache
 def sources() -> str:
     """Digest of the code that computes what is kept: an edit that is not committed must not find the old result."""
-    files = sorted(path for folder in ("benchmarks", "models") for path in (ROOT / folder).rglob("*.py"))
+    rooms = sorted(path for room in ("benchmarks", "models") for path in (ROOT / room).rglob("*.py"))
+    files = [ROOT / "entries.py", *rooms]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

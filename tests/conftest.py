@@ -1,4 +1,4 @@
-"""Fixtures that turn every file under conf/ into a test case."""
+"""Fixtures that turn every file under conf/ into a test case, and cells that are computed in this process."""
 
 import os
 
@@ -11,8 +11,11 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 import benchmarks.resolvers  # noqa: F401 (its resolver)
+from benchmarks.cell import Cell
+from benchmarks.loop import Evaluated, prepared
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -22,10 +25,31 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def composed(*overrides: str):
+def composed(*overrides: str) -> DictConfig:
     """The config that `python run.py OVERRIDES` would get."""
+    return job(*overrides)[0]
+
+
+def job(*overrides: str) -> tuple[DictConfig, dict[str, str]]:
+    """The config of a command and the entries that it chooses, by group."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", list(overrides))
+        cfg = compose("config", list(overrides), return_hydra_config=True)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg.hydra
+    return cfg, choices
+
+
+def evaluated(*overrides: str, sweep: Path = Path("nowhere"), **nodes: dict) -> Evaluated:
+    """Compute a cell in this process and store nothing; `nodes` replace parts of the config: `metric__mine={...}`."""
+    cfg, choices = job("device=cpu", *overrides)
+    OmegaConf.set_struct(cfg, False)
+    for name, node in nodes.items():
+        OmegaConf.update(cfg, name.replace("__", "."), node, merge=False)
+    cell = prepared(Cell.of(cfg, choices, sweep), cfg)
+    if sweep == Path("nowhere"):
+        cell.store.folder = None
+    return instantiate(cfg.benchmark, _convert_="all")(cell)
 
 
 @pytest.fixture(autouse=True)

@@ -20,28 +20,27 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.conformance", description=__doc__.partition(":")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="stems of conf/metric or DIR/metric; default: all")
     parser.add_argument("--config-dir", metavar="DIR", help="a conf folder of your own, as for run.py")
-    parser.add_argument("--answers", metavar="MODULE", action="append", default=[],
-                        help="a module with known answers: a function with the metric's name yields them")  # fmt: skip
+    known = "a module or package with known answers (tests.answers): a function with the metric's name yields them"
+    parser.add_argument("--answers", metavar="MODULE", action="append", default=[], help=known)
     parser.add_argument("--csv", metavar="FILE", help="write metric, check, model, outcome, sentence")
-    asked = parser.parse_args()
-    conf = Path(asked.config_dir or CONF)
+    arguments = parser.parse_args()
+    conf = Path(arguments.config_dir or CONF)
     if not stems(conf):
         raise ValueError(f"--config-dir needs a folder with metric/NAME.yaml; {conf} has none")
-    for module in asked.answers:
+    for module in arguments.answers:
         importlib.import_module(module)
-    names = asked.names or stems(conf)
-    metrics = entries(names, asked.config_dir)
+    metrics = entries(arguments.names or stems(conf), arguments.config_dir)
     company = Company(entries() | metrics)
-    found: list[Verdict] = []
+    results: list[Verdict] = []
     for name, metric in metrics.items():
         print(name)
-        for verdict in verdicts(Subject(name, metric, tuple(asked.answers), company)):
-            found.append(verdict)
+        for verdict in verdicts(Subject(name, metric, tuple(arguments.answers), company)):
+            results.append(verdict)
             print(line(verdict))
-    if asked.csv:
-        with open(asked.csv, "w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([Verdict._fields, *found])
-    outcome = Counter(verdict.outcome for verdict in found)
+    if arguments.csv:
+        with open(arguments.csv, "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([Verdict._fields, *results])
+    outcome = Counter(verdict.outcome for verdict in results)
     print(f"{len(metrics)} metrics: " + ", ".join(f"{outcome[o]} {o}" for o in OUTCOMES))
     sys.exit(outcome["fails"] > 0)
 

@@ -1,13 +1,17 @@
 """Batches for models whose answers are known."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.conformance.models import MEAN, STD, Network
 from benchmarks.explained import Explained
+from benchmarks.paths.pathed import Pathed
+
+Batch = Explained | Pathed
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,7 @@ def explained(model: nn.Module, x: Tensor, maps=None, method=None, target=None, 
     """A batch; by default the i-th image is explained for class i, and its object is the upper right quarter."""
     method = method or InputXGradient()
     target = torch.arange(len(x)) % model(x).shape[1] if target is None else target
-    if mask is None:
-        mask = corner(x, top=True, left=False)
+    mask = corner(x, top=True, left=False) if mask is None else mask
     maps = method(model, x, target) if maps is None else maps
     return Explained(model, method, x, target, maps, mask, MEAN, STD, x[:0])
 
@@ -57,14 +60,65 @@ def case(method=None, n: int = 6, side: int = 16, model: nn.Module | None = None
     return explained(frozen(model or Network()), images(n, side), method=method)
 
 
-def part(e: Explained, index: list[int]) -> Explained:
-    """Some images of a batch, in the order given, with nothing shared."""
-    return Explained(
-        e.model, e.method, e.x[index], e.target[index], e.maps[index], e.mask[index], e.mean, e.std, e.background
-    )
-
-
 def levels(n: int, side: int, count: int, seed: int = 0) -> Tensor:
     """Signed maps of `count` exact values, hence with many ties."""
     draws = torch.randint(count, (n, side, side), generator=torch.Generator().manual_seed(seed))
     return (draws - count // 3).float() / 7
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A path through the two layers of a `Network`."""
+
+    kept: tuple[Tensor, ...]  # (draws, n, c) bool of each layer
+    forward: tuple[Tensor, ...]  # (n, c) float64, activations summed over positions
+    backward: tuple[Tensor, ...]  # (n, c) float64, relevance summed over positions
+    layers: tuple[str, ...] = ("first", "second")
+
+
+def path_case(n: int = 6) -> Pathed:
+    """Two draws of a path: the half of the channels with the most activation, and that with the most relevance."""
+    model, x, target = frozen(Network()), images(n, 16), torch.arange(n) % 4
+    with torch.enable_grad():
+        first, second, logits = stages(model, x.clone().requires_grad_())
+        gradients = torch.autograd.grad(logits.gather(1, target[:, None]).sum(), (first, second))
+    forward = tuple(a.detach().double().sum((2, 3)) for a in (first, second))
+    backward = tuple((a * g).detach().double().sum((2, 3)) for a, g in zip((first, second), gradients, strict=True))
+    kept = tuple(torch.stack([larger_half(f), larger_half(b)]) for f, b in zip(forward, backward, strict=True))
+    return Pathed(model, x, target, logits.detach(), Selection(kept, forward, backward), partial(only, model, x))
+
+
+def larger_half(values: Tensor) -> Tensor:
+    return values.argsort(1, descending=True).argsort(1) < values.shape[1] // 2
+
+
+def stages(model: Network, x: Tensor, kept: Sequence[Tensor | None] = (None, None), fill=(0, 0)) -> tuple[Tensor, ...]:
+    """Return the activations of both layers and the logits when channels that are not `kept` (n, c) have the `fill`."""
+    values = []
+    for i, layer in enumerate((lambda x: model.norm(model.first(x)).relu(), lambda x: model.second(x).relu())):
+        x = layer(x)
+        x = x if kept[i] is None else torch.where(kept[i][..., None, None], x, fill[i])
+        values.append(x)
+    return *values, model.head(x.mean((2, 3)))
+
+
+@torch.no_grad()
+def only(model: Network, x: Tensor, kept: Sequence[Tensor | None], fill: str) -> Tensor:
+    """Return the logits (n, k) when the other channels are zero, or their mean over other images."""
+    means = [a.mean((0, 2, 3))[:, None, None] for a in stages(model, images(8, 16, seed=6))[:2]]
+    return stages(model, x, kept, means if fill == "mean" else (0, 0))[2]
+
+
+def part(batch: Batch, index: list[int]) -> Batch:
+    """Some images of a batch, in the order given, with nothing shared."""
+    if isinstance(batch, Explained):
+        own = {name: getattr(batch, name)[index] for name in ("x", "target", "maps", "mask")}
+        return replace(batch, **own, shared={}, store=None)
+    path = batch.path
+    chosen = Selection(
+        tuple(kept[:, index] for kept in path.kept),
+        tuple(values[index] for values in path.forward),
+        tuple(values[index] for values in path.backward),
+    )
+    x = batch.x[index]
+    return Pathed(batch.model, x, batch.target[index], batch.logits[index], chosen, partial(only, batch.model, x))

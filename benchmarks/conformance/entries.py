@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from hydra.utils import get_class, instantiate
-from omegaconf import DictConfig, OmegaConf
+from hydra.utils import instantiate
 
 import benchmarks.resolvers  # noqa: F401 (what the configs call)
 from benchmarks.command import CONF
@@ -14,20 +13,13 @@ from benchmarks.conformance.subject import Metric
 LAYER = "second"  # of the networks whose answers are known, in place of a real network's last convolution
 
 
-def stems(conf: Path, scores: str = "maps") -> list[str]:
-    """Return the files with metrics of maps, or of paths; one that lists others, such as `all`, defines none."""
-    files = {path.stem: OmegaConf.load(path) for path in sorted((conf / "metric").glob("*.yaml"))}
-    own = {stem: [scored(node) for node in nodes.values()] for stem, nodes in files.items() if "defaults" not in nodes}
-    return [stem for stem, found in own.items() if scores in found]
-
-
-def scored(node: DictConfig) -> str:
-    """Return what a metric scores."""
-    return getattr(get_class(node._target_), "scores", "maps")
+def stems(conf: Path) -> list[str]:
+    """Return the names of the metrics in a conf folder."""
+    return sorted(path.stem for path in (conf / "metric").glob("*.yaml"))
 
 
 def entries(names: Sequence[str] = (), config_dir: str | None = None, seed: int = 0) -> dict[str, Metric]:
-    """Return metrics by name, by default all; a file may define several."""
+    """Return metrics of every kind by name, by default all."""
     names = names or sorted({*stems(CONF), *(stems(Path(config_dir)) if config_dir else ())})
     overrides = [f"metric=[{','.join(names)}]", f"seed={seed}", "batch_size=8", f"model.last_conv={LAYER}"]
     if config_dir:

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 
 import torch
 from torch import Tensor
 
-from benchmarks.conformance.cases import case
+from benchmarks.conformance.cases import Batch, case, path_case
 from benchmarks.conformance.meter import Passes, metered
-from benchmarks.explained import Explained
+from benchmarks.loop import kind_of
 
-Metric = Callable[[Explained], Tensor]
+Metric = Callable[[Batch], Tensor]
 
 
 class Fails(Exception):
@@ -22,6 +22,34 @@ class DoesNotApply(Exception):
     """The metric promises nothing of the kind; the sentence says what to declare."""
 
 
+def check(*kinds: str) -> Callable[[Callable], Callable]:
+    """Make a function, which takes a metric and raises a sentence where it breaks a promise, a check of these kinds."""
+
+    def limit(function: Callable[["Subject"], None]) -> Callable[["Subject"], None]:
+        @wraps(function)
+        def checked(subject: "Subject") -> None:
+            if subject.kind not in kinds:
+                raise DoesNotApply(f"it is for metrics of {' and '.join(kinds)}; this one is of {subject.kind}")
+            function(subject)
+
+        checked.kinds = kinds
+        return checked
+
+    return limit
+
+
+def kind(metric: Metric) -> str:
+    """Return what a metric reads: maps, paths, networks."""
+    return kind_of(metric) or "maps"
+
+
+def score(metric: Metric, batch: Batch) -> Tensor:
+    """Score a batch as a run does: a metric of networks gets neither maps nor method."""
+    if kind(metric) == "networks":
+        batch = replace(batch, maps=batch.x.new_empty(0), method=None)
+    return metric(batch)
+
+
 @dataclass(frozen=True, eq=False)
 class Company:
     """All metrics together on one batch, as in a cell."""
@@ -29,19 +57,20 @@ class Company:
     metrics: Mapping[str, Metric]
 
     @cached_property
-    def batch(self) -> Explained:
-        return case()
+    def batches(self) -> dict[str, Batch]:
+        maps = case()
+        return {"maps": maps, "networks": maps, "paths": path_case()}
 
     @cached_property
     def scores(self) -> dict[str, Tensor]:
         """Last name first, so that what is shared comes from another metric than in alphabetical order."""
-        found = {}
+        scores = {}
         for name, metric in sorted(self.metrics.items(), reverse=True):
             try:
-                found[name] = metric(self.batch)
+                scores[name] = score(metric, self.batches[kind(metric)])
             except Exception:  # a failing metric fails in its own checks
                 continue
-        return found
+        return scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +79,29 @@ class Subject:
 
     name: str
     metric: Metric
-    answers: tuple[str, ...] = ()  # modules with known answers, beside ours
+    answers: tuple[str, ...] = ()  # modules with known answers
     company: Company = field(default_factory=lambda: Company({}))
 
-    def __call__(self, e: Explained) -> Tensor:
+    def __call__(self, batch: Batch) -> Tensor:
         """Score a batch; one number per image is the least that every check asks for."""
-        score = self.metric(e)
-        if not isinstance(score, Tensor) or score.shape != (len(e.x),):
-            given = f"shape {tuple(score.shape)}" if isinstance(score, Tensor) else type(score).__name__
-            raise Fails(f"{len(e.x)} images need {len(e.x)} scores; it gives {given}")
-        return score
+        scores = score(self.metric, batch)
+        if not isinstance(scores, Tensor) or scores.shape != (len(batch.x),):
+            given = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
+            raise Fails(f"{len(batch.x)} images need {len(batch.x)} scores; it gives {given}")
+        return scores
+
+    @property
+    def kind(self) -> str:
+        return kind(self.metric)
+
+    def case(self, n: int = 6) -> Batch:
+        """Return a batch of what the metric reads."""
+        return path_case(n) if self.kind == "paths" else case(n=n)
 
     @cached_property
     def plain(self) -> Tensor:
         """The scores of six images on a random network."""
-        return self(case())
+        return self(self.case())
 
     @cached_property
     def two(self) -> Passes:
@@ -93,7 +130,7 @@ class Subject:
         return replace(self.metric, **{k: v for k, v in values.items() if hasattr(self.metric, k)})
 
     def same(self, got: Tensor, expected: Tensor, when: str, within: float = 1e-5) -> None:
-        """Fail unless equal within 1e-5; of a score without an upper bound, within 1e-4 of itself."""
+        """Fail unless equal within 1e-5; a score without an upper bound may differ by 1e-4 of itself."""
         unbounded = getattr(self.metric, "bounds", (0, torch.inf))[1] == torch.inf
         near = torch.isclose(got, expected, rtol=10 * within if unbounded else 0, atol=within, equal_nan=True)
         if not near.all():

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from benchmarks.datasets.shapes import DRAWS, backdrop, bright, grid
+from entries import whole
 
 TEST_DIGITS = 360  # of 1797; no digit is in both splits
 
@@ -30,10 +31,7 @@ class Digits:
     classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
 
     def __post_init__(self) -> None:
-        for name, least in {"images": 1, "train_images": 1, "seed": 0}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"Digits needs a whole number {name} >= {least}; {name}={value!r} was given")
+        whole(self, images=1, train_images=1, seed=0)
 
     def test(self, size: int) -> list[tuple[str, Tensor, int, Tensor]]:
         """The test images, in order."""

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from entries import whole
+
 PROBE = 32  # pixels; a data set's labels are the same at every size
 
 
@@ -28,10 +30,7 @@ class Grid:
     tiles_per_side: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        for name, least in {"images": 1, "seed": 0}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"Grid needs a whole number {name} >= {least}; {name}={value!r} was given")
+        whole(self, images=1, seed=0)
         if not hasattr(self.tiles, "test"):
             raise ValueError(f"Grid needs a data set as tiles; {type(self.tiles).__name__} was given")
         if (found := len(self.places)) < 4:
@@ -92,12 +91,17 @@ class Mosaics(Sequence):
     def __len__(self) -> int:
         return len(self.chosen)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all mosaics, without putting one together."""
+        return [f"grid_{i:05d}" for i in range(len(self))]
+
     def __getitem__(self, i: int) -> tuple[str, Tensor, int, Tensor]:
         label, cell, tiles = self.chosen[i]
         pixels = torch.stack([self.tiles[k][1] for k in tiles])
         mask = torch.zeros_like(pixels[:, :1], dtype=torch.bool)
         mask[cell] = True
-        return f"grid_{i:05d}", mosaic(pixels, self.size), label, mosaic(mask, self.size)[0]
+        return self.names[i], mosaic(pixels, self.size), label, mosaic(mask, self.size)[0]
 
 
 def half(size: int) -> int:

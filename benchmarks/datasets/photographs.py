@@ -43,6 +43,11 @@ class Photographs(Sequence):
     def __len__(self) -> int:
         return len(self.photos)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all images, without decoding one."""
+        return [photo.image_id for photo in self.photos]
+
     def __getitem__(self, i: int) -> tuple[str, Tensor, int, Tensor]:
         photo = self.photos[i]
         mask = np.zeros((self.size, self.size), bool)

@@ -6,6 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from entries import whole
+
 
 @dataclass(frozen=True)
 class Planted:
@@ -24,10 +26,7 @@ class Planted:
     seed: int
 
     def __post_init__(self) -> None:
-        for name, least in (("images", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"Planted needs a whole number {name} >= {least}; {name}={value} was given")
+        whole(self, images=1, seed=0)
 
     def test(self, size: int) -> list[tuple[str, Tensor, int, Tensor]]:
         """Return (image_id, pixels, label, mask) per image, the classes in turn."""

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from entries import whole
+
 # Every outline has the area of the unit disc, so that the amount of colour does not tell the class.
 OUTLINES = {
     "disc": lambda x, y: x**2 + y**2 <= 1,
@@ -41,10 +43,7 @@ class Shapes:
     classes: ClassVar[tuple[str, ...]] = tuple(OUTLINES)
 
     def __post_init__(self) -> None:
-        for name, least in {"images": 1, "train_images": 1, "seed": 0}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"Shapes needs a whole number {name} >= {least}; {name}={value!r} was given")
+        whole(self, images=1, train_images=1, seed=0)
 
     def test(self, size: int) -> list[tuple[str, Tensor, int, Tensor]]:
         """The test images, in order."""

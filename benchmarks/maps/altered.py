@@ -13,7 +13,7 @@ MINOR = 0.01  # of a map's standard deviation
 
 
 @dataclass(frozen=True)
-class Changed:
+class Altered:
     """Explains as `method` does, but for one change of every map.
 
     minor: normal noise of .01 of the map's standard deviation, the same draw for all images and calls, or no method

@@ -1,45 +1,104 @@
 """Benchmark of pixel maps: explain every image of a data set with one method and score the maps with every metric."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from omegaconf import DictConfig
+import numpy as np
+import pandas as pd
+from torch import Tensor
 
-from benchmarks.changed import CHANGES, Changed
-from benchmarks.metrics.axiomatic import Completeness
-from benchmarks.prepared import Evaluated, prepared
-from benchmarks.scoring import evaluated
+from benchmarks import rows
+from benchmarks.cost import measured
+from benchmarks.explained import Explained
+from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, target_of, with_background
+from benchmarks.maps.altered import CHANGES, Altered
+from benchmarks.maps.metrics.ranking import tied
+from entries import choice, whole
 
 
 @dataclass(frozen=True)
-class Attribution:
-    """Explain the `target` class, predicted or label, of every image; keep the first `gallery` maps for figures.
+class Maps:
+    """Explain the `target` class, predicted or label, of every image and score the maps.
 
     `background` other images of the data set stand for the absence of evidence where a method asks for them. `change`
-    alters the maps before they are scored, see `benchmarks.changed`.
+    alters the maps before they are scored, see `benchmarks.maps.altered`. The maps of the first `gallery.images` images
+    are kept for figures.
     """
 
+    entry: str
     target: str
     change: str
-    gallery: int
     background: int
+    gallery: dict[str, int]
 
     def __post_init__(self) -> None:
-        if self.target not in ("predicted", "label"):
-            raise ValueError(f"benchmark.target needs predicted or label; {self.target!r} was given")
-        if self.change not in CHANGES:
-            raise ValueError(f"benchmark.change needs one of {', '.join(CHANGES)}; {self.change!r} was given")
-        for name in ("gallery", "background"):
-            if type(value := getattr(self, name)) is not int or value < 1:
-                raise ValueError(f"benchmark.{name} needs a whole number >= 1; {value!r} was given")
+        target_of(self.target)
+        choice(self, "change", CHANGES)
+        whole(self, background=1)
 
-    def __call__(self, cfg: DictConfig) -> Evaluated:
+    def __call__(self, cell: Prepared) -> Evaluated:
         """Compute one cell."""
-        cell = prepared(cfg, self.background)
-        if getattr(cell.method, "complete", ""):  # whoever is ranked has been asked whether its law holds
-            cell.metrics.setdefault("completeness", Completeness())
-        return evaluated(cell, self.target, lambda classes: self.asked(cell.method, classes, cfg.seed), self.gallery)
+        if "background" in getattr(cell.entry, "needs", ()):
+            cell = with_background(cell, self.background)
+        return evaluated(cell, self.target, partial(self.step, cell), self.gallery["images"])
 
-    def asked(self, method: Callable, classes: int, seed: int) -> Callable:
-        """Return the method, changed where that is asked for."""
-        return method if self.change == "none" else Changed(method, self.change, classes, seed)
+    def step(self, cell: Prepared, batch: Batch) -> Scored:
+        """Explain and score one batch."""
+        method = cell.entry
+        if self.change != "none":
+            method = Altered(method, self.change, batch.logits.shape[1], cell.cfg.seed)
+        explained = replace(batch.explained, method=method)
+        with measured(cell.model, cell.device) as cost:
+            maps = explained.explain()
+        check(maps, explained.mask, method)
+        explained = replace(explained, maps=maps)
+        common = {"tied": tied(maps).cpu().numpy(), **rows.per_image(cost, len(batch.image), "explain_")}
+        scores, curves = [], []
+        for name, metric in cell.metrics.items():
+            scores.append(score(name, metric, explained).assign(image=batch.image, **common))
+            if hasattr(metric, "curve") and scores[-1].status[0] != "failed":
+                # The passes were made when the metric was scored.
+                fractions, values = (t.double().cpu().numpy() for t in metric.curve(explained))
+                curves.append(rows.curve(batch.image, fractions, values).assign(metric=name))
+        return Scored(scores, curves, partial(pictures, cell, batch, explained))
+
+
+def score(name: str, metric: Callable, explained: Explained) -> pd.DataFrame:
+    """Return score, status, reason and cost of one metric, image by image."""
+    before = explained.store.reused
+    table = rows.answered(
+        name, metric, lambda: metric(explained), len(explained.x), explained.model, explained.x.device
+    )
+    if "mask" in getattr(explained.method, "needs", ()):  # without a mask the truth is unknown, not empty
+        unknown = ~explained.mask.flatten(1).any(1).cpu().numpy()
+        table.loc[unknown, ["score", "reason"]] = np.nan, "the image has no mask of the class"
+        table.loc[unknown & (table.status == "ok"), "status"] = "undefined"
+    return table.assign(reused=(explained.store.reused - before) / len(explained.x))
+
+
+def pictures(cell: Prepared, batch: Batch, explained: Explained, left: int) -> dict[str, np.ndarray]:
+    """Return what figures draw of the first images of the batch, at most `left`, and what metrics keep for theirs."""
+    classes, n = cell.dataset.classes, min(left, len(batch.image))
+    kept = {
+        "image": np.array(batch.image[:n], dtype=str),
+        "pixels": rows.as_bytes(batch.pixels[:n]),
+        "maps": explained.maps[:n].cpu().numpy(),
+        "mask": batch.mask[:n].numpy(),
+        "signed": np.full(n, cell.entry.signed),
+        "target": np.array([rows.named(classes, k) for k in explained.target[:n].tolist()], dtype=str),
+    }
+    for metric in cell.metrics.values():
+        if hasattr(metric, "pictures"):
+            for name, values in metric.pictures(explained, n).items():
+                target = name.endswith("target")
+                kept[name] = np.array([rows.named(classes, k) for k in values.tolist()], str) if target else values
+    return kept
+
+
+def check(maps: Tensor, mask: Tensor, method: Callable) -> None:
+    """Refuse maps that break the contract, whoever wrote the method."""
+    if maps.shape != mask.shape or not maps.isfinite().all():
+        given = "values that are not finite" if maps.shape == mask.shape else f"shape {tuple(maps.shape)}"
+        name, need = type(method).__name__, tuple(mask.shape)
+        raise ValueError(f"{name} needs to give finite maps of shape {need}; it gave {given}")

@@ -79,10 +79,16 @@ def clever(metric) -> Iterator[Answer]:
     e = replace(e, target=e.clean_logits().argmax(1), shared={})
     order, weight = 1 if metric.norm == "linf" else 2, e.model.weight.double() / STD.double()[:, None, None]
     logits = torch.einsum("nchw,kchw->nk", e.x.double(), e.model.weight.double())
-    nearest = torch.stack([
-        min((logits[i, t] - logits[i, j]) / (weight[t] - weight[j]).flatten().norm(order) for j in range(3) if j != t)
-        for i, t in enumerate(e.target.tolist())
-    ])  # fmt: skip
+    nearest = torch.stack(
+        [
+            min(
+                (logits[i, t] - logits[i, j]) / (weight[t] - weight[j]).flatten().norm(order)
+                for j in range(3)
+                if j != t
+            )
+            for i, t in enumerate(e.target.tolist())
+        ]
+    )
     yield Answer("linear", "the nearest of two other classes", e, nearest.clamp_max(metric.radius).float())
     said, other = against_constant()
     yield Answer("constant", "no slope", said, torch.full((3,), float(metric.radius)))

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.answers.robustness import GREY, RAMP, UNMOVED, alike, attacked, grey
 from benchmarks.conformance.cases import explained, frozen, images
 from benchmarks.conformance.models import STD, Linear, Region
 from benchmarks.explained import Explained
+from tests.answers.robustness import GREY, RAMP, UNMOVED, alike, attacked, grey
 
 SIDE, GAIN = 16, 8.0
 BOX = 2, 3, 6, 7  # of which rows 2 and 3 stay black in `attacked`
@@ -30,8 +30,12 @@ class Above(Region):
 
 def corruption_error(metric) -> Iterator[Answer]:
     plain = grey(RAMP, RAMP)
-    yield Answer("constant", "an answer that nothing changes", replace(plain, target=torch.arange(3)),
-                 torch.tensor([1.0, 1.0, 0.0]))  # fmt: skip
+    yield Answer(
+        "constant",
+        "an answer that nothing changes",
+        replace(plain, target=torch.arange(3)),
+        torch.tensor([1.0, 1.0, 0.0]),
+    )
     # Of a grey image, brightness, snow and frost raise the mean, fog lowers it, and the rest leaves it near.
     bright = replace(plain, model=frozen(Above(GREY + 0.05, box=(0, 0, SIDE, SIDE))), shared={})
     question = "three of fifteen corruptions brighten a grey image"
@@ -50,7 +54,7 @@ def induced(metric) -> Iterator[Answer]:
     for gain in (0.5, GAIN):
         e = steep(gain)
         p = e.logits(e.x).double().softmax(1)
-        rate = p[:, 0] * p[:, 1] if metric.of == "probabilities" else torch.ones(3, dtype=torch.float64)
+        rate = p[:, 0] * p[:, 1] if metric.output == "probabilities" else torch.ones(3, dtype=torch.float64)
         known = score(rate * gain**2 / VALUES).float()
         yield Answer("region", f"one direction, of gain {gain:g}", e, known, 1e-5 * known.max().item())
     nothing = torch.nan if metric.quantity == "radius" else 0.0
@@ -58,9 +62,9 @@ def induced(metric) -> Iterator[Answer]:
     e = explained(frozen(Linear(SIDE)), 0.01 * images(3, SIDE))
     rows = (e.model.weight.double() / STD.double()[:, None, None]).flatten(1)
     p = e.logits(e.x).double().softmax(1)
-    fisher = (
-        p.diag_embed() - p[:, :, None] * p[:, None] if metric.of == "probabilities" else torch.eye(3).expand(3, 3, 3)
-    )
+    fisher = torch.eye(3).expand(3, 3, 3)
+    if metric.output == "probabilities":
+        fisher = p.diag_embed() - p[:, :, None] * p[:, None]
     spectrum = torch.linalg.eigvals(fisher.double() @ rows @ rows.T).real
     known = spectrum.sum(1) if metric.quantity == "trace" else score(spectrum.amax(1))
     yield Answer("linear", "three directions", e, known.float(), 1e-5 * known.max().item())

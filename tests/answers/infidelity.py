@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.answers.removal import constant, painted
-from benchmarks.conformance.answers.subsets import linear
 from benchmarks.conformance.models import Region
 from benchmarks.explained import Explained, draws
+from tests.answers.removal import constant, painted
+from tests.answers.subsets import linear
 
 SIDE, SQUARE, GAIN = 16, 4, 32.0
 FALL = GAIN * SQUARE**2 / SIDE**2  # of every square of a white image, wherever it lies

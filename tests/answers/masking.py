@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.answers.removal import (
+from benchmarks.conformance.models import MEAN, AllOf, Fraction, Region
+from benchmarks.explained import Explained
+from tests.answers.removal import (
     DARK,
     OFF,
     ON,
@@ -19,8 +21,6 @@ from benchmarks.conformance.answers.removal import (
     sigmoid,
     white,
 )
-from benchmarks.conformance.models import MEAN, AllOf, Fraction, Region
-from benchmarks.explained import Explained
 
 GREY, GAIN = 0.5, 8.0
 UNDER = {"black": 0.0, "mean": MEAN.mean().item(), "blur": GREY}  # the mean value of each baseline of a grey image

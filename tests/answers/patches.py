@@ -8,10 +8,10 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.answers.removal import constant, painted
-from benchmarks.conformance.answers.subsets import OWN_SCALE, linear
 from benchmarks.conformance.models import AllOf, AnyOf, Region
 from benchmarks.explained import Explained
+from tests.answers.removal import constant, painted
+from tests.answers.subsets import OWN_SCALE, linear
 
 SIDE, GRID = 16, 8
 HALF = SIDE // 2  # the model reads this many rows and columns: 16 of the 64 patches of 2 x 2

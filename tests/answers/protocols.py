@@ -25,8 +25,13 @@ def constant(weight: float, logit: bool = False) -> Answer:
     """A model that never changes gives `weight` times its output."""
     value = Constant().logit.detach()
     value = value if logit else value.softmax(0)
-    return Answer("constant", "its own area", explained(frozen(Constant()), images(3, SIDE), levels(3, SIDE, 9)),
-                  weight * value, 1e-5)  # fmt: skip
+    return Answer(
+        "constant",
+        "its own area",
+        explained(frozen(Constant()), images(3, SIDE), levels(3, SIDE, 9)),
+        weight * value,
+        1e-5,
+    )
 
 
 def bright(*score: float, sign: int = 1) -> Answer:
@@ -34,8 +39,9 @@ def bright(*score: float, sign: int = 1) -> Answer:
     pixels = torch.zeros(SIDE, SIDE)
     pixels[: OBJECT // SIDE] = 1
     question = "object first, many ties" if sign > 0 else "object last, many ties"
-    return Answer("fraction of pixels", question, batch(Fraction(), pixels, sign * (2 * pixels - 1)),
-                  torch.tensor(score), 1e-5)  # fmt: skip
+    return Answer(
+        "fraction of pixels", question, batch(Fraction(), pixels, sign * (2 * pixels - 1)), torch.tensor(score), 1e-5
+    )
 
 
 def one_pixel(question: str, pixels: torch.Tensor, place: tuple[int, int], sign: int, score: float) -> Answer:

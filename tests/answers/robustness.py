@@ -60,8 +60,9 @@ def weighed(metric) -> tuple[Explained, Tensor]:
 
 def sensitive(metric, moved: Callable[[Tensor], Tensor], doubled: float) -> Iterator[Answer]:
     """Answers of what measures the size of a change: `moved` of the linear model, `doubled` of a map that doubles."""
-    yield Answer("constant", "a signed map with ties that never moves", grey(levels(1, SIDE, 5), levels(1, SIDE, 5)),
-                 UNMOVED)  # fmt: skip
+    yield Answer(
+        "constant", "a signed map with ties that never moves", grey(levels(1, SIDE, 5), levels(1, SIDE, 5)), UNMOVED
+    )
     yield Answer("constant", "a map that doubles", grey(CHECKERS, 2 * CHECKERS), UNMOVED + doubled, 1e-6 * doubled)
     e, share = weighed(metric)
     score = moved(share).float()
@@ -88,8 +89,9 @@ def alike(e: Callable[[Tensor, Tensor], Explained], measure: str) -> Iterator[An
     yield Answer("constant", "a signed map with ties that never moves", e(tied, tied), UNMOVED + 1)
     if measure == "ssim":  # means are 0, variances 1, the range is 2: (c2 - 2) / (c2 + 2)
         c2 = (0.03 * 2) ** 2
-        yield Answer("constant", "a checkerboard that flips", e(CHECKERS, -CHECKERS),
-                     UNMOVED + (c2 - 2) / (c2 + 2), 1e-5)  # fmt: skip
+        yield Answer(
+            "constant", "a checkerboard that flips", e(CHECKERS, -CHECKERS), UNMOVED + (c2 - 2) / (c2 + 2), 1e-5
+        )
     else:
         score = -1.0 if measure == "spearman" else 0.0
         yield Answer("constant", "a signed map that flips", e(RAMP, -RAMP), UNMOVED + score)
@@ -134,17 +136,27 @@ def relative(metric, below: float) -> Iterator[Answer]:
     flipped = 2 * SIDE / below  # every pixel changes by twice itself
     yield Answer("constant", "a map that flips", grey(CHECKERS, -CHECKERS), UNMOVED + flipped, 1e-5 * flipped)
     risen = (SIDE * SIDE - 1) ** 0.5 / metric.floor / below
-    yield Answer("constant", "zeros that become as large as the largest", grey(one, one.sign() + (one == 0).float()),
-                 UNMOVED + risen, 1e-5 * risen)  # fmt: skip
-    yield Answer("constant", "a signed map with ties that never moves", grey(levels(1, SIDE, 5), levels(1, SIDE, 5)),
-                 UNMOVED)  # fmt: skip
+    yield Answer(
+        "constant",
+        "zeros that become as large as the largest",
+        grey(one, one.sign() + (one == 0).float()),
+        UNMOVED + risen,
+        1e-5 * risen,
+    )
+    yield Answer(
+        "constant", "a signed map with ties that never moves", grey(levels(1, SIDE, 5), levels(1, SIDE, 5)), UNMOVED
+    )
     yield Answer("constant", "a zero map", grey(0 * RAMP, RAMP), UNMOVED * torch.nan)
     e = grey(RAMP, -RAMP, Fraction())
     red = torch.full((SIDE, SIDE), 0.5 + metric.radius / 100)
     red[:6] = 0.1  # more than half of the pixels are just red, and half of these are not after noise
     e.x[:, 0] = (red - MEAN[0]) / STD[0]
-    yield Answer("fraction of pixels", "another prediction after all noise",
-                 replace(e, method=Says(e.x[:1], RAMP.expand(3, -1, -1), -RAMP)), UNMOVED * torch.nan)  # fmt: skip
+    yield Answer(
+        "fraction of pixels",
+        "another prediction after all noise",
+        replace(e, method=Says(e.x[:1], RAMP.expand(3, -1, -1), -RAMP)),
+        UNMOVED * torch.nan,
+    )
 
 
 def relative_input_stability(metric) -> Iterator[Answer]:
@@ -176,6 +188,8 @@ def linear(metric, below: Callable[[Tensor, Tensor], Tensor]) -> tuple[Explained
     clean = torch.einsum("nchw,kchw->nk", x.double(), e.model.weight.double())
     moves = [torch.einsum("chw,kchw->k", d / STD[:, None, None], e.model.weight.double()) for d in noises(metric)]
     kept = [(clean + move).argmax(1) == clean.argmax(1) for move in moves]
-    score = [torch.where(same, 2 * SIDE / below(clean, move[None].expand(3, -1)), 0)
-             for same, move in zip(kept, moves, strict=True)]  # fmt: skip
+    score = [
+        torch.where(same, 2 * SIDE / below(clean, move[None].expand(3, -1)), 0)
+        for same, move in zip(kept, moves, strict=True)
+    ]
     return e, torch.stack(score).amax(0).float()

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.answers.removal import constant, painted
 from benchmarks.conformance.cases import explained, frozen, images, levels
 from benchmarks.conformance.models import AllOf, Linear, Region
 from benchmarks.explained import Explained
+from tests.answers.removal import constant, painted
 
 SIDE = 16
 OWN_SCALE = torch.tensor([1.0, 3.0, -5.0, 0.1])  # changes what correlates across images, and else but a sign

@@ -1,122 +1,174 @@
-"""Mistakes found in other suites, each planted in a copy of one of our metrics, and more of the same kind."""
+"""Mistakes in calls, facts and what is shared; each function is planted in a copy of a metric."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import fields, replace
+from zlib import crc32
 
 import torch
 
-from benchmarks.conformance.subject import Metric
-from benchmarks.metrics.ranking import constant
-from tests.conformance import plants, removals
-from tests.conformance.plants import call, curve, fact
+from benchmarks.conformance.cases import part
+from benchmarks.conformance.checks.images import PixelGradient
+from benchmarks.maps.metrics.baselines import baseline
+from benchmarks.maps.metrics.faithfulness import curves
+from benchmarks.maps.metrics.similarity import spearman
+from tests.conformance.planting import altered, call, metric, mistake, wrong_fact
+
+wrong_fact("aopc", "prefers_the_better_map", number=7, higher_is_better=False)
+wrong_fact("noise_stability_spearman", "prefers_the_better_map", number=8, higher_is_better=False)
+wrong_fact("gini", "states_its_facts", undefined="")
+wrong_fact("gini", "states_its_sources", cites="")
+wrong_fact("mprt", "wrong_parameter_gives_one_sentence", __post_init__=lambda self: None)
+wrong_fact("deletion", "costs_what_it_declares", passes=(1, 1, 0))
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """What is planted in which metric, and the checks that must fail."""
-
-    number: str
-    what: str
-    metric: str
-    plant: Callable[[Metric], Metric]
-    caught: tuple[str, ...]
-    settings: dict[str, object] = field(default_factory=dict)
+@mistake("max_sensitivity", "explains_anew_with_the_given_method", number=1)
+@mistake("random_logit", "explains_anew_with_the_given_method", number=1)
+def explains_anew_with_the_gradient(self, e, right):
+    return right(replace(e, method=PixelGradient(std=torch.ones(3)), shared={}, store=None))
 
 
-MISTAKES = (
-    Mistake("1", "explains anew with the gradient, whatever the method", "max_sensitivity", call(plants.with_gradient),
-            ("explains_anew_with_the_given_method",)),
-    Mistake("1", "explains anew with the gradient, whatever the method", "random_logit", call(plants.with_gradient),
-            ("explains_anew_with_the_given_method",)),
-    Mistake("2", "inserts baseline values into the baseline", "monotonicity", call(plants.insert_the_baseline),
-            ("prefers_the_better_map", "known_answers")),
-    Mistake("3", "crashes on images of three channels", "road_combined", call(plants.index_values_by_pixels),
-            ("one_score_per_image", "known_answers")),
-    Mistake("3", "crashes where the mask has not the channels of the image", "irof", call(plants.one_channel_only),
-            ("one_score_per_image", "known_answers")),
-    Mistake("4", "keeps the scores of its first call", "sensitivity_n", plants.first_call_for_all,
-            ("order_of_the_batch_does_not_matter", "alone_as_in_a_batch", "known_answers")),
-    Mistake("4", "gives the scores of a part of the batch", "sensitivity_n",
-            call(lambda self, e, right: right(e)[:1]), ("one_score_per_image",)),
-    Mistake("5", "flips channels one by one", "deletion", curve(removals.channels_apart), ("removes_whole_pixels",)),
-    Mistake("6", "area with steps of 1 and without the start", "deletion", call(removals.area_of_unit_steps),
-            ("steps_do_not_matter", "one_score_per_image", "known_answers")),
-    Mistake("7", "declares that a low fall is good", "aopc", fact(higher_is_better=False),
-            ("prefers_the_better_map",)),
-    Mistake("8", "declares that little consistency is good", "noise_stability_spearman", fact(higher_is_better=False),
-            ("prefers_the_better_map",)),
-    Mistake("9", "has the original in the mean", "mprt", call(plants.original_in_the_mean), ("known_answers",)),
-    Mistake("10", "randomises in the order of registration", "mprt", plants.randomised(False, True, True),
-            ("known_answers",)),
-    Mistake("10", "one seed for every layer", "mprt", plants.randomised(True, False, True),
-            ("known_answers",)),
-    Mistake("10", "seeds the global generator", "mprt", plants.randomised(True, True, False), ("leaves_no_trace",)),
-    Mistake("11", "perturbations accumulate", "infidelity", call(removals.accumulating), ("known_answers",)),
-    Mistake("11", "more samples repeat one draw", "infidelity", call(removals.one_draw), ("known_answers",)),
-    Mistake("11", "more samples repeat one draw", "infidelity_scaled", call(removals.one_draw_scaled),
-            ("known_answers",)),
-    Mistake("11", "crashes where patches do not divide the side", "infidelity", call(plants.whole_patches_only),
-            ("any_image_size",)),
-    Mistake("11", "no correction of the scale", "infidelity_scaled", call(removals.without_correction),
-            ("scale_does_not_matter", "known_answers")),
-    Mistake("12", "black is the least value of the normalised image", "deletion", curve(removals.least_value_is_black),
-            ("units_are_pixels",), {"baseline": "black"}),
-    Mistake("13", "uniform noise is one number", "deletion", curve(removals.one_scalar_is_noise), ("known_answers",),
-            {"baseline": "uniform"}),
-    Mistake("14", "normalises by the largest value of the batch", "effective_complexity",
-            call(plants.normalised_over_the_batch), ("alone_as_in_a_batch", "rest_of_the_batch_does_not_matter")),
-    Mistake("15", "adds 1e-7 to the map", "gini", call(plants.epsilon), ("scale_does_not_matter",)),
-    Mistake("15", "divides the caller's map in place", "entropy", call(plants.divides_in_place), ("leaves_no_trace",)),
-    Mistake("16", "the number of states less an area with steps of 1", "irof", call(removals.states_less_area),
-            ("one_score_per_image", "known_answers")),
-    Mistake("17", "correlates across images", "sensitivity_n", call(removals.across_images),
-            ("alone_as_in_a_batch", "known_answers")),
-    Mistake("17", "correlates sums of sets with falls without all sets so far", "sensitivity_n",
-            call(removals.cumulative_falls), ("known_answers",)),
-    Mistake("18", "removes by threshold, not by count", "deletion", curve(removals.by_threshold),
-            ("steps_do_not_matter", "known_answers")),
-    Mistake("18", "removes what exceeds a share of the largest value", "deletion", curve(removals.by_value),
-            ("only_the_order_matters", "known_answers")),
-    Mistake("18", "removes by threshold, the smallest first", "road_lerf",
-            removals.thresholded(lambda maps: torch.ones(len(maps), dtype=torch.bool)), ("known_answers",)),
-    Mistake("18", "removes everything at once under a constant map", "road_morf", removals.thresholded(constant),
-            ("known_answers",)),
-    Mistake("18", "draws noise without a seed", "deletion", call(plants.unseeded), ("same_call_same_score",)),
-    Mistake("19", "drops undefined scores", "faithfulness_correlation", call(plants.without_undefined),
-            ("undefined_stays_in_its_place", "constant_map_as_promised")),
-    Mistake("20", "normalises so that every scale is right", "infidelity", call(removals.normalised_to_nothing),
-            ("known_answers",)),
-)  # fmt: skip
+@mistake("monotonicity", "prefers_the_better_map", "known_answers", number=2)
+def inserts_baseline_values_into_the_baseline(self, e, right):
+    return right(replace(e, x=baseline(e, self.baseline, self.seed).expand_as(e.x), shared={}, store=None))
 
-MORE = (
-    Mistake("", "does not say when it is undefined", "gini", fact(undefined=""), ("states_its_facts",)),
-    Mistake("", "does not say whose idea it is", "gini", fact(cites=""), ("states_its_sources",)),
-    Mistake("", "takes any parameter", "mprt", fact(__post_init__=lambda self: None),
-            ("wrong_parameter_gives_one_sentence",)),
-    Mistake("", "declares fewer passes than it takes", "deletion", fact(passes=(1, 1, 0)),
-            ("costs_what_it_declares",)),
-    Mistake("", "passes image by image", "deletion", call(plants.image_by_image), ("as_many_calls_for_more_images",)),
-    Mistake("", "leaves gradients off where the network raises", "completeness", call(plants.grad_mode_off),
-            ("leaves_no_trace_after_an_error",)),
-    Mistake("", "takes for its own what another metric has shared", "max_sensitivity", call(plants.quietly_wrong),
-            ("sharing_changes_nothing",)),
-    Mistake("", "keeps for all methods what depends on the map", "deletion", call(plants.kept_for_all_methods),
-            ("other_methods_change_nothing",)),
-    Mistake("", "keeps what depends on the seed without it", "max_sensitivity", plants.key_without("seed"),
-            ("other_settings_change_nothing",)),
-    Mistake("", "keeps what depends on the baseline without it", "deletion", plants.key_without("baseline"),
-            ("other_settings_change_nothing",)),
-    Mistake("", "keeps falls for all methods without their baseline", "infidelity",
-            call(removals.falls_without_baseline), ("other_settings_change_nothing",)),
-    Mistake("", "breaks ties by place", "deletion", curve(removals.by_place),
-            ("rounding_of_flat_maps_does_not_matter",)),
-    Mistake("", "zero for a constant map", "faithfulness_correlation", call(lambda _, e, right: right(e).nan_to_num()),
-            ("constant_map_as_promised", "known_answers")),
-    Mistake("", "zero without a mask", "energy_in_mask", call(lambda _, e, right: right(e).nan_to_num()),
-            ("no_mask", "known_answers")),
-    Mistake("", "divides by the whole fall", "deletion", call(removals.by_the_whole_fall), ("constant_model",)),
-    Mistake("", "counts pixels, not their share", "effective_complexity",
-            call(lambda _, e, right: right(e) * e.maps[0].numel()), ("size_does_not_matter", "known_answers")),
-    Mistake("", "noise in the units of the network", "max_sensitivity", call(plants.in_model_units),
-            ("units_are_pixels",)),
-)  # fmt: skip
+
+@mistake("road_combined", "one_score_per_image", "known_answers", number=3)
+def crashes_on_images_of_three_channels(self, e, right):
+    e.x.flatten(1)[:, torch.ones(e.maps[0].numel(), dtype=torch.bool)]
+    return right(e)
+
+
+@mistake(
+    "sensitivity_n", "order_of_the_batch_does_not_matter", "alone_as_in_a_batch", "known_answers", number=4, by=metric
+)
+def keeps_the_scores_of_its_first_call(metric):
+    kept = []
+
+    def change(self, e, right):
+        kept.append(right(e))
+        return kept[0][: len(e.x)] if len(e.x) <= len(kept[0]) else kept[-1]
+
+    return call(change)(metric)
+
+
+@mistake("mprt", "known_answers", number=9)
+def has_the_original_in_the_mean(self, e, right):
+    return self.curve(e)[1].mean(1)
+
+
+def randomised(metric, by_running=True, by_name=True, forked=True):
+    """Draw the layers anew by `reset_parameters`, under the global generator."""
+
+    def correlations(self, e):
+        model, ran, values = deepcopy(e.model), [], [torch.ones(len(e.x))]
+        for name, module in model.named_modules():
+            module.register_forward_pre_hook(lambda *_, name=name: ran.append(name))
+        model(e.x[:1])
+        names = ran[::-1] if by_running else [name for name, _ in model.named_modules()][::-1]
+        names = [name for name in names if hasattr(model.get_submodule(name), "reset_parameters")]
+        with torch.random.fork_rng(enabled=forked):
+            for stage in range(self.stages):
+                for name in names[stage * len(names) // self.stages : (stage + 1) * len(names) // self.stages]:
+                    torch.manual_seed(crc32(name.encode()) if by_name else self.seed + 1)
+                    model.get_submodule(name).reset_parameters()
+                values.append(spearman(e.maps, e.explain(model=model)).abs())
+        return torch.linspace(0, 1, self.stages + 1), torch.stack(values, 1).float()
+
+    return altered(metric, correlations=correlations)
+
+
+@mistake("mprt", "known_answers", number=10, by=metric)
+def randomises_in_the_order_of_registration(metric):
+    return randomised(metric, by_running=False)
+
+
+@mistake("mprt", "known_answers", number=10, by=metric)
+def draws_every_layer_with_one_seed(metric):
+    return randomised(metric, by_name=False)
+
+
+@mistake("mprt", "leaves_no_trace", number=10, by=metric)
+def seeds_the_global_generator(metric):
+    return randomised(metric, forked=False)
+
+
+@mistake("infidelity", "any_image_size", number=11)
+def crashes_where_patches_do_not_divide_the_side(self, e, right):
+    e.x.unfold(2, 4, 4).reshape(len(e.x), 3, -1, 4, *(side // 4 for side in e.x.shape[3:])).view(e.x.shape)
+    return right(e)
+
+
+@mistake("effective_complexity", "alone_as_in_a_batch", "rest_of_the_batch_does_not_matter", number=14)
+def normalises_by_the_largest_value_of_the_batch(self, e, right):
+    value = e.maps.flatten(1).abs().double()
+    share = (value > self.threshold * value.amax()).double().mean(1)
+    return torch.where(value.amax(1) > 0, share, torch.nan).float()
+
+
+@mistake("effective_complexity", "size_does_not_matter", "known_answers")
+def counts_pixels_in_place_of_their_share(self, e, right):
+    return right(e) * e.maps[0].numel()
+
+
+@mistake("gini", "scale_does_not_matter", number=15)
+def adds_a_small_number_to_the_map(self, e, right):
+    return right(replace(e, maps=e.maps.abs() + 1e-7, shared={}))
+
+
+@mistake("entropy", "leaves_no_trace", number=15)
+def divides_the_map_of_its_caller_in_place(self, e, right):
+    score = right(e)
+    e.maps.div_(e.maps.abs().sum((1, 2), keepdim=True))
+    return score
+
+
+@mistake("deletion", "same_call_same_score", number=18)
+def draws_noise_without_a_seed(self, e, right):
+    rng = torch.Generator()
+    rng.seed()
+    noise = 0.05 * torch.randn(e.x.shape, generator=rng) / e.std[:, None, None]
+    return right(replace(e, x=e.x + noise, shared={}, store=None))
+
+
+@mistake("faithfulness_correlation", "undefined_stays_in_its_place", "constant_map_as_promised", number=19)
+def drops_undefined_scores(self, e, right):
+    score = right(e)
+    return score[~score.isnan()]
+
+
+@mistake("faithfulness_correlation", "constant_map_as_promised", "known_answers")
+@mistake("energy_in_mask", "no_mask", "known_answers")
+def gives_zero_where_the_score_is_undefined(self, e, right):
+    return right(e).nan_to_num()
+
+
+@mistake("deletion", "as_many_calls_for_more_images")
+def passes_image_by_image(self, e, right):
+    return torch.cat([right(part(e, [i])) for i in range(len(e.x))])
+
+
+@mistake("completeness", "leaves_no_trace_after_an_error")
+def leaves_gradients_off_where_the_network_raises(self, e, right):
+    torch.set_grad_enabled(False)
+    score = right(e)
+    torch.set_grad_enabled(True)
+    return score
+
+
+@mistake("max_sensitivity", "sharing_changes_nothing")
+def keeps_other_maps_under_the_name_of_shared_ones(self, e, right):
+    key, maps = ("noisy maps", self.radius, self.samples, self.seed), [e.explain(2 * e.x)] * self.samples
+    return right(replace(e, shared={key: e.once(key, lambda: maps)}))
+
+
+@mistake("deletion", "other_methods_change_nothing")
+def keeps_for_all_methods_what_depends_on_the_map(self, e, right):
+    settings = self.steps, self.baseline, self.seed
+    logits = e.for_all(("states", *settings), lambda: curves.removal(e, *settings))
+    return curves.area(curves.probability(e, logits))
+
+
+@mistake("max_sensitivity", "other_settings_change_nothing")
+def keeps_what_depends_on_the_seed_without_it(self, e, right):
+    settings = tuple(getattr(self, f.name) for f in fields(self) if f.name != "seed")
+    return e.once(("score", settings), lambda: right(e))

@@ -12,12 +12,6 @@ from PIL import Image
 from tests.datasets.saved import PHOTOS, folder, levels, only, save, whole
 
 
-@pytest.fixture
-def square():
-    """A 96 x 96 piece of a photograph; its quarters differ, so that every turn shows."""
-    return np.ascontiguousarray(PHOTOS["coffee"][100:196, 250:346])
-
-
 @pytest.mark.parametrize(
     ("size", "crop_pct", "interpolation"), [(224, 0.875, "bicubic"), (299, 0.95, "bilinear"), (64, 1.0, "bicubic")]
 )

@@ -1,30 +1,24 @@
-"""The benchmark's own promises, on the oracle in this process: targets, failures, facts in rows."""
+"""The benchmark of maps on the oracle, in this process: targets, failures, facts in rows, pictures for figures."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
-from methods import Inapplicable
-from tests.conftest import composed
+from entries import Inapplicable, explains, scores
+from tests.conftest import evaluated
 
-SMALL = ["model=planted", "dataset=planted", "dataset.images=6", "batch_size=4", "device=cpu"]
+SMALL = ["model=planted", "dataset=planted", "dataset.images=6", "batch_size=4", "metric=[gini,deletion]"]
 
 
+@explains("black box", cites="nobody")
+@scores("complexity", higher_is_better=True, cites="nobody", version=3, undefined="asked for")
 @dataclass(frozen=True)
 class Anything:
     """A method or metric made of one function."""
 
-    group: ClassVar[str] = "black box"
-    signed: ClassVar[bool] = False
-    category: ClassVar[str] = "complexity"
-    version: ClassVar[int] = 3
-    higher_is_better: ClassVar[bool] = True
-    undefined: ClassVar[str] = "asked for"
     does: str
 
     def __call__(self, *given):
@@ -39,29 +33,20 @@ class Anything:
         return torch.where(given[0].target == 0, torch.nan, 1.0)
 
 
-def evaluated(*overrides: str, method: str | None = None, metric: str | None = None):
-    cfg = composed(*SMALL, "metric=[gini,deletion]", *overrides)
-    OmegaConf.set_struct(cfg, False)
+def explained(*overrides: str, method: str | None = None, metric: str | None = None):
+    """Compute a small cell, with a method or a metric of this file where one is named."""
     target = f"{__name__}.Anything"
-    if method:
-        cfg.method = {"_target_": target, "does": method}
-    if metric:
-        cfg.metric.mine = {"_target_": target, "does": metric}
-    return instantiate(cfg.benchmark)(cfg)
-
-
-def test_a_law_is_checked_whether_asked_for_or_not():
-    scores, *_ = evaluated("method=integrated_gradients", "method.steps=4")
-    assert (scores.metric == "completeness").sum() == 6 and scores.score[scores.metric == "completeness"].max() < 1e-4
-    scores, *_ = evaluated("method=gradient")
-    assert "completeness" not in set(scores.metric)
+    nodes = {"method": {"_target_": target, "does": method}} if method else {}
+    nodes |= {"metric__mine": {"_target_": target, "does": metric}} if metric else {}
+    return evaluated(*SMALL, *overrides, **nodes)
 
 
 def test_rows_carry_facts_and_cost():
-    scores, curves, gallery = evaluated("method=gradient")
+    scores, curves, gallery = explained("method=gradient")
     assert len(scores) == 12 and scores.groupby("metric").image.nunique().tolist() == [6, 6]
     deletion = scores[scores.metric == "deletion"].iloc[0]
-    assert deletion.protocol.startswith("target=predicted steps=16 baseline=") and not deletion.higher_is_better
+    assert deletion.metric_settings == '{"baseline":"mean","steps":16}' and not deletion.higher_is_better
+    assert set(scores.group) == {"linearisation"} and scores.data.nunique() == 6
     assert deletion.explain_forwards == deletion.explain_backwards == 1
     assert 15 <= deletion.forwards <= 17 and deletion.backwards == 0 and deletion.seconds > 0
     assert deletion.code.startswith("0.") and "torch=" in deletion.libraries
@@ -71,30 +56,30 @@ def test_rows_carry_facts_and_cost():
 
 
 def test_failed_metric_loses_its_own_rows_only():
-    scores = evaluated("method=gradient", metric="break").scores
+    scores = explained("method=gradient", metric="break").scores
     mine = scores[scores.metric == "mine"]
     assert set(mine.status) == {"failed"} and set(mine.reason) == {"RuntimeError: broken"} and mine.score.isna().all()
     assert (scores[scores.metric != "mine"].status == "ok").all()
 
 
 def test_undefined_rows_have_the_metric_s_reason():
-    scores = evaluated("method=gradient", metric="fine").scores
+    scores = explained("method=gradient", metric="fine").scores
     mine = scores[scores.metric == "mine"]
     assert (mine.score.isna() == (mine.target == 0)).all() and (mine.status == "undefined").any()
     assert (mine.reason == mine.status.map({"ok": "", "undefined": "asked for"})).all() and set(mine.version) == {3}
 
 
 def test_inapplicable_method_gives_a_reason_per_metric():
-    scores = evaluated(method="inapplicable").scores
+    scores = explained(method="inapplicable").scores
     assert scores.metric.tolist() == ["gini", "deletion"] and set(scores.status) == {"inapplicable"}
     assert set(scores.reason) == {"Anything needs another model"} and scores.score.isna().all()
-    assert set(scores.columns) == set(evaluated("method=gradient").scores.columns)
+    assert set(scores.columns) == set(explained("method=gradient").scores.columns)
 
 
 @pytest.mark.parametrize(("does", "said"), [("nan", "not finite"), ("shape", r"shape \(4, 31, 32\)")])
 def test_map_that_breaks_the_contract_is_refused(does, said):
     with pytest.raises(ValueError, match=f"Anything needs to give finite maps .*{said}"):
-        evaluated(method=does)
+        explained(method=does)
 
 
 def test_mask_counts_only_where_its_class_is_explained(monkeypatch):
@@ -104,9 +89,9 @@ def test_mask_counts_only_where_its_class_is_explained(monkeypatch):
     monkeypatch.setattr(
         Planted, "test", lambda self, size: [(i, p, (y + 1) % 3, m) for i, p, y, m in plain(self, size)]
     )
-    by_prediction = evaluated("method=gradient", "metric=[energy_in_mask]").scores
+    by_prediction = explained("method=gradient", "metric=[energy_in_mask]").scores
     assert set(by_prediction.status) == {"undefined"} and (by_prediction.label != by_prediction.target).all()
-    by_label = evaluated("method=gradient", "metric=[gini]", "benchmark.target=label").scores
+    by_label = explained("method=gradient", "metric=[gini]", "benchmark.target=label").scores
     assert (by_label.label == by_label.target).all()
 
 
@@ -117,21 +102,52 @@ def test_label_out_of_range_names_the_image(monkeypatch, label, target, said):
     plain = Planted.test
     monkeypatch.setattr(Planted, "test", lambda self, size: [(i, p, label, m) for i, p, _, m in plain(self, size)])
     with pytest.raises(ValueError, match=said):
-        evaluated("method=gradient", f"benchmark.target={target}")
+        explained("method=gradient", f"benchmark.target={target}")
 
 
 def test_batch_size_changes_no_score():
     columns = ["metric", "image", "score"]
     one, four = (
-        evaluated("method=smooth_grad", "budget.samples=4", f"batch_size={n}").scores[columns].sort_values(columns[:2])
+        explained("method=smooth_grad", "budget.samples=4", f"batch_size={n}").scores[columns].sort_values(columns[:2])
         for n in (1, 4)
     )
     pd.testing.assert_frame_equal(one.reset_index(drop=True), four.reset_index(drop=True), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["attribution", "networks"])
-def test_metrics_of_paths_are_refused_where_there_are_maps(kind):
-    need = "maps need metrics of maps such as deletion; path_agreement scores paths"
-    with pytest.raises(ValueError, match=need):
-        cfg = composed(*SMALL, f"benchmark={kind}", "metric=[gini,path_agreement]", "method=gradient")
-        instantiate(cfg.benchmark)(cfg)
+def test_a_metric_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match="path_agreement"):
+        explained("metric=[gini,path_agreement]")
+
+
+def test_a_network_with_one_output_is_refused_before_anything_is_scored(monkeypatch):
+    from models.planted import Planted
+
+    plain = Planted.__call__
+
+    def one_output(self, dataset):
+        network = plain(self, dataset)
+        network.module.append(torch.nn.Flatten()).append(torch.nn.Linear(3, 1).requires_grad_(False))
+        return network
+
+    monkeypatch.setattr(Planted, "__call__", one_output)
+    with pytest.raises(ValueError, match="at least two outputs"):
+        explained()
+
+
+def test_two_images_of_one_name_are_refused(monkeypatch):
+    from benchmarks.datasets.planted import Planted
+
+    plain = Planted.test
+    monkeypatch.setattr(Planted, "test", lambda self, size: [("same", *rest) for _, *rest in plain(self, size)])
+    with pytest.raises(ValueError, match="same"):
+        explained()
+
+
+def test_attacked_images_and_maps_are_kept_beside_the_clean_ones():
+    attack = ["metric=[attacked_ssim_kept,attacked_ssim_changed]", "metric.attacked_ssim_kept.radius=0.1"]
+    *_, gallery = explained("method=input_x_gradient", *attack, "metric.attacked_ssim_changed.radius=0.1")
+    assert {len(values) for values in gallery.values()} == {6}
+    change = np.abs(gallery["attacked_pixels"].astype(int) - gallery["pixels"])
+    assert 0 < change.max() <= round(255 * 0.1) + 1
+    assert gallery["attacked_maps"].shape == gallery["maps"].shape == gallery["pixels"].shape[:3]
+    assert (gallery["attacked_maps"] != gallery["maps"]).any()

@@ -1,44 +1,92 @@
-"""A cell's folder and key: what names it, what must not, and a write that is whole or absent."""
+"""What a cell is: names and settings as data, a key, a folder; what is computed again and what is not."""
 
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from benchmarks.cell import Cell, flattened, variant, write
+from benchmarks.cell import Cell, flattened, mark_sweep, sweep_of, write
+from benchmarks.record import compute, missing
+from results import scores
+from tests.conftest import job
 
-NAMES = {
-    "benchmark": "attribution",
-    "dataset": "shapes",
-    "model": "resnet18",
-    "method": "gradient",
-    "variant": "",
-    "seed": 0,
-}
+SMALL = ["model=planted", "dataset=planted", "batch_size=4", "device=cpu"]
 
 
-def cell(tmp_path, **values) -> Cell:
-    return Cell(tmp_path, NAMES, {}, {"steps": 8, **values})
+def cell(folder, *overrides: str) -> Cell:
+    return Cell.of(*job(*SMALL, *overrides), folder)
 
 
-def test_variant_names_what_the_folder_does_not():
-    assert variant(["model=vgg16", "method=gradient", "seed=1", "batch_size=4", "name=x"]) == ""
-    assert variant(["method.steps=8", "model=vgg16", "dataset.images=4"]) == "dataset.images=4,method.steps=8"
-    assert variant(["+extra=1"]) == "extra=1"
+def computed(folder, *overrides: str) -> list[str]:
+    """Compute what a command's cell lacks; return which metrics that were."""
+    cfg, choices = job(*SMALL, *overrides)
+    one = Cell.of(cfg, choices, folder)
+    mark_sweep(folder, "test", one.names["kind"])
+    with one.lock():
+        lacking = missing(one)
+        if lacking:
+            OmegaConf.set_struct(cfg, False)
+            compute(one, cfg, lacking)
+    return lacking
 
 
-def test_variant_is_a_folder_name():
-    assert "/" not in variant(["weights=/some/where.pth"])
-    long = [f"metric.deletion.x{i}=1" for i in range(60)]
-    assert len(variant(long)) <= 120 and variant(long) != variant(long[:-1])
+@pytest.mark.parametrize(
+    "same",
+    [
+        "metric=[gini]",
+        "metric.deletion.steps=3",
+        "dataset.images=7",
+        "batch_size=2",
+        "name=other",
+        "threads=1",
+        "tracking_uri=null",
+        "method.baseline=0",  # the entry's own value, as another number type
+        "method.steps=32",
+        "budget.masks=7",  # which this method does not read
+        "baseline=black",
+        "benchmark.gallery.images=2",
+    ],
+)
+def test_what_changes_no_map_makes_no_other_cell(tmp_path, same):
+    plain = ["method=integrated_gradients"]
+    assert cell(tmp_path, *plain, same).folder == cell(tmp_path, *plain).folder
 
 
-def test_key_changes_with_values_and_names(tmp_path):
-    assert cell(tmp_path).key == cell(tmp_path).key
-    assert cell(tmp_path).key != cell(tmp_path, steps=9).key
-    assert cell(tmp_path).key != Cell(tmp_path, NAMES | {"method": "fem"}, {}, {"steps": 8}).key
+@pytest.mark.parametrize(
+    "other",
+    [
+        "method=gradient",
+        "method.steps=8",
+        "budget.steps=8",
+        "dataset.seed=1",
+        "seed=1",
+        "model.threshold=0.4",
+        "benchmark.target=label",
+        "benchmark.background=3",
+    ],
+)
+def test_what_may_change_a_map_makes_another_cell(tmp_path, other):
+    plain = ["method=integrated_gradients"]
+    assert cell(tmp_path, *plain, other).folder != cell(tmp_path, *plain).folder
+
+
+def test_a_cell_names_its_settings_and_nothing_else(tmp_path):
+    columns = cell(tmp_path, "method=rise", "budget.masks=9").columns()
+    assert json.loads(columns["settings"]) == {"grid": 7, "masks": 9, "p": 0.5}
+    assert json.loads(columns["data_settings"]) == {"seed": 0}
+    assert columns["kind"] == "maps" and columns["entry"] == "rise" and columns["condition"] == ""
+
+
+def test_a_condition_is_known_wherever_it_is_set(tmp_path):
+    by_command = cell(tmp_path, "experiment=meta", "condition=black")
+    assert by_command.names["condition"] == "black" and cell(tmp_path, "experiment=meta").names["condition"] == "plain"
 
 
 def test_flattened():
-    assert flattened({"a": {"b": 1, "c": [2, {"d": 3}]}, "e": {}}) == {"a.b": 1, "a.c.0": 2, "a.c.1.d": 3, "e": {}}
+    assert flattened({"a": {"b": 1, "c": [2, 3]}, "e": {}}) == {"a.b": 1, "a.c": [2, 3]}
 
 
 def test_write_replaces_or_leaves_nothing(tmp_path):
@@ -54,8 +102,79 @@ def test_write_replaces_or_leaves_nothing(tmp_path):
     assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
 
 
-def test_neutral_settings_exist():
-    from benchmarks.cell import NEUTRAL
-    from tests.conftest import composed
+def test_a_metric_that_is_added_is_the_only_one_computed(tmp_path):
+    few = ["method=gradient", "dataset.images=6"]
+    assert computed(tmp_path, *few, "metric=[deletion]") == ["deletion"]
+    assert computed(tmp_path, *few, "metric=[deletion,insertion,gini]") == ["insertion", "gini"]
+    assert computed(tmp_path, *few, "metric=[gini]") == []
+    added = scores.read(tmp_path)
+    assert len(added) == 18 and added.folder.nunique() == 1
+    computed(tmp_path / "at_once", *few, "metric=[deletion,insertion,gini]")
+    once = scores.read(tmp_path / "at_once")
+    pd.testing.assert_frame_equal(*(t.astype({"metric": str}).sort_values(["metric", "image"])[["score"]]
+                                    .reset_index(drop=True) for t in (added, once)))  # fmt: skip
 
-    assert OmegaConf.to_container(composed()).keys() >= NEUTRAL.keys()
+
+def test_images_that_are_added_extend_the_cell(tmp_path):
+    few = ["method=gradient", "metric=[deletion,gini]"]
+    computed(tmp_path, *few, "dataset.images=4")
+    assert computed(tmp_path, *few, "dataset.images=6") == ["deletion", "gini"]
+    assert computed(tmp_path, *few, "dataset.images=5") == []
+    extended = scores.read(tmp_path)
+    assert (extended.groupby("metric", observed=True).image.nunique() == 6).all() and len(extended) == 12
+    computed(tmp_path / "at_once", *few, "dataset.images=6")
+    once = scores.read(tmp_path / "at_once")
+    np.testing.assert_allclose(*(t.astype({"metric": str, "image": str}).sort_values(["metric", "image"]).score
+                                 for t in (extended, once)), atol=1e-6)  # fmt: skip
+
+
+def test_other_settings_of_a_metric_stand_beside_the_first(tmp_path):
+    few = ["method=gradient", "dataset.images=4", "metric=[deletion]"]
+    computed(tmp_path, *few)
+    assert computed(tmp_path, *few, "metric.deletion.steps=8") == ["deletion"]
+    assert computed(tmp_path, *few) == []
+    labels = set(scores.labelled(scores.read(tmp_path)).metric)
+    assert labels == {"deletion (steps=8)", "deletion (steps=16)"}
+
+
+def test_a_metric_that_failed_is_computed_again_and_others_are_not(tmp_path, monkeypatch):
+    from benchmarks.maps.metrics.complexity import Gini
+
+    few = ["method=gradient", "dataset.images=4", "metric=[deletion,gini]"]
+    with monkeypatch.context() as broken:
+        broken.setattr(Gini, "__call__", lambda self, explained: 1 / 0)
+        computed(tmp_path, *few)
+    assert set(scores.read(tmp_path).status) == {"ok", "failed"}
+    assert computed(tmp_path, *few) == ["gini"]
+    assert set(scores.read(tmp_path).status) == {"ok"}
+
+
+def test_other_weights_under_the_same_settings_are_refused(tmp_path, monkeypatch):
+    from models import planted
+
+    few = ["method=gradient", "dataset.images=4"]
+    computed(tmp_path, *few, "metric=[gini]")
+    plain = planted.Planted.__call__
+    monkeypatch.setattr(planted.Planted, "__call__", lambda self, data: replace(plain(self, data), digest="other"))
+    with pytest.raises(ValueError, match="weights"):
+        computed(tmp_path, *few, "metric=[entropy]")
+
+
+def test_a_sweep_is_found_by_the_file_that_it_left(tmp_path):
+    inside = tmp_path / "a" / "b" / "cell"
+    inside.mkdir(parents=True)
+    assert sweep_of(inside) is None
+    mark_sweep(tmp_path / "a", "a/b", "maps")
+    assert sweep_of(inside) == (tmp_path / "a").resolve()
+
+
+@pytest.mark.parametrize("name", ["", None, "../elsewhere", "/elsewhere"])
+def test_a_name_that_is_no_folder_under_outputs_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="name"):
+        mark_sweep(tmp_path, name, "maps")
+
+
+def test_a_folder_of_another_kind_is_refused(tmp_path):
+    mark_sweep(tmp_path, "a", "maps")
+    with pytest.raises(ValueError, match="maps"):
+        mark_sweep(tmp_path, "a", "networks")

@@ -7,6 +7,7 @@ import sys
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from results import scores
 from tests.conftest import CONF
 
 
@@ -23,7 +24,7 @@ def run(monkeypatch, tmp_path, *arguments: str, images: int | None = 2) -> None:
     GlobalHydra.instance().clear()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    flags, overrides = ([a for a in arguments if a.startswith("--") == flag] for flag in (True, False))
+    flags, overrides = ([a for a in arguments if a.startswith("-") == flag] for flag in (True, False))
     defaults = ["model=planted", "dataset=planted", "method=gradient", "tracking_uri=null"]
     defaults += [] if images is None else [f"dataset.images={images}"]
     monkeypatch.setattr(sys, "argv", ["run.py", *flags, *defaults, *overrides])
@@ -78,15 +79,36 @@ def test_unwritable_outputs(monkeypatch, tmp_path, capsys):
     assert stop.value.code == 1 and "outputs" in capsys.readouterr().err
 
 
-def test_other_key_in_the_folder(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("COLUMNS", "80")
+def test_an_entry_that_was_edited_is_another_cell_and_the_table_refuses_both(monkeypatch, tmp_path, capsys):
     (tmp_path / "conf" / "method").mkdir(parents=True)
     mine = tmp_path / "conf" / "method" / "mine.yaml"
-    for steps in (2, 3):
-        mine.write_text(f"_target_: methods.gradient.IntegratedGradients\nsteps: {steps}\nbaseline: 0.0\nbatch: 8\n")
-        try:
-            run(monkeypatch, tmp_path, f"--config-dir={tmp_path}/conf", "method=mine")
-        except SystemExit as stop:
-            assert stop.code == 1 and steps == 3
-    error = capsys.readouterr().err
-    assert "other method.steps" in error and error.count("error: ") == 1
+    text = "_target_: methods.gradient.{}\n"
+    for name in ("Gradient", "InputXGradient"):
+        mine.write_text(text.format(name))
+        run(monkeypatch, tmp_path, f"--config-dir={tmp_path}/conf", "method=mine", "metric=[gini]")
+    with pytest.raises(ValueError, match="twice"):
+        scores.read(tmp_path / "outputs" / "dev")
+
+
+def test_a_single_cell_shows_its_scores_its_folder_and_the_next_command(monkeypatch, tmp_path, capsys):
+    run(monkeypatch, tmp_path, "metric=[gini,deletion]")
+    said = capsys.readouterr().out
+    assert "Gini" in said and "outputs/dev" in said and "python -m results" in said
+
+
+def test_a_metric_that_failed_is_an_error_of_a_single_run(monkeypatch, tmp_path, capsys):
+    from benchmarks.maps.metrics.complexity import Gini
+
+    monkeypatch.setattr(Gini, "__call__", lambda self, explained: 1 / 0)
+    with pytest.raises(SystemExit) as stop:
+        run(monkeypatch, tmp_path, "metric=[gini,deletion]")
+    assert stop.value.code == 1 and "gini failed" in capsys.readouterr().err
+
+
+def test_another_kind_under_the_same_name_is_refused(monkeypatch, tmp_path, capsys):
+    run(monkeypatch, tmp_path, "metric=[gini]")
+    monkeypatch.setattr(sys, "argv", ["run.py", "benchmark=networks", "model=planted", "dataset=planted"])
+    GlobalHydra.instance().clear()
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(CONF.parent / "run.py"), run_name="__main__")
+    assert "another name" in capsys.readouterr().err

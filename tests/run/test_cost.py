@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.batch import batch_size, fitting_batch, footprint
 from benchmarks.cost import measured
+from benchmarks.device import batch_size, fitting_batch, footprint
 
 CPU = torch.device("cpu")
 
@@ -50,7 +50,7 @@ def test_footprint_is_twice_the_outputs(model):
 
 def test_auto_batch_is_a_power_of_two_that_memory_holds(model, monkeypatch):
     assert fitting_batch(model, 8, CPU) == 64
-    monkeypatch.setattr("benchmarks.batch.memory", lambda _device: 4 * 5 * footprint(model, torch.zeros(1, 3, 8, 8)))
+    monkeypatch.setattr("benchmarks.device.memory", lambda _device: 4 * 5 * footprint(model, torch.zeros(1, 3, 8, 8)))
     assert batch_size("auto", model, 8, CPU) == 4
 
 

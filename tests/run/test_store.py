@@ -1,14 +1,12 @@
 """What methods share: computed once, found again on disk, and never mistaken for another's."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from benchmarks.store import Store
-from tests.run.test_attribution import evaluated
+from tests.conftest import evaluated
 
 CPU = torch.device("cpu")
 X = torch.arange(12.0).view(2, 1, 2, 3)
@@ -60,19 +58,19 @@ def test_another_process_finds_it_and_a_killed_one_leaves_nothing(tmp_path):
     assert other((X,), "key", broken).equal(X) and other.reused == 0
 
 
-def test_a_second_method_makes_its_maps_and_its_curves_only(tmp_path, monkeypatch):
+def test_a_second_method_makes_its_maps_and_its_curves_only(tmp_path):
     """The price of one more method, in passes: nothing that does not depend on its maps."""
-    monkeypatch.setattr("benchmarks.prepared.shared_folder", lambda: Path(tmp_path))
-    metrics = "metric=[deletion,aopc,faithfulness_correlation,gini]"
-    first, second = (evaluated(f"method={name}", metrics).scores for name in ("gradient", "input_x_gradient"))
-    spent = pd.DataFrame({"first": first.groupby("metric").forwards.sum(),
-                          "second": second.groupby("metric").forwards.sum()})  # fmt: skip
-    assert spent["second"].to_dict() == pytest.approx({"aopc": 0, "deletion": 15 * 6, "faithfulness_correlation": 0,
-                                                       "gini": 0})  # fmt: skip
-    assert spent["first"].faithfulness_correlation == pytest.approx(32 * 6)
+    small = ["model=planted", "dataset=planted", "dataset.images=6", "batch_size=4"]
+    small += ["metric=[deletion,aopc,faithfulness_correlation,gini]"]
+    names = ("gradient", "input_x_gradient")
+    first, second = (evaluated(*small, f"method={name}", sweep=tmp_path).scores for name in names)
+    spent = first.groupby("metric").forwards.sum()
+    assert spent.faithfulness_correlation == pytest.approx(32 * 6)
+    spent = second.groupby("metric").forwards.sum().to_dict()
+    assert spent == pytest.approx({"aopc": 0, "deletion": 15 * 6, "faithfulness_correlation": 0, "gini": 0})
     reused = second.groupby("metric").reused.sum()
     assert reused.faithfulness_correlation == pytest.approx(32 * 6) and reused.gini == 0
-    alone = evaluated("method=input_x_gradient", metrics, "batch_size=4").scores
+    alone = evaluated(*small, "method=input_x_gradient").scores
     pd.testing.assert_series_equal(second.score, alone.score, rtol=0, atol=0)
 
 

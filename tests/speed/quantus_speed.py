@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks.cost import counted
 from benchmarks.explained import Explained
-from benchmarks.speed import SIZE, asked, entries, network
+from tests.speed.speed import SIZE, asked, entries, network
 
 REPEATS = 3
 QUIET = {"disable_warnings": True, "display_progressbar": False}

@@ -1,4 +1,4 @@
-"""What metrics and methods share, in passes of one image: `python -m benchmarks.sharing [IMAGES]`.
+"""What metrics and methods share, in passes of one image: `python -m tests.speed.sharing [IMAGES]`.
 
 alone: each metric by itself, nothing kept. first: all metrics of a cell, in order, for the first method of a sweep.
 next: the same for one more method. Passes are forward and backward ones, those of explanations made anew included.
@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 
 from benchmarks.cost import counted
-from benchmarks.speed import asked, entries, network
 from benchmarks.store import Store
+from tests.speed.speed import asked, entries, network
 
 METHODS = ("gradient", "input_x_gradient")  # equally dear, so that the difference is what they share
 CPU = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Wall time of every entry over the time of its bare passes: `python -m benchmarks.speed [IMAGES]`.
+"""Wall time of every entry over the time of its bare passes: `python -m tests.speed.speed [IMAGES]`.
 
 An entry runs once to note its passes, each with its number of images and whether a gradient followed. Then the entry
 and the bare replay of these passes alternate, so that both see the same machine; the median paired ratio is printed.
@@ -21,7 +21,7 @@ import benchmarks.resolvers  # noqa: F401 (its resolver)
 from benchmarks.explained import Explained
 from benchmarks.store import Store
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SIZE, CLASSES, REPEATS, LIMIT, FEW = 64, 8, 5, 1.3, 10
 BUDGET = ("budget.steps=16", "budget.samples=16", "budget.masks=64", "budget.iterations=16")
 
@@ -83,7 +83,7 @@ def network() -> nn.Module:
 
 def entries(images: int) -> tuple[dict[str, Callable], dict[str, Callable]]:
     """Return every method and every metric by name."""
-    given = [f"batch_size={images}", "metric=[all]", *BUDGET]
+    given = [f"batch_size={images}", "metric=[set/all]", *BUDGET]
     names = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         methods = {n: instantiate(compose("config", [*given, f"method={n}"]).method, _convert_="all") for n in names}

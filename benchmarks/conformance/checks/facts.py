@@ -1,23 +1,23 @@
 """Does it state what a table, a statistic and a reader need to know?"""
 
+import re
 from dataclasses import fields, is_dataclass, replace
 
 import torch
 
-from benchmarks.conformance.cases import case
-from benchmarks.conformance.subject import DoesNotApply, Fails, Subject, require
-from results.leaderboard import CATEGORIES
+from benchmarks.conformance.subject import DoesNotApply, Fails, Subject, check, require, score
 
 INVARIANCES = ("scale", "order", "steps", "size")
 WRONG = ("abc", -1, True, None)
 
 
+@check("maps", "networks", "paths")
 def states_its_facts(subject: Subject) -> None:
     """What the score is, which way is better, and when there is none."""
     metric = subject.metric
     for fact in ("category", "higher_is_better", "version", "undefined"):
         require(hasattr(metric, fact), f"it needs `{fact}`")
-    require(metric.category in CATEGORIES, f"`category` needs to be one of {', '.join(CATEGORIES)}")
+    require(re.fullmatch("[a-z]+([ -][a-z]+)*", str(metric.category)), "`category` needs words in lower case")
     require(type(metric.higher_is_better) is bool, "`higher_is_better` needs to be True or False")
     require(type(metric.version) is int and metric.version >= 1, "`version` needs a whole number >= 1")
     require(isinstance(metric.undefined, str) and metric.undefined, "`undefined` needs a clause: why a score is nan")
@@ -27,48 +27,57 @@ def states_its_facts(subject: Subject) -> None:
     require(set(getattr(metric, "invariant", ())) <= set(INVARIANCES), f"`invariant` may hold {', '.join(INVARIANCES)}")
 
 
+@check("maps", "networks", "paths")
 def states_its_sources(subject: Subject) -> None:
     """What is computed, in a line, and whose idea it is."""
-    require(isinstance(subject.fact("cites"), str) and subject.metric.cites, "`cites` needs an author and a year")
     first = (type(subject.metric).__doc__ or "").strip().partition("\n")[0]
+    known = isinstance(subject.fact("cites"), str) and (subject.metric.cites or "[" not in first)
+    require(known, "`cites` needs an author and a year where the docstring's first line names them")
     require(0 < len(first) <= 100, f"its docstring needs a first line of 1 to 100 characters; it has {len(first)}")
 
 
+@check("maps", "networks", "paths")
 def one_score_per_image(subject: Subject) -> None:
-    """Float32, defined on a plain case unless it is of some images `only`, within the bounds."""
-    score = subject.plain
-    require(score.dtype == torch.float32 and not score.requires_grad, f"it gives {score.dtype}; float32 is needed")
-    left_out = score.isnan() & hasattr(subject.metric, "only")
-    given = f"random images, maps and network have a score; it gives {score.tolist()}"
-    require((score.isfinite() | left_out).all(), given)
+    """Float32 (of paths float64), defined on a plain case unless it is of some images `only`, within the bounds."""
+    scores, dtype = subject.plain, torch.float64 if subject.kind == "paths" else torch.float32
+    require(scores.dtype == dtype and not scores.requires_grad, f"it gives {scores.dtype}; {dtype} is needed")
+    left_out = scores.isnan() & hasattr(subject.metric, "only")
+    given = f"random images, maps and network have a score; it gives {scores.tolist()}"
+    require((scores.isfinite() | left_out).all(), given)
     low, high = subject.fact("bounds")
-    within = ((low <= score) & (score <= high)) | left_out
-    require(within.all(), f"scores need to lie within {low} and {high}: {score.tolist()}")
+    within = ((low <= scores) & (scores <= high)) | left_out
+    require(within.all(), f"scores need to lie within {low} and {high}: {scores.tolist()}")
+    if subject.kind == "paths":
+        batch = subject.case()
+        shape, need = tuple(subject.metric.layers(batch).shape), (len(batch.path.layers), len(batch.x))
+        require(shape == need, f"`layers` needs scores of shape {need}; it gives {shape}")
 
 
+@check("maps", "networks", "paths")
 def same_call_same_score(subject: Subject) -> None:
     """Its draws come from a seed."""
-    again = subject(case())
+    again = subject(subject.case())
     same = (again == subject.plain) | (again.isnan() & subject.plain.isnan())
     require(same.all(), f"the same call gives {again.tolist()} after {subject.plain.tolist()}")
 
 
+@check("maps", "networks", "paths")
 def wrong_parameter_gives_one_sentence(subject: Subject) -> None:
     """It says what is needed and what was given, when it is made or, of a model's layer, when it is called."""
     if not is_dataclass(subject.metric) or not fields(subject.metric):
         raise DoesNotApply("it has no fields")
-    kind = type(subject.metric).__name__
+    entry = type(subject.metric).__name__
     for name, annotation in ((f.name, str(f.type)) for f in fields(subject.metric)):
         for value in WRONG:
             if (value is True and "bool" in annotation) or (value is None and "None" in annotation):
                 continue
             given = f"{name}={value!r}"
             try:
-                replace(subject.metric, **{name: value})(case(n=2))
+                score(replace(subject.metric, **{name: value}), subject.case(2))
             except ValueError as error:
                 said = str(error)
-                if kind not in said or given not in said or "\n" in said:
-                    need = f'one sentence with "{kind}" and "{given}"'
+                if entry not in said or given not in said or "\n" in said:
+                    need = f'one sentence with "{entry}" and "{given}"'
                     raise Fails(f"{given} needs {need}; it says: {said}") from error
             except Exception as error:
                 raise Fails(f"{given} needs a ValueError; it raises {type(error).__name__}: {error}") from error
@@ -76,6 +85,7 @@ def wrong_parameter_gives_one_sentence(subject: Subject) -> None:
                 raise Fails(f"{given} is taken")
 
 
+@check("maps", "networks")
 def costs_what_it_declares(subject: Subject) -> None:
     """Passes of its own, shared passes and maps made anew, of one more image."""
     declared = subject.fact("passes")
@@ -84,17 +94,12 @@ def costs_what_it_declares(subject: Subject) -> None:
     two, six = subject.two, subject.six
     own, shared, maps = ((getattr(six, k) - getattr(two, k)) / 4 for k in ("own", "shared", "explanations"))
     taken = f"it takes {own:g}, {shared:g}, {maps:g}"
-    require((own, maps) == (declared[0], declared[2]) and shared <= declared[1],
-            f"it declares {declared} own passes, shared passes and maps; {taken}")  # fmt: skip
+    kept = (own, maps) == (declared[0], declared[2]) and shared <= declared[1]
+    require(kept, f"it declares {declared} own passes, shared passes and maps; {taken}")
 
 
+@check("maps", "networks")
 def as_many_calls_for_more_images(subject: Subject) -> None:
     """Images are passed together, never one by one."""
-    require(subject.two.calls == subject.six.calls,
-            f"2 images take {subject.two.calls} calls of the model and 6 take {subject.six.calls}")  # fmt: skip
-
-
-CHECKS = (
-    states_its_facts, states_its_sources, one_score_per_image, same_call_same_score,
-    wrong_parameter_gives_one_sentence, costs_what_it_declares, as_many_calls_for_more_images,
-)  # fmt: skip
+    two, six = subject.two.calls, subject.six.calls
+    require(two == six, f"2 images take {two} calls of the model and 6 take {six}")

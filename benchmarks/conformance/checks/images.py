@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from benchmarks.conformance.cases import InputXGradient, case, explained, frozen, images, levels
 from benchmarks.conformance.models import MEAN, STD, Evidence, Fraction, Network
-from benchmarks.conformance.subject import DoesNotApply, Subject, require
+from benchmarks.conformance.subject import DoesNotApply, Subject, check, require
 
 
+@check("maps", "networks")
 def any_image_size(subject: Subject) -> None:
     """Not square, and of sides that nothing divides."""
     for height, width in ((23, 23), (13, 19)):
@@ -19,6 +20,7 @@ def any_image_size(subject: Subject) -> None:
         require(not score.isinf().any(), f"images of {height} x {width} score {score.tolist()}")
 
 
+@check("maps", "networks")
 def constant_model(subject: Subject) -> None:
     """A network that always says the same has no infinite score."""
     model = frozen(Network())
@@ -27,6 +29,7 @@ def constant_model(subject: Subject) -> None:
     require(not score.isinf().any(), f"a constant network scores {score.tolist()}")
 
 
+@check("maps")
 def no_mask(subject: Subject) -> None:
     """Without an object, undefined where a mask is needed, and only there."""
     batch = case()
@@ -38,6 +41,7 @@ def no_mask(subject: Subject) -> None:
         require(same, 'images without a mask are undefined; `needs` has no "mask"')
 
 
+@check("maps")
 def removes_whole_pixels(subject: Subject) -> None:
     """A pixel is replaced in all channels at once or in none, though the map has ties."""
     if subject.fact("category") != "faithfulness":
@@ -54,6 +58,7 @@ def removes_whole_pixels(subject: Subject) -> None:
         require((changed.all(0) == changed.any(0)).all(), "it replaces a pixel in some of its channels only")
 
 
+@check("maps", "networks")
 def units_are_pixels(subject: Subject) -> None:
     """The same pixels for a network that divides them by other deviations have the same score."""
     if subject.fact("category") == "randomisation":
@@ -79,19 +84,20 @@ class PixelGradient(InputXGradient):
         return (gradient / self.std[:, None, None]).sum(1).detach()
 
 
+@check("maps")
 def steps_do_not_matter(subject: Subject) -> None:
     """Where the probability, or the logit, is linear in the share of removed pixels."""
     subject.promises("steps")
     if not hasattr(subject.metric, "steps"):
         raise DoesNotApply("it has no `steps`")
     x, maps = torch.full((2, 3, 16, 16), 2.5), levels(2, 16, 9)  # white; the baseline is not above one half
-    target, found = torch.zeros(2, dtype=torch.int64), []
+    target, pairs = torch.zeros(2, dtype=torch.int64), []
     for model in (Fraction(), Share()):
         batch = explained(frozen(model), x, maps, target=target)
         four, sixteen = (subject.settings(steps=steps, baseline="mean")(replace(batch, shared={})) for steps in (4, 16))
-        found.append((four, sixteen))
-    if not any(torch.allclose(four, sixteen, rtol=0, atol=1e-5) for four, sixteen in found):
-        (four, sixteen), _ = found
+        pairs.append((four, sixteen))
+    if not any(torch.allclose(four, sixteen, rtol=0, atol=1e-5) for four, sixteen in pairs):
+        (four, sixteen), _ = pairs
         subject.same(four, sixteen, "with 4 steps in place of 16 on a linear curve")
 
 
@@ -103,6 +109,7 @@ class Share(nn.Module):
         return torch.stack([share, torch.zeros_like(share)], 1)
 
 
+@check("maps")
 def size_does_not_matter(subject: Subject) -> None:
     """The same picture drawn twice as large, each pixel as 2 x 2, on a network that sees means."""
     subject.promises("size")
@@ -113,9 +120,3 @@ def size_does_not_matter(subject: Subject) -> None:
     small = explained(frozen(Evidence()), images(3, 16), case(n=3).maps)
     large = explained(small.model, larger(small.x), larger(small.maps), target=small.target, mask=larger(small.mask))
     subject.same(subject(large), subject(small), "on the same picture drawn twice as large")
-
-
-CHECKS = (
-    any_image_size, constant_model, no_mask, removes_whole_pixels, units_are_pixels, steps_do_not_matter,
-    size_does_not_matter,
-)  # fmt: skip

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.conformance.cases import InputXGradient, case, levels
-from benchmarks.conformance.subject import DoesNotApply, Subject, require
+from benchmarks.conformance.subject import DoesNotApply, Subject, check, require
 
 
+@check("maps")
 def scale_does_not_matter(subject: Subject) -> None:
     """A positive factor on every map, also on those made anew."""
     subject.promises("scale")
@@ -17,6 +18,7 @@ def scale_does_not_matter(subject: Subject) -> None:
         subject.same(scaled, subject.plain, f"with maps times {gain:g}")
 
 
+@check("maps")
 def only_the_order_matters(subject: Subject) -> None:
     """Any strictly increasing function of every map, with ties kept."""
     subject.promises("order")
@@ -31,6 +33,7 @@ def only_the_order_matters(subject: Subject) -> None:
     subject.same(subject(case(InputXGradient(increasing))), expected, "with maps under an increasing function")
 
 
+@check("maps")
 def rounding_of_flat_maps_does_not_matter(subject: Subject) -> None:
     """Noise of 1e-7 of the value on maps with few values: ties stay ties."""
     if subject.needs("explain"):
@@ -41,6 +44,7 @@ def rounding_of_flat_maps_does_not_matter(subject: Subject) -> None:
     subject.same(subject(noisy), subject(batch), "with rounding noise on flat maps")
 
 
+@check("maps")
 def constant_map_as_promised(subject: Subject) -> None:
     """Undefined where `undefined` says "constant", or "zero" or "positive" and the value is none; else defined."""
     text = str(subject.fact("undefined"))
@@ -51,8 +55,3 @@ def constant_map_as_promised(subject: Subject) -> None:
             require(score.isnan().all(), f'a constant map of {value} is undefined ("{text}"); it scores {score[0]:.6g}')
         else:
             require(score.isfinite().all(), f'a constant map of {value} scores nan, and `undefined` says "{text}" only')
-
-
-CHECKS = (
-    scale_does_not_matter, only_the_order_matters, rounding_of_flat_maps_does_not_matter, constant_map_as_promised,
-)  # fmt: skip

@@ -3,28 +3,29 @@
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 
-from benchmarks.conformance.cases import InputXGradient, case
+from benchmarks.conformance.cases import InputXGradient, case, part
 from benchmarks.conformance.checks.images import PixelGradient
-from benchmarks.conformance.subject import DoesNotApply, Metric, Subject
+from benchmarks.conformance.subject import DoesNotApply, Metric, Subject, check
 from benchmarks.explained import Explained
 from benchmarks.store import Store
 
 
+@check("maps", "networks", "paths")
 def sharing_changes_nothing(subject: Subject) -> None:
     """It scores the same after all other metrics, on one batch."""
     if not subject.company.metrics:
         raise DoesNotApply("there is no other metric")
+    scores, batch = subject.company.scores, subject.company.batches[subject.kind]  # the others come first
     if subject.company.metrics.get(subject.name) is subject.metric:
-        score = subject.company.scores.get(subject.name)
+        score = scores.get(subject.name)
     else:
-        assert subject.company.scores is not None  # the others come first
-        batch = subject.company.batch
-        score = subject(replace(batch, x=batch.x.clone(), maps=batch.maps.clone(), shared=dict(batch.shared)))
+        score = subject(replace(part(batch, [*range(len(batch.x))]), shared=dict(batch.shared)))
     if score is None:
         raise DoesNotApply("it raises; other checks say what")
     subject.same(score, subject.plain, "after other metrics on the same batch", within=0)
 
 
+@check("maps")
 def other_methods_change_nothing(subject: Subject) -> None:
     """It scores a method alone as after another one of the same sweep: what is kept for all depends on no map."""
     first = swept(case(InputXGradient(complete="difference")))
@@ -34,6 +35,7 @@ def other_methods_change_nothing(subject: Subject) -> None:
     subject.same(score, subject(second), "after another method, with one store for both (`for_all`)")
 
 
+@check("maps", "networks")
 def other_settings_change_nothing(subject: Subject) -> None:
     """It scores a batch alone as after itself with other settings: they are in the key of what is kept."""
     if not is_dataclass(subject.metric) or not fields(subject.metric):
@@ -75,6 +77,3 @@ def variants(metric: Metric) -> Iterator[tuple[str, Metric]]:
             yield name, replace(metric, **{name: other})
         except ValueError:
             continue
-
-
-CHECKS = (sharing_changes_nothing, other_methods_change_nothing, other_settings_change_nothing)

@@ -7,24 +7,26 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from benchmarks.conformance.cases import case
-from benchmarks.conformance.subject import Subject, require
-from benchmarks.explained import Explained
+from benchmarks.conformance.cases import Batch
+from benchmarks.conformance.subject import Subject, check, require
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-def state(e: Explained) -> dict[str, object]:
+def state(batch: Batch) -> dict[str, object]:
     """Return all that a metric could leave changed."""
-    tensors = {"images": e.x, "maps": e.maps, "target": e.target, "mask": e.mask, "mean": e.mean, "std": e.std}
-    parameters = list(e.model.parameters())
+    names = {"x": "images", "maps": "maps", "target": "target", "mask": "mask", "mean": "mean", "std": "std"}
+    tensors = {said: getattr(batch, name) for name, said in names.items() if hasattr(batch, name)}
+    layers = dict(vars(batch.path)) if hasattr(batch, "path") else {}
+    parameters = list(batch.model.parameters())
     return {
         **{f"the {name}": tensor.tolist() for name, tensor in tensors.items()},
-        "a weight or a buffer": [t.tolist() for t in (*parameters, *e.model.buffers())],
-        "a gradient": [t.grad is None for t in (*parameters, e.x)],
+        "the path": [tensor.tolist() for name in layers if name != "layers" for tensor in layers[name]],
+        "a weight or a buffer": [t.tolist() for t in (*parameters, *batch.model.buffers())],
+        "a gradient": [t.grad is None for t in (*parameters, batch.x)],
         "what requires a gradient": [t.requires_grad for t in (*parameters, *tensors.values())],
-        "train or eval mode": [m.training for m in e.model.modules()],
-        "a hook": [len(getattr(m, kind)) for m in e.model.modules() for kind in HOOKS],
+        "train or eval mode": [m.training for m in batch.model.modules()],
+        "a hook": [len(getattr(m, kind)) for m in batch.model.modules() for kind in HOOKS],
         "torch's global random state": torch.get_rng_state().tolist(),
         "numpy's global random state": str(np.random.get_state()),
         "Python's global random state": random.getstate(),
@@ -53,19 +55,21 @@ def unchanged(before: dict[str, object], after: dict[str, object], when: str) ->
     require(not changed, f"it changes {', '.join(changed)}{when}")
 
 
+@check("maps", "networks", "paths")
 def leaves_no_trace(subject: Subject) -> None:
     """Images, maps, network, modes, hooks, gradients and global random states are as before."""
     with known_world():
-        batch = case()
+        batch = subject.case()
         before = state(batch)
         subject(batch)
         unchanged(before, state(batch), "")
 
 
+@check("maps", "networks")
 def leaves_no_trace_after_an_error(subject: Subject) -> None:
     """So they are where the network raises at its first or third call."""
     for calls in (0, 2):
-        batch, left = case(), [calls]
+        batch, left = subject.case(), [calls]
 
         def broken(*_: object, left: list[int] = left) -> None:
             left[0] -= 1
@@ -81,6 +85,3 @@ def leaves_no_trace_after_an_error(subject: Subject) -> None:
                 if str(error) != "broken":
                     raise
             unchanged(before, state(batch), " where the network raises")
-
-
-CHECKS = (leaves_no_trace, leaves_no_trace_after_an_error)

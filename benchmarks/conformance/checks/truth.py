@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmarks.conformance.answers import Answer, answers
 from benchmarks.conformance.cases import InputXGradient, case, corner, explained, frozen
 from benchmarks.conformance.models import MEAN, STD, Evidence
-from benchmarks.conformance.subject import DoesNotApply, Fails, Subject, require
+from benchmarks.conformance.subject import DoesNotApply, Fails, Subject, check, require
 from benchmarks.explained import Explained
 
 
@@ -41,26 +41,20 @@ def planted() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     n, side, rng = 12, 16, torch.Generator().manual_seed(0)
     pixels, target = 0.45 * torch.rand(n, 3, side, side, generator=rng), torch.arange(n) % 3
     corners = [(top, left) for top in (True, False) for left in (True, False)]
-    ours = torch.stack([corner(pixels[:1], *corners[i % 4])[0] for i in range(n)])
-    theirs = torch.stack([corner(pixels[:1], *corners[3 - i % 4])[0] for i in range(n)])
-    pixels[torch.arange(n), target] += 0.5 * ours
-    pixels[torch.arange(n), (target + 1) % 3] += 0.5 * theirs
-    return (
-        (pixels - MEAN[:, None, None]) / STD[:, None, None],
-        target,
-        ours,
-        theirs,
-        torch.rand(ours.shape, generator=rng),
-    )
+    own = torch.stack([corner(pixels[:1], *corners[i % 4])[0] for i in range(n)])
+    other = torch.stack([corner(pixels[:1], *corners[3 - i % 4])[0] for i in range(n)])
+    pixels[torch.arange(n), target] += 0.5 * own
+    pixels[torch.arange(n), (target + 1) % 3] += 0.5 * other
+    x = (pixels - MEAN[:, None, None]) / STD[:, None, None]
+    return x, target, own, other, torch.rand(own.shape, generator=rng)
 
 
 def truth_and_noise() -> tuple[str, Explained, Explained]:
-    x, target, ours, theirs, noise = planted()
-    evidence = (
-        Evidence().gain.item() * (x * STD[:, None, None] + MEAN[:, None, None] - 0.5).relu().amax(1) / noise[0].numel()
-    )
-    truth = evidence * ours - evidence * theirs
-    truth, noise = (explained(frozen(Evidence()), x, maps, None, target, ours) for maps in (truth, noise))
+    x, target, own, other, noise = planted()
+    bright = (x * STD[:, None, None] + MEAN[:, None, None] - 0.5).relu().amax(1)
+    evidence = Evidence().gain.item() * bright / noise[0].numel()
+    truth = evidence * own - evidence * other
+    truth, noise = (explained(frozen(Evidence()), x, maps, None, target, own) for maps in (truth, noise))
     return "the planted truth before noise", truth, noise
 
 
@@ -81,6 +75,7 @@ BETTER: dict[str, Callable[[], tuple[str, Explained, Explained]]] = {
 }
 
 
+@check("maps")
 def prefers_the_better_map(subject: Subject) -> None:
     """In the direction that it declares: truth before noise, and what comes to the same in other categories."""
     if subject.fact("category") not in BETTER:
@@ -90,8 +85,8 @@ def prefers_the_better_map(subject: Subject) -> None:
     gain = (better - worse) * (1 if subject.fact("higher_is_better") else -1)
     least = 0.05 * torch.maximum(better.abs(), worse.abs()).mean()
     against = (gain < 0).double().mean().item()
-    require(gain.mean() > least and against < 0.2,
-            f"it needs to place {what}; {against:.0%} of images do not, and the gain is {gain.mean():.3g}")  # fmt: skip
+    placed = f"{against:.0%} of images do not, and the gain is {gain.mean():.3g}"
+    require(gain.mean() > least and against < 0.2, f"it needs to place {what}; {placed}")
 
 
 @dataclass(frozen=True)
@@ -101,12 +96,13 @@ class Turncoat(InputXGradient):
     original: tuple[nn.Module, Tensor, Tensor] | None = None
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        ours = self.original
-        if ours is None or (model is ours[0] and x.equal(ours[1]) and target.equal(ours[2])):
+        given = self.original
+        if given is None or (model is given[0] and x.equal(given[1]) and target.equal(given[2])):
             return super().__call__(model, x, target)
         return Deaf()(model, x, target)
 
 
+@check("maps")
 def explains_anew_with_the_given_method(subject: Subject) -> None:
     """Two methods that agree on the images and differ elsewhere have different scores."""
     if not subject.needs("explain"):
@@ -117,11 +113,15 @@ def explains_anew_with_the_given_method(subject: Subject) -> None:
     require(not same.any(), "it explains anew with another method than the one that made the map")
 
 
+@check("maps", "networks", "paths")
 def known_answers(subject: Subject) -> None:
     """What it must return on networks whose answer is known."""
-    found = [returns(subject, answer) for answer in answers(subject.name, subject.metric, *subject.answers)]
-    if not found:
-        raise DoesNotApply("no answer is known; `--answers MODULE` adds some")
+    known = list(answers(subject.name, subject.metric, *subject.answers))
+    if not known:
+        reason = f"{' and '.join(subject.answers)} has none of it" if subject.answers else "they were not asked for"
+        raise DoesNotApply(f"{reason}; `--answers MODULE` adds some")
+    for answer in known:
+        returns(subject, answer)
 
 
 def returns(subject: Subject, answer: Answer) -> None:
@@ -132,6 +132,3 @@ def returns(subject: Subject, answer: Answer) -> None:
     if not near.all():
         i = int((~near).nonzero()[0])
         raise Fails(f"image {i} scores {score[i]:.6g}, and {expected[i]:.6g} is known ({answer.question})")
-
-
-CHECKS = (prefers_the_better_map, explains_anew_with_the_given_method, known_answers)

@@ -1,1 +1,1 @@
-"""Metrics: frozen dataclasses called as `metric(explained) -> scores`, one score per image."""
+"""Metrics of maps: frozen dataclasses called as `metric(explained) -> scores`, one score per image."""

@@ -5,30 +5,35 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from benchmarks.explained import Explained, draws
-from benchmarks.metrics.imputation import linear
+from benchmarks.maps.metrics.imputation import linear
+from entries import choice, whole
 
-BASELINES = ("black", "mean", "blur", "uniform", "noisy_linear")
 BLUR = 0.1  # the standard deviation of the blur, as a fraction of the side: 6.4 pixels of 64, 22.4 of 224
 REACH = 3  # standard deviations at which the blur's kernel ends
 NOISE = 0.01  # the standard deviation of noisy linear imputation's noise, in pixel units: that of its authors' code
 
 
+def filled(metric: object, **least: int) -> None:
+    """Refuse a baseline without a name, a wrong seed of its noise, and whole numbers below what they are at `least`."""
+    choice(metric, "baseline", BASELINES)
+    whole(metric, seed=0, **least)
+
+
 def baseline(explained: Explained, name: str, seed: int) -> Tensor:
     """Return the images (n or 1, c, h, w) of which nothing is left.
 
-    black: pixel value 0. mean: the mean colour of the network's normalisation. blur: the image under a Gaussian of .1
-    of its side, mirrored at the borders. uniform: each value of its own from [0, 1), the same noise for all images.
-    noisy_linear: the mean colour under its noise, for there is no pixel to impute from.
+    "black" is pixel value 0, and "mean" the mean colour of the network's normalisation. "blur" is the image under a
+    Gaussian of .1 of its side, mirrored at the borders. "uniform" draws each value from [0, 1), the same noise for all
+    images. "noisy_linear" is the mean colour under its noise, because there is no pixel to impute from.
     """
-    make = {"black": black, "mean": mean_colour, "blur": blurred, "uniform": uniform, "noisy_linear": noise}[name]
-    return explained.once(("baseline", name, seed), lambda: make(explained, seed))
+    return explained.once(("baseline", name, seed), lambda: BASELINES[name](explained, seed))
 
 
 def imputed(explained: Explained, removed: Tensor, name: str, seed: int) -> Tensor:
     """Return the images (n, c, h, w) whose `removed` pixels (n or 1, h, w) bool are replaced.
 
-    They become those of the baseline, but noisy_linear depends on what is removed: weighted means of neighbours, under
-    Gaussian noise of .01 that is the same for all images and not clipped [Rong et al. 2022].
+    They become those of the baseline. Only "noisy_linear" depends on what is removed: a pixel becomes a weighted mean
+    of its neighbours, under Gaussian noise of .01 that is the same for all images and not clipped [Rong et al. 2022].
     """
     if name == "noisy_linear":
         return noisy_linear(explained, removed.expand(len(explained.x), -1, -1), seed)
@@ -84,3 +89,6 @@ def gaussian(side: int) -> Tensor:
     offset = torch.arange(-reach(side), reach(side) + 1, dtype=torch.float64)
     weight = (-0.5 * (offset / (BLUR * side)).square()).exp()
     return weight / weight.sum()
+
+
+BASELINES = {"black": black, "mean": mean_colour, "blur": blurred, "uniform": uniform, "noisy_linear": noise}

@@ -1,33 +1,26 @@
 """How much of the image does the map need?"""
 
 from dataclasses import dataclass
+from functools import partial
 from math import inf, log
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.fields import choice, number
-from benchmarks.metrics.ranking import TIE
+from benchmarks.maps.metrics.ranking import TIE
+from entries import choice, number, scores
+
+complexity = partial(scores, "complexity", undefined="the map is zero")
 
 
+@complexity(higher_is_better=True, cites="Chalasani et al. 2020", bounds=(0.0, 1.0), invariant=("scale", "size"))
 @dataclass(frozen=True)
 class Gini:
     """Gini index of the absolute map, 0 for a constant and 1 - 1/d for one pixel [Chalasani et al. 2020].
 
-    The index is that of Hurley and Rickard 2009, without an epsilon: the map's scale does not matter.
+    The index is that of Hurley and Rickard 2009 without an epsilon, so the map's scale does not matter.
     """
-
-    category: ClassVar[str] = "complexity"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
-    undefined: ClassVar[str] = "the map is zero"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Chalasani et al. 2020"
 
     def __call__(self, explained: Explained) -> Tensor:
         value = explained.maps.flatten(1).abs().double().sort(1).values
@@ -37,24 +30,17 @@ class Gini:
         return torch.where(total > 0, gini.clamp(0, 1), torch.nan).float()
 
 
+@complexity(higher_is_better=False, cites="Bhatt et al. 2020", invariant=("scale",))
 @dataclass(frozen=True)
 class Entropy:
     """Entropy of the absolute map as a distribution over the pixels: complexity [Bhatt et al. 2020].
 
-    `unit` is nats, or share: of the largest entropy, log d of d pixels. Then a constant scores 1 at every image size,
-    though the same picture drawn larger still comes closer to 1. Without an epsilon: the map's scale does not matter.
+    `unit` is "nats" or "share", the share of the largest entropy, log d of d pixels. With "share" a constant map scores
+    1 at every image size, though the same picture drawn larger still comes closer to 1. There is no epsilon, so the
+    map's scale does not matter.
     """
 
     unit: str
-
-    category: ClassVar[str] = "complexity"
-    higher_is_better: ClassVar[bool] = False
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale",)
-    undefined: ClassVar[str] = "the map is zero"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Bhatt et al. 2020"
 
     def __post_init__(self) -> None:
         choice(self, "unit", ("share", "nats"))
@@ -71,25 +57,16 @@ class Entropy:
         return (entropy / largest if self.unit == "share" else entropy).float()
 
 
+@complexity(higher_is_better=False, cites="Nguyen & Martinez 2020", bounds=(0.0, 1.0), invariant=("scale", "size"))
 @dataclass(frozen=True)
 class EffectiveComplexity:
-    """Share of pixels above `threshold` times the map's own maximum, absolute [Nguyen & Martinez 2020].
+    """Share of pixels above `threshold` times the map's largest absolute value [Nguyen & Martinez 2020].
 
-    The count of attributions above a threshold, as Quantus has it, over the number of pixels; the paper itself asks
+    As in Quantus, the score counts attributions above a threshold, here as a share of the pixels. The paper itself asks
     the model how many features it needs.
     """
 
     threshold: float
-
-    category: ClassVar[str] = "complexity"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
-    undefined: ClassVar[str] = "the map is zero"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Nguyen & Martinez 2020"
 
     def __post_init__(self) -> None:
         number(self, "threshold", "in [0, 1)", lambda share: 0 <= share < 1)

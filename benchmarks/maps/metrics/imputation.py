@@ -44,7 +44,8 @@ def linear(x: Tensor, removed: Tensor) -> Tensor:
     The weights are 1/6 for direct and 1/12 for diagonal neighbours, over their sum at borders. Multiplied by this sum,
     the equations of all removed pixels are symmetric; conjugate gradients solve them, with one multigrid cycle as
     preconditioner and a start from coarser grids. Largest error: 3e-3 of the range of x at 224 pixels a side, where
-    one pixel in twenty is known; 1e-3 where one in ten is. Without any known pixel: 0.
+    one pixel in twenty is known; 1e-3 where one in ten is. Without any known pixel: 0. scipy.sparse.linalg.spsolve is
+    exact, but takes six times as long for an image of 224 pixels a side, image by image on the CPU.
     """
     grids = levels(removed[:, None].to(x.dtype))
     u = start(pad(x.masked_fill(removed[:, None], 0), EDGE), grids)

@@ -1,33 +1,29 @@
 """Does the map point at the object?"""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.fields import number
-from benchmarks.metrics.ranking import top
+from benchmarks.maps.metrics.ranking import top
+from entries import number, scores
+
+localises = partial(scores, "localisation", higher_is_better=True, bounds=(0.0, 1.0), needs=("mask",))
+ORDER = "scale", "order", "size"
+NO_MASK = "no mask of the explained class"
+NOTHING_POSITIVE = f"{NO_MASK}, or no positive value in the map"
 
 
+@localises(cites="Zhang et al. 2018", version=2, invariant=ORDER, undefined=NO_MASK)
 @dataclass(frozen=True)
 class PointingGame:
     """Whether the map's largest pixel lies on the object [Zhang et al. 2018].
 
-    Without the paper's tolerance of 15 pixels. Where several pixels share the maximum, the share of them on the object:
-    the expected hit, so that a constant map scores the object's share of the image.
+    The paper's tolerance of 15 pixels is left out. Where several pixels share the maximum, the score is the share of
+    them that lies on the object. This is the expected hit, so a constant map scores the object's share of the image.
     """
-
-    category: ClassVar[str] = "localisation"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 2
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
-    undefined: ClassVar[str] = "no mask of the explained class"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Zhang et al. 2018"
 
     def __call__(self, explained: Explained) -> Tensor:
         mask = explained.mask.flatten(1)
@@ -35,19 +31,10 @@ class PointingGame:
         return torch.where(mask.any(1), hit, torch.nan).float()
 
 
+@localises(cites="Wang et al. 2020", invariant=("scale", "size"), undefined=NOTHING_POSITIVE)
 @dataclass(frozen=True)
 class EnergyInMask:
-    """Share of the map's positive part on the object: energy-based pointing game [Wang et al. 2020]."""
-
-    category: ClassVar[str] = "localisation"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
-    undefined: ClassVar[str] = "no mask of the explained class, or no positive value in the map"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Wang et al. 2020"
+    """Energy-based pointing game: share of the map's positive part on the object [Wang et al. 2020]."""
 
     def __call__(self, explained: Explained) -> Tensor:
         mask = explained.mask.flatten(1)
@@ -56,22 +43,13 @@ class EnergyInMask:
         return torch.where(mask.any(1) & (total > 0), (energy * mask).sum(1) / total, torch.nan).float()
 
 
+@localises(cites="Arras et al. 2022", version=2, invariant=ORDER, undefined=NO_MASK)
 @dataclass(frozen=True)
 class RelevanceRank:
-    """Relevance rank accuracy: share on the object of K pixels of the K largest [Arras et al. 2022].
+    """Relevance rank accuracy: share of the K largest pixels on the object of K [Arras et al. 2022].
 
-    Ties at the K-th place count by their expected share, so that a constant map scores the object's share of the image.
+    Ties at the K-th place count by their expected share, so a constant map scores the object's share of the image.
     """
-
-    category: ClassVar[str] = "localisation"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 2
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
-    undefined: ClassVar[str] = "no mask of the explained class"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Arras et al. 2022"
 
     def __call__(self, explained: Explained) -> Tensor:
         mask = explained.mask.flatten(1)
@@ -80,25 +58,17 @@ class RelevanceRank:
         return torch.where(size[:, 0] > 0, hits / size[:, 0], torch.nan).float()
 
 
+@localises(cites="Theiner et al. 2022", invariant=ORDER, undefined=NO_MASK)
 @dataclass(frozen=True)
 class TopKInMask:
-    """Share on the object of the `fraction` of largest pixels: top-k intersection [Theiner et al. 2022].
+    """Share of the `fraction` of largest pixels on the object: top-k intersection [Theiner et al. 2022].
 
-    Where the fraction is no whole number of pixels, the last counts in part. Ties there count by their expected share,
-    so that a constant map scores the object's share of the image. An object smaller than the fraction cannot reach 1.
+    Where the fraction is no whole number of pixels, the last pixel counts in part. Ties there count by their expected
+    share, so a constant map scores the object's share of the image. An object that is smaller than the fraction cannot
+    reach 1.
     """
 
     fraction: float
-
-    category: ClassVar[str] = "localisation"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
-    undefined: ClassVar[str] = "no mask of the explained class"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Theiner et al. 2022"
 
     def __post_init__(self) -> None:
         number(self, "fraction", "in (0, 1]", lambda share: 0 < share <= 1)
@@ -110,23 +80,18 @@ class TopKInMask:
         return torch.where(mask.any(1), hits / count, torch.nan).float()
 
 
+@localises(
+    cites="Boehle et al. 2021",
+    invariant=("scale", "size"),
+    undefined="the mask is no single cell of a 2 x 2 mosaic, or no positive value in the map",
+)
 @dataclass(frozen=True)
 class GridPointing:
     """Share of the map's positive part in the cell of its class in a 2 x 2 mosaic [Boehle et al. 2021].
 
-    Chance is .25. A map without a positive value scores 0 in the authors' code; here it is undefined, and counted and
-    bounded as such, because such a map points at no cell rather than at a wrong one.
+    Chance is .25. A map without a positive value scores 0 in the authors' code. Here it is undefined, because such a
+    map points at no cell rather than at a wrong one.
     """
-
-    category: ClassVar[str] = "localisation"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
-    undefined: ClassVar[str] = "the mask is no single cell of a 2 x 2 mosaic, or no positive value in the map"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Boehle et al. 2021"
 
     def __call__(self, explained: Explained) -> Tensor:
         mask, energy = explained.mask, explained.maps.double().clamp(min=0)

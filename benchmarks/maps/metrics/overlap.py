@@ -1,35 +1,29 @@
 """How far do map and object cover each other?"""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.fields import number
-from benchmarks.metrics.ranking import TIE, average_ranks, constant
-from benchmarks.metrics.similarity import pearson
+from benchmarks.maps.metrics.localisation import NO_MASK, NOTHING_POSITIVE, ORDER, localises
+from benchmarks.maps.metrics.ranking import TIE, average_ranks, constant
+from benchmarks.maps.metrics.similarity import pearson
+from entries import number
+
+ONE_SIDE = f"{NO_MASK}, or one of the whole image"
 
 
+@localises(cites="Zhou et al. 2016", invariant=("scale", "size"), undefined=NOTHING_POSITIVE)
 @dataclass(frozen=True)
 class MaskIou:
-    """Intersection over union of object and the pixels of at least `threshold` times the map's maximum.
+    """Intersection over union of the object and the map's largest values [after Zhou et al. 2016].
 
-    Zhou et al. 2016 cut their maps at .2 of the maximum, but compare boxes around the largest connected part.
+    The largest values are those of at least `threshold` times the map's maximum. Zhou et al. use .2 of the maximum,
+    too, but they compare boxes around the largest connected part.
     """
 
     threshold: float
-
-    category: ClassVar[str] = "localisation"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
-    undefined: ClassVar[str] = "no mask of the explained class, or no positive value in the map"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Zhou et al. 2016"
 
     def __post_init__(self) -> None:
         number(self, "threshold", "in (0, 1]", lambda share: 0 < share <= 1)
@@ -43,22 +37,13 @@ class MaskIou:
         return torch.where(mask.any(1) & (largest[:, 0] > 0), iou, torch.nan).float()
 
 
+@localises(cites="Fawcett 2006", invariant=ORDER, undefined=ONE_SIDE)
 @dataclass(frozen=True)
 class MaskAuc:
     """Area under the ROC curve of the map as a detector of object pixels [Fawcett 2006].
 
-    The chance that a pixel of the object has a larger value than one beside it; a tie counts one half.
+    This is the chance that a pixel of the object has a larger value than a pixel beside it; a tie counts one half.
     """
-
-    category: ClassVar[str] = "localisation"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "size")
-    undefined: ClassVar[str] = "no mask of the explained class, or one of the whole image"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Fawcett 2006"
 
     def __call__(self, explained: Explained) -> Tensor:
         mask = explained.mask.flatten(1)
@@ -67,42 +52,29 @@ class MaskAuc:
         return ((ranks - inside * (inside + 1) / 2) / (inside * outside)).float()  # 0 / 0 where a side is empty
 
 
+@localises(
+    cites="Bylinskii et al. 2019",
+    bounds=(-1.0, 1.0),
+    invariant=("scale", "size"),
+    undefined=f"{ONE_SIDE}, or a constant map",
+)
 @dataclass(frozen=True)
 class MaskCorrelation:
     """Pearson's correlation of map and mask: CC, or PCC [Bylinskii et al. 2019, with a map of fixations]."""
-
-    category: ClassVar[str] = "localisation"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
-    undefined: ClassVar[str] = "no mask of the explained class, or one of the whole image, or a constant map"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Bylinskii et al. 2019"
 
     def __call__(self, explained: Explained) -> Tensor:
         correlation = pearson(explained.maps.flatten(1), explained.mask.flatten(1))
         return torch.where(constant(explained.maps), torch.nan, correlation).float()
 
 
+@localises(cites="Bylinskii et al. 2019", invariant=("scale", "size"), undefined=NOTHING_POSITIVE)
 @dataclass(frozen=True)
 class MaskSimilarity:
     """What the map's positive part and the mask share as distributions: SIM [Bylinskii et al. 2019].
 
-    The sum over pixels of the smaller of both, each of sum 1. The authors' code shifts a map so that its minimum is 0;
-    here negative values, which speak against the class, count as 0.
+    Both are divided by their sums, and the score is the sum over pixels of the smaller value. The authors' code shifts
+    a map so that its minimum is 0; here negative values, which speak against the class, count as 0.
     """
-
-    category: ClassVar[str] = "localisation"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("mask",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "size")
-    undefined: ClassVar[str] = "no mask of the explained class, or no positive value in the map"
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 0)
-    cites: ClassVar[str] = "Bylinskii et al. 2019"
 
     def __call__(self, explained: Explained) -> Tensor:
         mask = explained.mask.flatten(1).double()

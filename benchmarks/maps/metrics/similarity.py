@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from benchmarks.metrics.ranking import average_ranks, constant
+from benchmarks.maps.metrics.ranking import average_ranks, constant
 
 WINDOW, SIGMA = 11, 1.5  # the Gaussian window of Wang et al. 2004
 

@@ -6,27 +6,27 @@ from skimage.segmentation import slic
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.ranking import tie_groups
+from benchmarks.maps.metrics.ranking import tie_groups
 
-VERSION = 1  # of the cut: what other cells keep on disk holds for it alone
+VERSION = 1  # of the segmentation: labels that other cells keep on disk hold for this version alone
 
 
 def superpixels(explained: Explained, segments: int) -> Tensor:
     """Label each pixel (n, h, w) with its superpixel, 0, 1, ..., by SLIC on pixel values [Achanta et al. 2012].
 
-    About `segments` an image: SLIC starts from a grid and merges what is small. An image of grain, where fewer than
-    half or more than twice of them are left, is cut again at ten times the weight of place, which ends in squares. They
-    depend on no map: cut image by image, once for all methods.
+    An image has about `segments` superpixels, since SLIC starts from a grid and merges what is small. Where fewer than
+    half of them or more than twice as many are left, as in images of grain, the image is segmented again at ten times
+    the weight of place, which ends in squares. Superpixels depend on no map: they are computed once for all methods.
     """
 
-    def cut_all() -> Tensor:
+    def compute() -> Tensor:
         images = explained.pixels().double().movedim(1, -1).cpu().numpy()
-        return torch.from_numpy(np.stack([cut(image, segments) for image in images])).to(explained.x.device)
+        return torch.from_numpy(np.stack([segmented(image, segments) for image in images])).to(explained.x.device)
 
-    return explained.for_all(("superpixels", segments, VERSION), cut_all)
+    return explained.for_all(("superpixels", segments, VERSION), compute)
 
 
-def cut(image: np.ndarray, segments: int) -> np.ndarray:
+def segmented(image: np.ndarray, segments: int) -> np.ndarray:
     """Label the pixels of one image (h, w, c); three channels are taken for sRGB, whose Lab has larger numbers."""
     wanted = min(segments, image.shape[0] * image.shape[1])
     for weight in (1, 10, 100, 1000):

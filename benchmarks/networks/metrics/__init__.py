@@ -1,1 +1,1 @@
-"""Metrics of whole networks: scores of an image that no explanation changes, and how attacks change explanations."""
+"""Metrics of networks: they read the network, the images and the target class, but no map and no method."""

@@ -3,41 +3,32 @@
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained, draws
-from benchmarks.metrics.fields import choice, number, whole
-from benchmarks.metrics.networks.gradient import against
+from benchmarks.networks.metrics.gradient import against, robust
+from entries import choice, number, refuse, whole
 
-ATTACKS = ("fgsm", "pgd")
 NORMS = ("linf", "l2")
 
 
+@robust(higher_is_better=True, cites="Goodfellow et al. 2015; Madry et al. 2018", bounds=(0.0, 1.0))
 @dataclass(frozen=True)
 class RobustAccuracy:
     """Share of radii at which no attack changes the answer [Goodfellow et al. 2015; Madry et al. 2018].
 
-    The area under the image's own curve, 1 where the target is still predicted and 0 where it is not, over `radii` from
-    0, by trapezoids, divided by the largest: in pixel units, linf or plain l2 over all values, images within [0, 1].
-    Every radius is attacked anew and nothing is carried over, so that a curve may rise: an attack that fails tells less
-    of the network than of the attack. fgsm is one step of the radius from the image itself; pgd goes `steps` of `step`
-    radii each from a point drawn uniformly in the ball, `restarts` times, and wins where any iterate does. All images
-    start with the same draw. Departs from both papers: climbs the log odds against the target in place of its
-    cross-entropy, whose gradient is nothing where a network is sure; for l2, steps along the gradient's direction in
-    place of its signs. Reads no map.
+    The score is the area under the image's own curve, which is 1 where the target is still predicted and 0 where it is
+    not, over `radii` from 0, by trapezoids, divided by the largest radius. Radii are in pixel units, linf or plain l2
+    over all values, and images stay within [0, 1]. Every radius is attacked anew, so a curve may rise: an attack that
+    fails tells less of the network than of the attack. The `attack` "fgsm" is one step of the radius from the image
+    itself. "pgd" goes `steps` of `step` radii each from a point drawn uniformly in the ball, `restarts` times, and wins
+    where any iterate does. All images start with the same draw. Departs from both papers: the attacks climb the log
+    odds against the target in place of its cross-entropy, whose gradient vanishes where a network is sure, and for l2
+    they step along the gradient's direction in place of its signs. foolbox has the same attacks, but its starts come
+    from torch's global generator and differ from image to image, so a score would depend on the batch.
     """
-
-    category: ClassVar[str] = "network robustness"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
-    undefined: ClassVar[str] = "never"
-    cites: ClassVar[str] = "Goodfellow et al. 2015; Madry et al. 2018"
 
     attack: str
     norm: str
@@ -46,21 +37,17 @@ class RobustAccuracy:
     step: float
     restarts: int
     seed: int
+    passes = property(lambda self: (0, len(self.radii) * self.restarts * (2 * self.steps + 1), 0))
 
     def __post_init__(self) -> None:
-        choice(self, "attack", ATTACKS)
+        choice(self, "attack", ("fgsm", "pgd"))
         choice(self, "norm", NORMS)
         rising(self, "radii")
         whole(self, steps=1, restarts=1, seed=0)
-        number(self, "step", "> 0, in radii", lambda s: 0 < s < torch.inf)
-        given = self.steps, self.step, self.restarts
-        if self.attack == "fgsm" and given != (1, 1, 1):
+        number(self, "step", "> 0, in radii", lambda step: step > 0)
+        if self.attack == "fgsm" and (given := (self.steps, self.step, self.restarts)) != (1, 1, 1):
             need = "RobustAccuracy needs steps=1, step=1 and restarts=1 for attack=fgsm, one step of the radius"
-            raise ValueError(f"{need}; steps={self.steps!r}, step={self.step!r}, restarts={self.restarts!r} was given")
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 0, len(self.radii) * self.restarts * (2 * self.steps + 1), 0
+            raise ValueError("{}; steps={!r}, step={!r}, restarts={!r} was given".format(need, *given))
 
     def __call__(self, explained: Explained) -> Tensor:
         radii, right = self.curve(explained)
@@ -68,14 +55,14 @@ class RobustAccuracy:
 
     def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
         """Return the radii (k,) from 0 and, for each, 1 where the target is predicted and 0 where not, (n, k)."""
-        radii = [float(radius) for radius in self.radii]
-        key = ("robust accuracy", self.version, self.attack, self.norm, tuple(radii), self.steps, float(self.step),
-               self.restarts, self.seed)  # fmt: skip
+        radii = tuple(float(radius) for radius in self.radii)
+        attack = self.attack, self.norm, radii, self.steps, float(self.step), self.restarts, self.seed
 
         def right() -> Tensor:
             clean = explained.clean_logits().argmax(1) == explained.target
             return torch.stack([clean, *(self.survives(explained, radius) for radius in radii)], 1).float()
 
+        key = "robust accuracy", self.version, *attack
         return torch.tensor([0.0, *radii], device=explained.x.device), explained.for_all(key, right)
 
     def survives(self, explained: Explained, radius: float) -> Tensor:
@@ -134,5 +121,4 @@ def rising(metric: object, name: str) -> None:
     values = getattr(metric, name)
     good = isinstance(values, list | tuple) and values and all(type(v) in (int, float) for v in values)
     if not good or not all(low < high for low, high in pairwise([0, *values, math.inf])):
-        need = f"{type(metric).__name__} needs a list {name} of rising numbers > 0"
-        raise ValueError(f"{need}; {name}={values!r} was given")
+        refuse(metric, name, f"a list {name} of rising numbers > 0")

@@ -1,37 +1,34 @@
 """The error under the standard corruptions, as it grows with their severity."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.fields import whole
-from benchmarks.metrics.networks.corruptions import CORRUPTIONS, corrupted
+from benchmarks.networks.metrics.corruptions import CORRUPTIONS, corrupted
+from benchmarks.networks.metrics.gradient import robust
+from entries import whole
 
 LEVELS = (1, 2, 3, 4, 5)
 
 
+@robust(
+    higher_is_better=False,
+    cites="Hendrycks & Dietterich 2019",
+    bounds=(0.0, 1.0),
+    passes=(0, len(CORRUPTIONS) * len(LEVELS), 0),
+)
 @dataclass(frozen=True)
 class CorruptionError:
     """Share of an image's corrupted pictures that are misclassified [Hendrycks & Dietterich 2019].
 
-    The mean corruption error, unnormalised: over fifteen types of corruption and five severities each, one picture of
-    each, without dividing by the errors of a reference network. Made in memory from the images at the network's size,
-    on 8 bits, with severities chosen for about that size (`corruptions`); the draws of a type and severity are those
-    of every image. The clean image is not among the pictures.
+    This is the mean corruption error without normalisation: it is taken over fifteen types of corruption and five
+    severities, one picture each, and is not divided by the errors of a reference network. The pictures are made in
+    memory from the images at the network's size, on 8 bits, with severities chosen for about that size (see
+    `corruptions`). The draws of a type and severity are those of every image. The clean image is not among the
+    pictures.
     """
-
-    category: ClassVar[str] = "network robustness"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
-    undefined: ClassVar[str] = "never"
-    cites: ClassVar[str] = "Hendrycks & Dietterich 2019"
-    passes: ClassVar[tuple[int, int, int]] = (0, len(CORRUPTIONS) * len(LEVELS), 0)
 
     seed: int
 

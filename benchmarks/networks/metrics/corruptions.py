@@ -1,10 +1,10 @@
 """The fifteen corruptions of ImageNet-C, made in memory [Hendrycks & Dietterich 2019].
 
-Written anew after the authors' published scripts, with their `severities`: of the kept packages, imagecorruptions does
-not run with numpy 2, and its successors need a second OpenCV and leave impulse noise without a seed. Departs from the
+They are written anew after the authors' published scripts, with their `severities`, because imagecorruptions does not
+run with numpy 2, and its successors need a second OpenCV and leave impulse noise without a seed. Departs from the
 scripts: motion is blurred without ImageMagick, the layer of snow is not rounded to 8 bits, elastic's lengths scale with
-the image, and frost is drawn where they blend in photographs. The published files are others: an error on these is no
-mCE, which divides by a reference network's besides. One draw of a type and severity serves all images.
+the image, and frost is drawn where they blend in photographs. The published files are others, so an error on these is
+no mCE, which is also divided by that of a reference network. One draw of a type and severity serves all images.
 """
 
 import io
@@ -18,15 +18,18 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from benchmarks.explained import draws
-from benchmarks.metrics.networks.severities import SEVERITIES
-from benchmarks.metrics.networks.warps import sampled, streaked, zoomed
+from benchmarks.networks.metrics.severities import SEVERITIES
+from benchmarks.networks.metrics.warps import sampled, streaked, zoomed
 
 BETWEEN = 128  # pixels of the shorter side, from which on the severities are those chosen for 224
 GREY = (0.299, 0.587, 0.114)
 FROST = (  # mean colour and deviation of crops of the five photographs that the scripts draw from
-    ((0.31, 0.59, 0.65), 0.056), ((0.78, 0.79, 0.83), 0.07), ((0.78, 0.79, 0.83), 0.07),
-    ((0.57, 0.62, 0.67), 0.086), ((0.40, 0.44, 0.49), 0.12),
-)  # fmt: skip
+    ((0.31, 0.59, 0.65), 0.056),
+    ((0.78, 0.79, 0.83), 0.07),
+    ((0.78, 0.79, 0.83), 0.07),
+    ((0.57, 0.62, 0.67), 0.086),
+    ((0.40, 0.44, 0.49), 0.12),
+)
 ROUGHNESS = 1.25  # their amplitude falls with this power of the frequency
 
 
@@ -100,14 +103,14 @@ def snow(x: Tensor, settings: tuple[float, ...], rng: torch.Generator) -> Tensor
 
 def frost(x: Tensor, settings: tuple[float, float], rng: torch.Generator) -> Tensor:
     """Blend in a random texture with the mean colour, deviation and spectrum of one of the published photographs."""
-    ours, theirs = settings
+    image_gain, ice_gain = settings
     colour, scale = FROST[int(torch.randint(len(FROST), (), generator=rng))]
     h, w = x.shape[2:]
     frequency = torch.hypot(torch.fft.fftfreq(h)[:, None], torch.fft.fftfreq(w)).to(x)
     amplitude = torch.where(frequency > 0, frequency**-ROUGHNESS, 0)
     texture = torch.fft.ifft2(torch.fft.fft2(torch.randn(h, w, generator=rng, dtype=x.dtype)) * amplitude).real
     ice = torch.tensor(colour).to(x)[:, None, None] + scale * texture / texture.std()
-    return ours * x + theirs * ice.clamp(0, 1)
+    return image_gain * x + ice_gain * ice.clamp(0, 1)
 
 
 def fog(x: Tensor, settings: tuple[float, float], rng: torch.Generator) -> Tensor:
@@ -156,12 +159,9 @@ def jpeg_compression(x: Tensor, quality: int, rng: torch.Generator) -> Tensor:
 
 
 CORRUPTIONS: dict[str, Callable[[Tensor, object, torch.Generator], Tensor]] = {
-    make.__name__: make
-    for make in (
-        gaussian_noise, shot_noise, impulse_noise, defocus_blur, glass_blur, motion_blur, zoom_blur, snow, frost, fog,
-        brightness, contrast, elastic_transform, pixelate, jpeg_compression,
-    )
-}  # fmt: skip
+    name: globals()[name]
+    for name in SEVERITIES  # each type of corruption is a function of this file
+}
 
 
 def uniform(low: float, high: float, rng: torch.Generator) -> float:

@@ -1,83 +1,75 @@
 """The metric that a network pulls back from its output to its input, through one backward pass per class."""
 
-import math
 from dataclasses import dataclass
-from typing import ClassVar
+from math import inf, sqrt
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.fields import choice, number
+from entries import choice, number, scores
 
-OUTPUTS = ("probabilities", "logits")
-QUANTITIES = ("eigenvalue", "trace", "radius")
 HELD = 2**28  # bytes of J; one image of 224 pixels a side and 1,000 classes has 1.2e9, and goes alone
 
 
+@scores(
+    "metric-induced",
+    higher_is_better=None,
+    cites="Puechmorel 2023; Liu et al. 2023",
+    bounds=(0.0, inf),
+    passes="one forward and one backward per class, shared by all induced metrics",
+)
 @dataclass(frozen=True)
 class InducedMetric:
     """Spectrum of the metric that the output induces on the pixels [Puechmorel 2023; Liu et al. 2023].
 
-    Our reading of Liu et al. 2023; the paper's own algorithm was not available. With J = d logits / d pixels, (k, d):
-    `of` probabilities, the Fisher metric F = diag(p) - p p' pulled back to G = J' F J, for which KL(p(x) || p(x + dx))
-    = dx' G dx / 2 to second order; `of` logits, G = J' J, for which half the squared distance of the logits is dx' G dx
-    / 2. eigenvalue: the largest one of G; trace: their sum; radius: sqrt(2 `divergence` / eigenvalue), the length of
-    the shortest step that costs the divergence, were the output as curved as it is at x, and at most the diagonal of
-    the pixel space, since no image is farther. Pixels are in [0, 1] and lengths Euclidean over all values of the image:
-    eigenvalues are per squared pixel unit, and grow with the number of pixels. Exact, from the k x k matrix R' J J' R
-    with R R' = F, in float64 from float32 gradients: what it needs is shared by all outputs and quantities. Where the
-    softmax is saturated, G of the probabilities vanishes whatever the network does to the image; that of the logits
-    does not, but doubles of the logits have four times its eigenvalues.
+    This is our reading of Liu et al. 2023, since the paper's own algorithm was not available. J = d logits / d pixels
+    is (k, d). With the `output` "probabilities", the Fisher metric F = diag(p) - p p' is pulled back to G = J' F J, for
+    which KL(p(x) || p(x + dx)) = dx' G dx / 2 to second order. With "logits", G = J' J, for which half the squared
+    distance of the logits is dx' G dx / 2. The `quantity` "eigenvalue" is the largest one of G, and "trace" their sum.
+    "radius" is sqrt(2 `divergence` / eigenvalue): the length of the shortest step that costs the divergence, were the
+    output as curved as it is at x. It is at most the diagonal of the pixel space, since no image is farther.
+
+    Pixels are in [0, 1] and lengths Euclidean over all values of the image: eigenvalues are per squared pixel unit, and
+    grow with the number of pixels. The result is exact, from the k x k matrix R' J J' R with R R' = F, in float64 from
+    float32 gradients, and J J' is shared by all outputs and quantities. Where the softmax is saturated, G of the
+    probabilities vanishes whatever the network does to the image. G of the logits does not, but twice the logits have
+    four times its eigenvalues.
     """
 
-    category: ClassVar[str] = "metric-induced"
-    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
-    cites: ClassVar[str] = "Puechmorel 2023; Liu et al. 2023"
-    passes: ClassVar[str] = "one forward and one backward per class, shared by all induced metrics"
-
-    of: str
+    output: str
     quantity: str
     divergence: float
+    higher_is_better = property(lambda self: self.quantity == "radius")
+    undefined = property(lambda self: "the output has no gradient" if self.quantity == "radius" else "never")
 
     def __post_init__(self) -> None:
-        choice(self, "of", OUTPUTS)
-        choice(self, "quantity", QUANTITIES)
-        number(self, "divergence", "> 0", lambda d: 0 < d < math.inf)
-
-    @property
-    def higher_is_better(self) -> bool:
-        return self.quantity == "radius"
-
-    @property
-    def undefined(self) -> str:
-        return "the output has no gradient" if self.quantity == "radius" else "never"
+        choice(self, "output", ("probabilities", "logits"))
+        choice(self, "quantity", ("eigenvalue", "trace", "radius"))
+        number(self, "divergence", "> 0", lambda divergence: divergence > 0)
 
     def __call__(self, explained: Explained) -> Tensor:
         logits, gram = explained.for_all(("induced metric", self.version), lambda: pulled_back(explained))
-        root = fisher_root(logits) if self.of == "probabilities" else torch.eye(len(gram[0])).to(gram)
+        root = fisher_root(logits) if self.output == "probabilities" else torch.eye(len(gram[0])).to(gram)
         matrix = root.mT @ gram @ root
         if self.quantity == "trace":
             return matrix.diagonal(dim1=1, dim2=2).sum(1).float()
         largest = torch.linalg.eigvalsh(matrix)[:, -1].clamp(min=0)
         if self.quantity == "eigenvalue":
             return largest.float()
-        radius = (2 * self.divergence / largest).sqrt().clamp_max(math.sqrt(explained.x[0].numel()))
+        radius = (2 * self.divergence / largest).sqrt().clamp_max(sqrt(explained.x[0].numel()))
         return torch.where(largest > 0, radius, torch.nan).float()
 
 
 def pulled_back(explained: Explained) -> tuple[Tensor, Tensor]:
-    """Return the logits (n, k) and J J' (n, k, k), float64; J in pixel units, of as many images at once as HELD."""
+    """Return the logits (n, k) and J J' (n, k, k), float64; J is in pixel units, and at most HELD bytes at once."""
     one = 8 * explained.clean_logits().shape[1] * explained.x[0].numel()
     logits, grams = zip(*(gram(explained, x) for x in explained.x.split(max(1, HELD // one))), strict=True)
     return torch.cat(logits), torch.cat(grams)
 
 
 def gram(explained: Explained, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the same of some images, by a backward pass per class."""
+    """Return the logits (n, k) and J J' (n, k, k) of some images, by a backward pass per class."""
     with torch.enable_grad():
         x = x.detach().clone().requires_grad_()
         logits = explained.model(x)

@@ -1,48 +1,43 @@
 """Empirical robustness: how far the nearest image is that changes the answer."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.fields import number, whole
+from benchmarks.networks.metrics.gradient import robust
+from entries import number, whole
 
 SHORTEST = 1e-4  # of a step in pixel units: shorter ones end on the boundary, where rounding gives the answer
 
 
+@robust(
+    higher_is_better=True,
+    cites="Moosavi-Dezfooli et al. 2016",
+    bounds=(0.0, torch.inf),
+    undefined="the attack does not change the answer, or the image is black",
+)
 @dataclass(frozen=True)
 class EmpiricalRobustness:
     """Relative size of the smallest change that DeepFool finds [Moosavi-Dezfooli et al. 2016].
 
-    ||x' - x|| / ||x|| in pixel space, l2. Each of `steps` goes to the nearest of the linearised boundaries with the
-    `candidates` classes that are likeliest at first, other than the target, and at least 1e-4 far; all steps together
-    are stretched by 1 + `overshoot` and clipped to [0, 1]; an image stops as soon as it is wrong. 0 where it is so by
-    itself; where `steps` do not do, there is no score: the share of scores is the attack's success rate. Departs from
-    the paper: leaves the target in place of the predicted class. Reads no map.
+    The score is ||x' - x|| / ||x|| in pixel space, l2. Each of `steps` goes to the nearest of the linearised boundaries
+    with the `candidates` classes that are likeliest at first, other than the target, and at least 1e-4 far. All steps
+    together are stretched by 1 + `overshoot` and clipped to [0, 1], and an image stops as soon as it is wrong. The
+    score is 0 where the image is wrong by itself. Where `steps` do not suffice there is no score, so the share of
+    scores is the attack's success rate. Departs from the paper: leaves the target in place of the predicted class.
+    foolbox's DeepFool needs a forward pass for every candidate, where one for all of them is enough.
     """
-
-    category: ClassVar[str] = "network robustness"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, torch.inf)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
-    undefined: ClassVar[str] = "the attack does not change the answer, or the image is black"
-    cites: ClassVar[str] = "Moosavi-Dezfooli et al. 2016"
 
     steps: int
     candidates: int
     overshoot: float
+    passes = property(lambda self: (0, self.steps * (1 + self.candidates) + 1, 0))
 
     def __post_init__(self) -> None:
         whole(self, steps=1, candidates=1)
-        number(self, "overshoot", ">= 0", lambda o: 0 <= o < torch.inf)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 0, self.steps * (1 + self.candidates) + 1, 0
+        number(self, "overshoot", ">= 0", lambda overshoot: overshoot >= 0)
 
     def __call__(self, explained: Explained) -> Tensor:
         key = "empirical robustness", self.version, self.steps, self.candidates, float(self.overshoot)
@@ -56,9 +51,7 @@ class EmpiricalRobustness:
 
     def attacked(self, explained: Explained) -> tuple[Tensor, Tensor, Tensor]:
         """Return the images and where the attack ends (n, c, h, w), and whether the target is predicted there (n,)."""
-        image, target = explained.pixels().clamp(0, 1), explained.target[:, None]
-        clean = explained.clean_logits().scatter(1, target, -torch.inf)
-        others = clean.topk(min(self.candidates, clean.shape[1] - 1), dim=1).indices
+        image, others = explained.pixels().clamp(0, 1), likeliest_others(explained, self.candidates)
         pixels, total = image, torch.zeros_like(image)
         for _ in range(self.steps):
             right, margins, gradients = margins_and_gradients(explained, pixels, others)
@@ -68,11 +61,17 @@ class EmpiricalRobustness:
         return image, pixels, explained.logits(explained.normalised(pixels)).argmax(1) == explained.target
 
 
-def margins_and_gradients(explained: Explained, pixels: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what the network says of pixels (n, c, h, w), all without a graph.
+def likeliest_others(explained: Explained, count: int) -> Tensor:
+    """Return the `count` classes (n, count) beside the target that the clean images are likeliest to be."""
+    rest = explained.clean_logits().scatter(1, explained.target[:, None], -torch.inf)
+    return rest.topk(min(count, rest.shape[1] - 1), dim=1).indices
 
-    Whether the target is predicted (n,) bool, by how much its logit exceeds those of the classes `others` (n, k), and
-    the gradients of that with respect to the pixels (n, k, c, h, w).
+
+def margins_and_gradients(explained: Explained, pixels: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what the network says of pixels (n, c, h, w) against the classes `others` (n, k), without a graph.
+
+    The three answers are whether the target is predicted (n,) bool, by how much its logit exceeds those of the others
+    (n, k), and the gradients of these margins with respect to the pixels (n, k, c, h, w).
     """
     with torch.enable_grad():
         pixels = pixels.detach().clone().requires_grad_()

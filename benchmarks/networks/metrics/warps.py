@@ -37,11 +37,11 @@ def sampled(x: Tensor, place: Tensor, twice: bool) -> Tensor:
     low = place.floor().long()
 
     def pixel(down: int, right: int) -> Tensor:
-        found = []
+        places = []
         for side, at in zip(x.shape[2:], (low[0] + down, low[1] + right), strict=True):
             period = max(2 * side - 2 + 2 * twice, 1)
-            found.append((at % period).minimum(period - twice - at % period))
-        return x[:, :, found[0], found[1]]
+            places.append((at % period).minimum(period - twice - at % period))
+        return x[:, :, places[0], places[1]]
 
     dy, dx = place - low
     top, bottom = ((1 - dx) * pixel(down, 0) + dx * pixel(down, 1) for down in (0, 1))

@@ -1,13 +1,17 @@
-"""Curves over the share of pixels removed or kept, largest first: each state of an image is passed once per map."""
+"""Curves over the share of pixels removed or kept, largest first; each state of an image is passed once per map."""
+
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.baselines import baseline_logits, imputed
-from benchmarks.metrics.ranking import pixel_order
+from benchmarks.maps.metrics.baselines import baseline_logits, filled, imputed
+from benchmarks.maps.metrics.ranking import pixel_order
+from entries import scores
 
 STILL = 2.0**-17  # of the largest logit: what moves less moves by rounding, which depends on the batch size
+faithful = partial(scores, "faithfulness", undefined="the probability is not a number")
 
 
 def fractions(steps: int, explained: Explained) -> Tensor:
@@ -31,12 +35,13 @@ def insertion(explained: Explained, steps: int, baseline: str, seed: int) -> Ten
 
 
 def even(explained: Explained, steps: int) -> list[int]:
+    """Return the numbers of pixels at equal steps from none to all."""
     pixels = explained.maps[0].numel()
     return [round(k * pixels / steps) for k in range(steps + 1)]
 
 
 def logits_at(explained: Explained, count: int, baseline: str, seed: int, keep: bool) -> Tensor:
-    """Return the logits (n, k) with the `count` largest pixels kept or removed, the rest or these imputed."""
+    """Return the logits (n, k) when only the `count` largest pixels are kept, or when they are removed."""
     removed = explained.maps[0].numel() - count if keep else count
     if removed == 0:
         return explained.clean_logits()
@@ -82,9 +87,19 @@ def area(values: Tensor) -> Tensor:
     return (torch.trapezoid(values.double(), dim=1) / (values.shape[1] - 1)).float()
 
 
-def sized(baseline: str, *others: str) -> tuple[str, ...]:
-    """Return `others`, and "size" where the baseline looks the same at every size.
+def area_under(metric: object, explained: Explained) -> Tensor:
+    """Return the score (n,) of a metric that is the area under its curve."""
+    return area(metric.curve(explained)[1])
 
-    The numbers of pixels of all steps must be whole for both sizes.
+
+def stepped(metric: object) -> None:
+    """Refuse wrong steps, baselines and seeds."""
+    filled(metric, steps=1)
+
+
+def sized(*invariances: str) -> property:
+    """Return the fact `invariant`: "size" is added where the metric's baseline looks the same at every size.
+
+    The numbers of pixels of all steps must be whole at both sizes.
     """
-    return (*others, "size") if baseline in ("black", "mean") else others
+    return property(lambda metric: (*invariances, "size") if metric.baseline in ("black", "mean") else invariances)

@@ -1,49 +1,44 @@
 """Removal of superpixels: what is left of the class's probability."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from math import inf
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.baselines import baseline_logits, imputed
-from benchmarks.metrics.faithfulness import curves
-from benchmarks.metrics.fields import filled, whole
-from benchmarks.metrics.superpixels import superpixel_order, superpixels
+from benchmarks.maps.metrics.baselines import baseline_logits, filled, imputed
+from benchmarks.maps.metrics.faithfulness import curves
+from benchmarks.maps.metrics.faithfulness.curves import faithful
+from benchmarks.maps.metrics.superpixels import superpixel_order, superpixels
 
 
+@faithful(
+    higher_is_better=True,
+    cites="Rieger & Hansen 2020",
+    bounds=(-inf, 1.0),
+    invariant=("scale",),
+    undefined="the class's probability is 0",
+)
 @dataclass(frozen=True)
 class Irof:
     """Area over the curve p(x_l) / p(x_0) as superpixels are removed [Rieger & Hansen 2020].
 
-    One less the area under it, trapezoid rule over the share of superpixels removed, both ends included: a probability
-    that never changes scores 0, and one above that of the image counts against the map. Superpixels are of SLIC, about
-    `segments` an image; they go by the mean of the map over them, largest first, and become `baseline`. Step k removes
-    round(k S / steps) of an image's S superpixels. The paper removes them one by one and does not divide by S.
+    The score is one less the area under the curve by the trapezoid rule over the share of superpixels removed, with
+    both ends. A probability that never changes scores 0, and a probability above that of the image counts against the
+    map. SLIC makes about `segments` superpixels of an image. The superpixels with the largest mean of the map are
+    removed first and become `baseline`; step k removes round(k S / steps) of an image's S superpixels. The paper
+    removes them one by one and does not divide by S.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (float("-inf"), 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale",)
-    undefined: ClassVar[str] = "the class's probability is 0"
-    cites: ClassVar[str] = "Rieger & Hansen 2020"
 
     segments: int
     steps: int
     baseline: str
     seed: int
+    passes = property(lambda self: (self.steps - 1, 1, 0))
 
     def __post_init__(self) -> None:
-        whole(self, segments=2, steps=1)
-        filled(self)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return self.steps - 1, 1, 0
+        filled(self, segments=2, steps=1)
 
     def __call__(self, explained: Explained) -> Tensor:
         return 1 - curves.area(self.curve(explained)[1])

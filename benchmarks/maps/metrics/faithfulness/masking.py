@@ -1,46 +1,37 @@
 """Scores of the image under its map: what the network sees where only the marked part is shown."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.baselines import baseline
-from benchmarks.metrics.faithfulness import curves
-from benchmarks.metrics.fields import filled, number
-from benchmarks.metrics.ranking import constant
+from benchmarks.maps.metrics.baselines import baseline, filled
+from benchmarks.maps.metrics.faithfulness import curves
+from benchmarks.maps.metrics.ranking import constant
+from entries import number
+
+faithful = partial(curves.faithful, passes=(1, 0, 0))
+UNDER_MAP = "the map is constant, or the probability is not a number"
 
 
+@faithful(higher_is_better=False, cites="Chattopadhay et al. 2018", bounds=(0.0, 1.0), undefined=UNDER_MAP)
 @dataclass(frozen=True)
 class AverageDrop:
     """Share of the target's probability that is lost under the map [Chattopadhay et al. 2018].
 
-    max(0, p - p_masked) / p, where the masked image is m x + (1 - m) `baseline` in pixel space and m the map stretched
-    to [0, 1] image by image: its least value hides a pixel, its largest shows it. A fraction where the paper has
-    percent, and of one image: the table's mean is the paper's average. A constant map has no stretch, and any (all of
-    the image, nothing, half of it) would be the metric's choice: undefined.
+    The score is max(0, p - p_masked) / p. The masked image is m x + (1 - m) `baseline` in pixel space, where m is the
+    map stretched to [0, 1] image by image: its least value hides a pixel, and its largest shows it. The score is a
+    fraction where the paper has percent, and it is of one image, so the table's mean is the paper's average. A constant
+    map cannot be stretched, and to show all of the image, nothing or half of it would be the metric's own choice, so it
+    is undefined.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    undefined: ClassVar[str] = "the map is constant, or the probability is not a number"
-    passes: ClassVar[tuple[int, int, int]] = (1, 0, 0)
-    cites: ClassVar[str] = "Chattopadhay et al. 2018"
 
     baseline: str
     seed: int
-
-    def __post_init__(self) -> None:
-        filled(self)
-
-    @property
-    def invariant(self) -> tuple[str, ...]:
-        return curves.sized(self.baseline, "scale")
+    invariant = curves.sized("scale")
+    __post_init__ = filled
 
     def __call__(self, explained: Explained) -> Tensor:
         logits = masked_logits(explained, self.baseline, self.seed)
@@ -49,32 +40,20 @@ class AverageDrop:
         return torch.where(constant(explained.maps), torch.nan, drop).float()
 
 
+@faithful(higher_is_better=True, cites="Chattopadhay et al. 2018", bounds=(0.0, 1.0), undefined=UNDER_MAP)
 @dataclass(frozen=True)
 class IncreaseInConfidence:
     """Whether the target is more probable under the map than without it [Chattopadhay et al. 2018].
 
-    1 if p_masked > p, else 0, with the masked image of `AverageDrop` and its pass; a rise within the rounding of the
-    logits is none. The table's mean is the paper's share of images, as a fraction where the paper has percent.
+    The score is 1 if p_masked > p, else 0, with the masked image of `AverageDrop` and its pass. A rise within the
+    rounding of the logits does not count. The table's mean is the paper's share of images, as a fraction where the
+    paper has percent.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    undefined: ClassVar[str] = "the map is constant, or the probability is not a number"
-    passes: ClassVar[tuple[int, int, int]] = (1, 0, 0)
-    cites: ClassVar[str] = "Chattopadhay et al. 2018"
 
     baseline: str
     seed: int
-
-    def __post_init__(self) -> None:
-        filled(self)
-
-    @property
-    def invariant(self) -> tuple[str, ...]:
-        return curves.sized(self.baseline, "scale")
+    invariant = curves.sized("scale")
+    __post_init__ = filled
 
     def __call__(self, explained: Explained) -> Tensor:
         logits = masked_logits(explained, self.baseline, self.seed)
@@ -84,35 +63,25 @@ class IncreaseInConfidence:
         return torch.where(known & ~constant(explained.maps), rises, torch.nan)
 
 
+@faithful(higher_is_better=False, cites="DeYoung et al. 2020", bounds=(-1.0, 1.0))
 @dataclass(frozen=True)
 class Sufficiency:
     """Fall of the target's probability when only the largest pixels are kept [DeYoung et al. 2020].
 
-    p(x) - p(round(`kept` N) of the N pixels, the rest `baseline`). Departs from the paper, which keeps words and takes
-    the predicted class. What Dasgupta et al. 2022 call sufficiency is another thing: whether images of one explanation
-    have one prediction. With the settings of `Abpc`, and `kept` at one of its steps, it needs no pass of its own.
+    The score is p(x) - p(x'), where x' keeps round(`kept` N) of the N pixels and has `baseline` elsewhere. Departs from
+    the paper, which keeps words and takes the predicted class. Dasgupta et al. 2022 call another thing sufficiency:
+    whether images of one explanation have one prediction. With the settings of `Abpc`, and `kept` at one of its steps,
+    it needs no pass of its own.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    undefined: ClassVar[str] = "the probability is not a number"
-    passes: ClassVar[tuple[int, int, int]] = (1, 0, 0)
-    cites: ClassVar[str] = "DeYoung et al. 2020"
 
     kept: float
     baseline: str
     seed: int
+    invariant = curves.sized("scale", "order")
 
     def __post_init__(self) -> None:
         number(self, "kept", "between 0 and 1", lambda k: 0 < k < 1)
         filled(self)
-
-    @property
-    def invariant(self) -> tuple[str, ...]:
-        return curves.sized(self.baseline, "scale", "order")
 
     def __call__(self, explained: Explained) -> Tensor:
         count = round(self.kept * explained.maps[0].numel())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from math import inf
 
 import numpy as np
 import torch
@@ -12,10 +12,11 @@ from torch.nn.functional import conv2d
 from torchvision.transforms.functional import gaussian_blur
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.baselines import baseline
-from benchmarks.metrics.faithfulness import curves
-from benchmarks.metrics.fields import choice, whole
-from benchmarks.metrics.ranking import tie_groups
+from benchmarks.maps.metrics.baselines import baseline
+from benchmarks.maps.metrics.faithfulness import curves
+from benchmarks.maps.metrics.faithfulness.curves import faithful
+from benchmarks.maps.metrics.ranking import tie_groups
+from entries import choice, whole
 
 
 def rise_blur(explained: Explained) -> Tensor:
@@ -41,8 +42,7 @@ def minimum(explained: Explained) -> Tensor:
     return explained.x.flatten(1).amin(1)[:, None, None, None].expand_as(explained.x)
 
 
-FILLS: dict[str, Callable[[Explained], Tensor]] = {
-    "rise_blur": rise_blur, "latec_blur": latec_blur, "grey": grey, "minimum": minimum}  # fmt: skip
+FILLS = {fill.__name__: fill for fill in (rise_blur, latec_blur, grey, minimum)}
 FILLS_VERSION = 1  # of these, for what is kept on disk
 RULES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of values (n, states) and of fractions (n, states)
     "trapezoid": lambda y, x: torch.trapezoid(y, dim=1) / (y.shape[1] - 1),
@@ -52,31 +52,35 @@ RULES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of values (n, states
     "mean": lambda y, x: y.mean(1),
 }
 SHARED = ("black", "mean")  # baselines of all metrics: their states are passed once for all of them
-UNITS = ("pixels", "values", "parts", "parts_rounded_up", "percentiles")
+CHOICES = {
+    "game": ("deletion", "insertion"),
+    "order": ("largest_first", "smallest_first"),
+    "ties": ("permutation", "raster"),
+    "unit": ("pixels", "values", "parts", "parts_rounded_up", "percentiles"),
+    "ends": ("both", "start", "end", "neither"),
+    "rule": tuple(RULES),
+    "output": ("probability", "logit"),
+    "baseline": (*SHARED, *FILLS),
+}
 
 
+@faithful(higher_is_better=None, cites="Petsiuk et al. 2018", invariant=("scale", "order"))
 @dataclass(frozen=True)
 class Protocol:
     """Deletion or insertion score by the conventions of another suite [Petsiuk et al. 2018].
 
-    `game`: deletion leads from the image to `baseline`, insertion back, in `order` of the map. `step`, by `unit`:
-    pixels: so many pixels in one step, the last one shorter. values: so many values of single channels, the channels
-    of a pixel in turn. parts: k N / step of N pixels, rounded down. parts_rounded_up: N / step pixels in one step,
-    rounded up. percentiles: the pixels above the map's percentiles 100 (1 - k / step); tied pixels go together, and
-    the least never go. `ends`: which ends of the path are among the states. `rule`: how their values become a score.
+    `game`: deletion leads from the image to `baseline`, and insertion leads back, in `order` of the map. `step` is read
+    by `unit`. "pixels" changes so many pixels in one step, the last one shorter. "values" changes so many values of
+    single channels, the channels of a pixel in turn. "parts" changes k N / step of N pixels, rounded down.
+    "parts_rounded_up" changes N / step pixels in one step, rounded up. "percentiles" changes the pixels above the map's
+    percentiles 100 (1 - k / step); tied pixels go together, and the least never go. `ends` says which ends of the path
+    are among the states, and `rule` how their values become a score.
 
-    Beside black and mean, `baseline` may be rise_blur, latec_blur, grey or minimum. Which class is scored, predicted
-    or label, is the benchmark's to say. `ties` fall row by row (raster) where the suite sorts stably; elsewhere theirs
-    fall as an unstable sort has it, ours by the permutation that all methods share, so that maps with many ties (CAMs,
-    constants) score otherwise. A map has one value per pixel.
+    Beside black and mean, `baseline` may be rise_blur, latec_blur, grey or minimum. The benchmark says which class is
+    scored, predicted or label. `ties` fall row by row (raster) where the suite sorts stably. Elsewhere the suite's ties
+    fall as an unstable sort has them, and ours fall by the permutation that all methods share, so maps with many ties
+    (CAMs, constants) get other scores. A map has one value per pixel.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
-    undefined: ClassVar[str] = "the probability is not a number"
-    cites: ClassVar[str] = "Petsiuk et al. 2018"
 
     game: str
     order: str
@@ -88,16 +92,11 @@ class Protocol:
     output: str
     baseline: str
     seed: int
+    higher_is_better = property(lambda self: self.keep)
 
     def __post_init__(self) -> None:
-        choice(self, "game", ("deletion", "insertion"))
-        choice(self, "order", ("largest_first", "smallest_first"))
-        choice(self, "ties", ("permutation", "raster"))
-        choice(self, "unit", UNITS)
-        choice(self, "ends", ("both", "start", "end", "neither"))
-        choice(self, "rule", RULES)
-        choice(self, "output", ("probability", "logit"))
-        choice(self, "baseline", (*SHARED, *FILLS))
+        for name, known in CHOICES.items():
+            choice(self, name, known)
         whole(self, step=1, seed=0)
 
     @property
@@ -106,18 +105,13 @@ class Protocol:
         return (self.game == "insertion") != (self.order == "smallest_first")
 
     @property
-    def higher_is_better(self) -> bool:
-        return self.keep
-
-    @property
     def departs(self) -> tuple[str, ...]:
-        """What this suite promises of a metric, but the other one does not keep."""
+        """Checks of conformance that the other suite's convention does not pass."""
         units, whole_pixels = ("units_are_pixels",), ("removes_whole_pixels",)
         return units * (self.baseline == "minimum") + whole_pixels * (self.unit == "values")
 
     @property
     def bounds(self) -> tuple[float, float]:
-        inf = float("inf")
         return (-inf, inf) if self.output == "logit" else (0.0, inf if self.rule == "trapezoid_sum" else 1.0)
 
     @property
@@ -131,9 +125,8 @@ class Protocol:
         counts = self.counts(explained)
         if len(counts) < 2:
             size = " x ".join(map(str, explained.maps.shape[1:]))
-            raise ValueError(
-                f"Protocol needs two states; steps of {self.step} {self.unit} of {size} give {len(counts)}"
-            )
+            given = f"steps of {self.step} {self.unit} of {size} give {len(counts)}"
+            raise ValueError(f"Protocol needs two states; {given}")
         logits = torch.stack([self.state(explained, count) for count in counts], 1)
         read = curves.probability if self.output == "probability" else curves.of_target
         fractions = counts.T.double() / explained.x[0].numel()

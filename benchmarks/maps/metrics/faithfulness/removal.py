@@ -1,49 +1,32 @@
 """Scores of the curves that arise when pixels are removed or inserted in the order of the map."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.faithfulness import curves
-from benchmarks.metrics.fields import filled, number, whole
+from benchmarks.maps.metrics.baselines import filled
+from benchmarks.maps.metrics.faithfulness import curves
+from benchmarks.maps.metrics.faithfulness.curves import faithful
+from entries import number
 
 
+@faithful(higher_is_better=False, cites="Petsiuk et al. 2018", bounds=(0.0, 1.0), version=2)
 @dataclass(frozen=True)
 class Deletion:
     """Area under the target's probability while pixels are removed, largest first [Petsiuk et al. 2018].
 
-    Trapezoid rule over the fractions k / steps, both ends included: a constant probability is its own score. Step k
-    removes round(k N / steps) of the N pixels, all channels at once, which become `baseline`.
+    The trapezoid rule integrates over the fractions k / steps with both ends, so a constant probability is its own
+    score. Step k removes round(k N / steps) of the N pixels with all their channels; they become `baseline`.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 2
-    needs: ClassVar[tuple[str, ...]] = ()
-    undefined: ClassVar[str] = "the probability is not a number"
-    cites: ClassVar[str] = "Petsiuk et al. 2018"
 
     steps: int
     baseline: str
     seed: int
-
-    def __post_init__(self) -> None:
-        whole(self, steps=1)
-        filled(self)
-
-    @property
-    def invariant(self) -> tuple[str, ...]:
-        return curves.sized(self.baseline, "scale", "order", "steps")
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return self.steps - 1, 1, 0
-
-    def __call__(self, explained: Explained) -> Tensor:
-        return curves.area(self.curve(explained)[1])
+    invariant = curves.sized("scale", "order", "steps")
+    passes = property(lambda self: (self.steps - 1, 1, 0))
+    __post_init__ = curves.stepped
+    __call__ = curves.area_under
 
     def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
         """Return the removed fractions (steps + 1,) and the probabilities (n, steps + 1)."""
@@ -51,36 +34,26 @@ class Deletion:
         return curves.fractions(self.steps, explained), curves.probability(explained, logits)
 
 
+@faithful(
+    higher_is_better=True,
+    cites="Petsiuk et al. 2018",
+    bounds=(0.0, 1.0),
+    version=2,
+    invariant=("scale", "order", "steps"),
+)
 @dataclass(frozen=True)
 class Insertion:
     """Area under the target's probability while pixels are inserted, largest first [Petsiuk et al. 2018].
 
-    From `baseline` to the image; steps, ends and rule are those of `Deletion`.
+    The curve leads from `baseline` to the image; steps, ends and rule are those of `Deletion`.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 2
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order", "steps")
-    undefined: ClassVar[str] = "the probability is not a number"
-    cites: ClassVar[str] = "Petsiuk et al. 2018"
 
     steps: int
     baseline: str
     seed: int
-
-    def __post_init__(self) -> None:
-        whole(self, steps=1)
-        filled(self)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return self.steps - 1, 1, 0
-
-    def __call__(self, explained: Explained) -> Tensor:
-        return curves.area(self.curve(explained)[1])
+    passes = property(lambda self: (self.steps - 1, 1, 0))
+    __post_init__ = curves.stepped
+    __call__ = curves.area_under
 
     def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
         """Return the inserted fractions (steps + 1,) and the probabilities (n, steps + 1)."""
@@ -88,41 +61,27 @@ class Insertion:
         return curves.fractions(self.steps, explained), curves.probability(explained, logits)
 
 
+@faithful(higher_is_better=True, cites="Samek et al. 2017", bounds=(-1.0, 1.0), version=2)
 @dataclass(frozen=True)
 class Aopc:
     """Mean fall of the target's probability over the deletion curve [Samek et al. 2017].
 
-    1 / (L + 1) sum over k = 0..L of f(x_0) - f(x_k), most relevant first, until the share `removed` of the pixels is
-    gone: L = round(removed steps). The paper's 100 regions of 9 x 9 are 16 % of an image; over the whole image the mean
-    would rank like `Deletion`. Departs from the paper: pixels in place of regions, and a named baseline. With the
-    settings of `Deletion` it needs no pass of its own.
+    The score is 1 / (L + 1) times the sum over k = 0..L of f(x_0) - f(x_k), most relevant first, until the share
+    `removed` of the pixels is gone: L = round(removed steps). The paper's 100 regions of 9 x 9 are 16 % of an image;
+    over the whole image the mean would rank like `Deletion`. Departs from the paper: pixels in place of regions, and a
+    named baseline. With the settings of `Deletion` it needs no pass of its own.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    version: ClassVar[int] = 2
-    needs: ClassVar[tuple[str, ...]] = ()
-    undefined: ClassVar[str] = "the probability is not a number"
-    cites: ClassVar[str] = "Samek et al. 2017"
 
     steps: int
     removed: float
     baseline: str
     seed: int
+    invariant = curves.sized("scale", "order")
+    passes = property(lambda self: (self.steps - 1, 1, 0))
 
     def __post_init__(self) -> None:
-        whole(self, steps=1)
-        filled(self)
+        filled(self, steps=1)
         number(self, "removed", "of at least one step and at most 1", lambda r: 0.5 / self.steps < r <= 1)
-
-    @property
-    def invariant(self) -> tuple[str, ...]:
-        return curves.sized(self.baseline, "scale", "order")
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return self.steps - 1, 1, 0
 
     def __call__(self, explained: Explained) -> Tensor:
         logits = curves.removal(explained, self.steps, self.baseline, self.seed)
@@ -130,41 +89,24 @@ class Aopc:
         return (probability[:, :1] - probability).mean(1).float()
 
 
+@faithful(higher_is_better=True, cites="Samek et al. 2017", bounds=(-1.0, 1.0))
 @dataclass(frozen=True)
 class Abpc:
     """Area between the curves of the smallest and the largest pixels first [Samek et al. 2017].
 
-    Of the target's probability while pixels are removed. An order that says nothing has about 0, whatever the removal
-    does to the image; the paper compares ways of removal by it. Departs from the paper: pixels in place of regions, and
-    the trapezoid rule of `Deletion` in place of the sum over steps. The curve of the largest first is `Deletion`'s.
+    The curves are those of the target's probability while pixels are removed. An order that says nothing scores about
+    0, whatever the removal does to the image; the paper compares ways of removal by it. Departs from the paper: pixels
+    in place of regions, and the trapezoid rule of `Deletion` in place of the sum over steps. The curve of the largest
+    first is that of `Deletion`.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    undefined: ClassVar[str] = "the probability is not a number"
-    cites: ClassVar[str] = "Samek et al. 2017"
 
     steps: int
     baseline: str
     seed: int
-
-    def __post_init__(self) -> None:
-        whole(self, steps=1)
-        filled(self)
-
-    @property
-    def invariant(self) -> tuple[str, ...]:
-        return curves.sized(self.baseline, "scale", "order", "steps")
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 2 * (self.steps - 1), 1, 0
-
-    def __call__(self, explained: Explained) -> Tensor:
-        return curves.area(self.curve(explained)[1])
+    invariant = curves.sized("scale", "order", "steps")
+    passes = property(lambda self: (2 * (self.steps - 1), 1, 0))
+    __post_init__ = curves.stepped
+    __call__ = curves.area_under
 
     def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
         """Return the removed fractions (steps + 1,) and the gap between the curves (n, steps + 1)."""

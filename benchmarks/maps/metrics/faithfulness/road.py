@@ -1,57 +1,42 @@
 """Remove and debias: is the class still predicted when removed pixels are imputed?"""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.faithfulness import curves
-from benchmarks.metrics.fields import choice, filled, whole
+from benchmarks.maps.metrics.baselines import filled
+from benchmarks.maps.metrics.faithfulness import curves
+from benchmarks.maps.metrics.faithfulness.curves import faithful
+from entries import choice
 
-ORDERS = ("morf", "lerf", "combined")
 
-
+@faithful(
+    higher_is_better=None, cites="Rong et al. 2022", invariant=("scale", "order"), undefined="a logit is not a number"
+)
 @dataclass(frozen=True)
 class Road:
     """Share of removed fractions at which the explained class is still predicted [Rong et al. 2022].
 
-    Over the fractions k / steps without both ends, round(k N / steps) of the N pixels; the mean over images at one
-    fraction is the paper's accuracy, taken over all images. `order`: morf removes the largest first (lower is better),
-    lerf the smallest (higher is better), combined is lerf - morf. A class that shares the largest logit is not the one
-    predicted. It rewards blurred maps whatever they say of the network [Song et al. 2023]: compare with the control
-    `blurred_edges`.
+    The fractions are k / steps without both ends, round(k N / steps) of the N pixels. The mean over images at one
+    fraction is the paper's accuracy, taken over all images. The `order` "morf" removes the largest first (lower is
+    better), "lerf" the smallest (higher is better), and "combined" is lerf - morf. A class that shares the largest
+    logit does not count as predicted. The score rewards blurred maps whatever they say of the network [Song et al.
+    2023], so it should be read beside the control `blurred_edges`.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
-    undefined: ClassVar[str] = "a logit is not a number"
-    cites: ClassVar[str] = "Rong et al. 2022"
 
     order: str
     steps: int
     baseline: str
     seed: int
+    higher_is_better = property(lambda self: self.order != "morf")
+    bounds = property(lambda self: (-1.0, 1.0) if self.order == "combined" else (0.0, 1.0))
+    passes = property(lambda self: ((self.steps - 1) * (1 + (self.order == "combined")), 0, 0))
 
     def __post_init__(self) -> None:
-        choice(self, "order", ORDERS)
-        whole(self, steps=2)
-        filled(self)
-
-    @property
-    def higher_is_better(self) -> bool:
-        return self.order != "morf"
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return (-1.0, 1.0) if self.order == "combined" else (0.0, 1.0)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return (self.steps - 1) * (1 + (self.order == "combined")), 0, 0
+        choice(self, "order", ("morf", "lerf", "combined"))
+        filled(self, steps=2)
 
     def __call__(self, explained: Explained) -> Tensor:
         return self.curve(explained)[1].double().mean(1).float()

@@ -1,52 +1,40 @@
 """Scores of the map's sums over random subsets of pixels against what the model loses without them."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained, draws
-from benchmarks.metrics.baselines import imputed
-from benchmarks.metrics.fields import filled, number, whole
-from benchmarks.metrics.ranking import constant
-from benchmarks.metrics.similarity import pearson
+from benchmarks.maps.metrics.baselines import filled, imputed
+from benchmarks.maps.metrics.ranking import constant
+from benchmarks.maps.metrics.similarity import pearson
+from entries import number, refuse, scores
 
 EQUAL = 2.0**-36  # of the map's sum of magnitudes: sums in float64 that differ less are equal but for rounding
-
 STILL = 2.0**-20  # of the largest logit: a target logit that moves less does not move but by rounding
+correlates = partial(scores, "faithfulness", higher_is_better=True, bounds=(-1.0, 1.0), invariant=("scale",))
 
 
+@correlates(cites="Bhatt et al. 2020", undefined="the map or its sum is constant, or the target logit does not move")
 @dataclass(frozen=True)
 class FaithfulnessCorrelation:
     """Correlation of the map's sum over random pixels with the target logit's fall [Bhatt et al. 2020].
 
-    Pearson's, over `subsets` sets of round(`fraction` N) of the N pixels, set to `baseline`; the same sets for all
-    images and methods, and passed once for all methods.
+    Pearson's correlation is taken over `subsets` sets of round(`fraction` N) of the N pixels, which become `baseline`.
+    The sets are the same for all images and methods, and are passed once for all methods.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale",)
-    undefined: ClassVar[str] = "the map or its sum is constant, or the target logit does not move"
-    cites: ClassVar[str] = "Bhatt et al. 2020"
 
     subsets: int
     fraction: float
     baseline: str
     seed: int
+    passes = property(lambda self: (0, self.subsets, 0))
 
     def __post_init__(self) -> None:
-        whole(self, subsets=2)
         number(self, "fraction", "between 0 and 1", lambda f: 0 < f < 1)
-        filled(self)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 0, self.subsets, 0
+        filled(self, subsets=2)
 
     def __call__(self, explained: Explained) -> Tensor:
         return correlation(explained, self.pixel_sets(explained), self.falls(explained)).float()
@@ -55,7 +43,7 @@ class FaithfulnessCorrelation:
         """Draw the sets (subsets, h, w) bool."""
         return explained.once(
             ("pixel sets", self.subsets, self.fraction, self.seed),
-            lambda: drawn(explained, self.subsets, self.fraction, torch.Generator().manual_seed(self.seed)),
+            lambda: random_sets(explained, self.subsets, self.fraction, torch.Generator().manual_seed(self.seed)),
         )
 
     def falls(self, explained: Explained) -> Tensor:
@@ -65,42 +53,31 @@ class FaithfulnessCorrelation:
         return explained.for_all(key, lambda: falls_without(explained, sets, self.baseline, self.seed))
 
 
+@correlates(
+    cites="Ancona et al. 2018",
+    undefined="at one of the sizes, the map's sum is constant or the target logit does not move",
+)
 @dataclass(frozen=True)
 class SensitivityN:
     """Correlation of map sums with the target logit's fall, over set sizes [Ancona et al. 2018].
 
-    For each of `fractions`, Pearson's over `subsets` sets of n = round(fraction N) of the N pixels, image by image; the
-    score is the mean over the sizes, the curve has each of them. The sets are independent of one another and the same
-    for all images and methods. The paper draws 100 sets for each of more sizes.
+    For each of `fractions`, Pearson's correlation is taken over `subsets` sets of n = round(fraction N) of the N
+    pixels, image by image. The score is the mean over the sizes, and the curve has each of them. The sets are
+    independent of one another and the same for all images and methods. The paper draws 100 sets for each of more sizes.
     """
-
-    category: ClassVar[str] = "faithfulness"
-    higher_is_better: ClassVar[bool] = True
-    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ()
-    invariant: ClassVar[tuple[str, ...]] = ("scale",)
-    undefined: ClassVar[str] = "at one of the sizes, the map's sum is constant or the target logit does not move"
-    cites: ClassVar[str] = "Ancona et al. 2018"
 
     subsets: int
     fractions: tuple[float, ...]
     baseline: str
     seed: int
+    passes = property(lambda self: (0, self.subsets * len(self.fractions), 0))
 
     def __post_init__(self) -> None:
-        whole(self, subsets=2)
-        given = self.fractions
-        listed = isinstance(given, list | tuple) and given
-        if not listed or not all(type(item) is float and 0 < item < 1 for item in given):
-            need = "SensitivityN needs a list of numbers between 0 and 1 as fractions"
-            raise ValueError(f"{need}; fractions={given!r} was given")
-        object.__setattr__(self, "fractions", tuple(given))
-        filled(self)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 0, self.subsets * len(self.fractions), 0
+        listed = isinstance(self.fractions, list | tuple) and self.fractions
+        if not listed or not all(type(item) is float and 0 < item < 1 for item in self.fractions):
+            refuse(self, "fractions", "a list of numbers between 0 and 1 as fractions")
+        object.__setattr__(self, "fractions", tuple(self.fractions))
+        filled(self, subsets=2)
 
     def __call__(self, explained: Explained) -> Tensor:
         return self.curve(explained)[1].double().mean(1).float()
@@ -116,7 +93,7 @@ class SensitivityN:
 
         def draw() -> list[Tensor]:
             rng = draws(self.seed, "pixel sets")
-            return [drawn(explained, self.subsets, fraction, rng) for fraction in self.fractions]
+            return [random_sets(explained, self.subsets, fraction, rng) for fraction in self.fractions]
 
         return explained.once(("pixel sets", self.subsets, self.fractions, self.seed), draw)
 
@@ -131,7 +108,7 @@ class SensitivityN:
         return explained.for_all(key, compute)
 
 
-def drawn(explained: Explained, subsets: int, fraction: float, rng: torch.Generator) -> Tensor:
+def random_sets(explained: Explained, subsets: int, fraction: float, rng: torch.Generator) -> Tensor:
     """Draw sets (subsets, h, w) bool of round(fraction N) of the N pixels, at least one."""
     h, w = explained.x.shape[2:]
     sets, size = torch.zeros(subsets, h * w, dtype=torch.bool), max(1, round(fraction * h * w))
@@ -148,7 +125,7 @@ def falls_without(explained: Explained, sets: Tensor, baseline: str, seed: int) 
 
 
 def rounding(explained: Explained) -> Tensor:
-    """Return the largest fall (n,) that is but rounding."""
+    """Return the largest fall (n,) that may be nothing but rounding."""
     return STILL * explained.clean_logits().abs().amax(1)
 
 

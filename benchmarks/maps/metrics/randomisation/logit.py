@@ -1,35 +1,35 @@
 """The map when another class is explained."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.fields import whole
-from benchmarks.metrics.similarity import spearman
+from benchmarks.maps.metrics.similarity import spearman
+from entries import scores, whole
 
 
+@scores(
+    "randomisation",
+    higher_is_better=False,
+    cites="Sixt et al. 2020",
+    bounds=(0.0, 1.0),
+    version=2,
+    needs=("explain",),
+    invariant=("scale", "order"),
+    undefined="the map, or that of the other class, is constant",
+    passes=(0, 0, 1),
+)
 @dataclass(frozen=True)
 class RandomLogit:
     """Absolute rank correlation of the target's map with that of another class [Sixt et al. 2020].
 
-    A map that ignores the class, or for which it is but a sign, scores 1 (Sixt et al. compare with both signs, too).
-    The other class is the target plus one seeded offset for all images, modulo the number of classes. Departs from the
-    paper's SSIM, which depends on the maps' tails: it is .6 between independent maps of fifth powers of normal noise.
+    A map that ignores the class scores 1, and so does a map in which the class changes only the sign (Sixt et al.
+    compare with both signs, too). The other class is the target plus one seeded offset for all images, modulo the
+    number of classes. Departs from the paper's SSIM, which depends on the maps' tails: it is .6 between independent
+    maps of fifth powers of normal noise.
     """
-
-    category: ClassVar[str] = "randomisation"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 2
-    needs: ClassVar[tuple[str, ...]] = ("explain",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
-    undefined: ClassVar[str] = "the map, or that of the other class, is constant"
-    cites: ClassVar[str] = "Sixt et al. 2020"
-
-    passes: ClassVar[tuple[int, int, int]] = (0, 0, 1)
 
     seed: int
 

@@ -6,50 +6,46 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.fields import whole
-from benchmarks.metrics.robustness.noise import check, noisy_images, noisy_maps
-from benchmarks.metrics.similarity import spearman
+from benchmarks.maps.metrics.robustness.noise import check, noisy_images, noisy_maps
+from benchmarks.maps.metrics.similarity import spearman
+from entries import scores, whole
 
 NOISE = 8  # images; fewer give poor statistics where a layer has few pixels
 
 
+randomised_models = partial(scores, "randomisation", higher_is_better=False, bounds=(0.0, 1.0), needs=("explain",))
+
+
+@randomised_models(
+    cites="Adebayo et al. 2018",
+    version=2,
+    invariant=("scale", "order"),
+    undefined="the map, or that of a randomised model, is constant",
+)
 @dataclass(frozen=True)
 class Mprt:
     """Mean absolute rank correlation of the map with those of randomised models [Adebayo et al. 2018].
 
-    Model parameter randomisation test, cascading: layers lose their weights top-down in the order in which they run,
-    and after each of `stages` equal shares of the layers the copy is explained. The original is not in the mean, and
-    a map whose sign flips as a whole, as that of LRP does with the sign of the logit, has not changed: |rho| counts.
-    Weights are drawn anew as for an untrained network, see `redraw`, and randomised batch norms take the statistics of
-    `NOISE` seeded noise images: without them the logits of a deep residual network grow to thousands and every
+    In this model parameter randomisation test, cascading, layers lose their weights top-down in the order in which they
+    run, and after each of `stages` equal shares of the layers the copy is explained. The original is not in the mean.
+    A map whose sign flips as a whole, as that of LRP does with the sign of the logit, has not changed, so |rho| counts.
+    Weights are drawn anew as for an untrained network, see `redraw`. Randomised batch norms take the statistics of
+    `NOISE` seeded noise images; without them the logits of a deep residual network grow to thousands, and every
     probability is 0 or 1. Read it with care: top-down randomisation keeps the scale of activations, and noisy maps
     score well [Binder et al. 2023].
     """
 
-    category: ClassVar[str] = "randomisation"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 2
-    needs: ClassVar[tuple[str, ...]] = ("explain",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale", "order")
-    undefined: ClassVar[str] = "the map, or that of a randomised model, is constant"
-    cites: ClassVar[str] = "Adebayo et al. 2018"
-
     stages: int
     seed: int
+    passes = property(lambda self: (0, 1 + NOISE * self.stages, self.stages))
 
     def __post_init__(self) -> None:
         whole(self, stages=1, seed=0)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 0, 1 + NOISE * self.stages, self.stages
 
     def __call__(self, explained: Explained) -> Tensor:
         return self.curve(explained)[1][:, 1:].double().mean(1).float()
@@ -59,51 +55,46 @@ class Mprt:
         return explained.once(("mprt", self.stages, self.seed), lambda: self.correlations(explained))
 
     def correlations(self, explained: Explained) -> tuple[Tensor, Tensor]:
-        ours = explained.maps
+        """Compute what `curve` returns."""
+        own = explained.maps
         copies = randomised(explained, self.stages, self.seed)
-        values = [spearman(ours, ours), *(spearman(ours, explained.explain(model=copy)).abs() for copy in copies)]
-        fractions = torch.linspace(0, 1, self.stages + 1, device=ours.device)
+        values = [spearman(own, own), *(spearman(own, explained.explain(model=copy)).abs() for copy in copies)]
+        fractions = torch.linspace(0, 1, self.stages + 1, device=own.device)
         return fractions, torch.stack(values, 1).float()
 
 
+@randomised_models(
+    cites="Hedstrom et al. 2023",
+    invariant=("scale",),
+    undefined="the mean map of the model, or of a randomised one, is constant",
+)
 @dataclass(frozen=True)
 class SmoothMprt:
     """`Mprt` of maps that are means over noisy images, original and randomised [Hedstrom et al. 2023].
 
     Without the means, maps that are noise look as if they had changed more. The noisy images are those of
     `MaxSensitivity` with the same settings, and so are the original's maps; the map of the image itself is not read.
-    By default one stage: all weights are drawn anew, since partly randomised models keep information [Binder et al.
-    2023]. Departs from the paper: uniform noise within `radius` pixel units in place of Gaussian noise, and |rho|.
+    The preset has one stage, in which all weights are drawn anew, since partly randomised models keep information
+    [Binder et al. 2023]. Departs from the paper: uniform noise within `radius` pixel units in place of Gaussian noise,
+    and |rho|.
     """
-
-    category: ClassVar[str] = "randomisation"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("explain",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale",)
-    undefined: ClassVar[str] = "the mean map of the model, or of a randomised one, is constant"
-    cites: ClassVar[str] = "Hedstrom et al. 2023"
 
     stages: int
     radius: float
     samples: int
     seed: int
+    passes = property(lambda self: (0, 1 + NOISE * self.stages, (1 + self.stages) * self.samples))
 
     def __post_init__(self) -> None:
         whole(self, stages=1)
         check(self)
 
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 0, 1 + NOISE * self.stages, (1 + self.stages) * self.samples
-
     def __call__(self, explained: Explained) -> Tensor:
         settings = self.radius, self.samples, self.seed
-        ours, values = mean_of(noisy_maps(explained, *settings)), []
+        own, values = mean_of(noisy_maps(explained, *settings)), []
         for copy in randomised(explained, self.stages, self.seed):
             others = mean_of(explained.explain(image, model=copy) for image in noisy_images(explained, *settings))
-            values.append(spearman(ours, others).abs())
+            values.append(spearman(own, others).abs())
         return torch.stack(values).mean(0).float()
 
 
@@ -115,7 +106,7 @@ def mean_of(maps: Iterable[Tensor]) -> Tensor:
 def randomised(explained: Explained, stages: int, seed: int) -> Iterator[nn.Module]:
     """Yield one copy of the model `stages` times, each time with more of its layers randomised, at last with all.
 
-    What takes passes, the order of the layers and the statistics of batch norms, is found once for all methods.
+    The order of the layers and the statistics of batch norms, which take passes, are computed once for all methods.
     """
     copy = deepcopy(explained.model)
     order = explained.for_all("order of layers", lambda: run_order(copy, explained.x[:1]))

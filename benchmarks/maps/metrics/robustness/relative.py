@@ -1,49 +1,44 @@
 """The map's relative change by that of image, logits or representation, on the maps of `noise`."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained
-from benchmarks.metrics.fields import number
-from benchmarks.metrics.robustness.noise import check, noisy_images, noisy_maps, pixel_noise
+from benchmarks.maps.metrics.robustness.noise import check, noisy_images, noisy_maps, pixel_noise, restless
+from entries import number, refuse
 
 LEVEL = 1 / 255  # the smallest pixel value above black that a file holds
+OTHER_CLASS = "the map is zero, or every noisy image has another predicted class"
+relative_stability = partial(restless, cites="Agarwal et al. 2022", undefined=OTHER_CLASS)
 
 
+def check_relative(metric: object) -> None:
+    check(metric)
+    number(metric, "floor", "in (0, 1], a share of the largest value", lambda f: 0 < f <= 1)
+    number(metric, "eps_min", "> 0", lambda e: e > 0)
+
+
+@relative_stability()
 @dataclass(frozen=True)
 class RelativeInputStability:
     """Largest relative change of the map by that of the image [Agarwal et al. 2022].
 
-    max ||(map(x) - map(x')) / map(x)|| / max(||(x - x') / x||, eps_min), elementwise quotients, Euclidean, over the
-    noisy images x' of `MaxSensitivity` whose predicted class is that of x. x is in pixel units. Departs from the paper,
-    which divides by zero: |map(x)| is at least the share `floor` of its largest value, and x at least 1 / 255. Neither
-    logarithm nor mean over images is taken.
+    The score is max ||(map(x) - map(x')) / map(x)|| / max(||(x - x') / x||, eps_min), with elementwise quotients and
+    Euclidean norms, over the noisy images x' of `MaxSensitivity` whose predicted class is that of x. x is in pixel
+    units. Departs from the paper, which divides by zero: |map(x)| is at least the share `floor` of its largest value,
+    and x at least 1 / 255. Neither the logarithm nor the mean over images is taken.
     """
-
-    category: ClassVar[str] = "robustness"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("explain",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale",)
-    undefined: ClassVar[str] = "the map is zero, or every noisy image has another predicted class"
-    cites: ClassVar[str] = "Agarwal et al. 2022"
 
     radius: float
     samples: int
     floor: float
     eps_min: float
     seed: int
-
-    def __post_init__(self) -> None:
-        check_relative(self)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 0, self.samples, self.samples
+    passes = property(lambda self: (0, self.samples, self.samples))
+    __post_init__ = check_relative
 
     def __call__(self, explained: Explained) -> Tensor:
         mean, std = explained.mean.double()[:, None, None], explained.std.double()[:, None, None]
@@ -53,59 +48,39 @@ class RelativeInputStability:
         return largest(self, explained, torch.stack(change, 1))
 
 
+@relative_stability()
 @dataclass(frozen=True)
 class RelativeOutputStability:
     """Largest relative change of the map by the change of the logits [Agarwal et al. 2022].
 
-    max ||(map(x) - map(x')) / map(x)|| / max(||h(x) - h(x')||, eps_min), for logits h; as in the paper, their change
-    is not relative. All else is as in `RelativeInputStability`. A small difference of float32 logits has few digits,
-    and so has the score: `rounding`.
+    The score is max ||(map(x) - map(x')) / map(x)|| / max(||h(x) - h(x')||, eps_min), for logits h; as in the paper,
+    their change is not relative. All else is as in `RelativeInputStability`. A small difference of float32 logits has
+    few digits, and so has the score: `rounding` is the share of the score that may be rounding.
     """
-
-    category: ClassVar[str] = "robustness"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("explain",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale",)
-    undefined: ClassVar[str] = "the map is zero, or every noisy image has another predicted class"
-    rounding: ClassVar[float] = 1e-3  # of the score
-    cites: ClassVar[str] = "Agarwal et al. 2022"
 
     radius: float
     samples: int
     floor: float
     eps_min: float
     seed: int
-
-    def __post_init__(self) -> None:
-        check_relative(self)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 0, self.samples, self.samples
+    passes = property(lambda self: (0, self.samples, self.samples))
+    rounding = 1e-3
+    __post_init__ = check_relative
 
     def __call__(self, explained: Explained) -> Tensor:
         change = noisy_logits(self, explained).double() - explained.clean_logits().double()[:, None]
         return largest(self, explained, change.norm(dim=2))
 
 
+@relative_stability()
 @dataclass(frozen=True)
 class RelativeRepresentationStability:
     """Largest relative change of the map by that of a layer's output [Agarwal et al. 2022].
 
-    max ||(map(x) - map(x')) / map(x)|| / max(||(L(x) - L(x')) / L(x)||, eps_min), for the output L of `layer`. |L(x)|,
-    often zero, is at least the share `floor` of its largest value. All else is as in `RelativeInputStability`.
+    The score is max ||(map(x) - map(x')) / map(x)|| / max(||(L(x) - L(x')) / L(x)||, eps_min), for the output L of
+    `layer`. |L(x)|, often zero, is at least the share `floor` of its largest value. All else is as in
+    `RelativeInputStability`.
     """
-
-    category: ClassVar[str] = "robustness"
-    higher_is_better: ClassVar[bool] = False
-    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
-    version: ClassVar[int] = 1
-    needs: ClassVar[tuple[str, ...]] = ("explain",)
-    invariant: ClassVar[tuple[str, ...]] = ("scale",)
-    undefined: ClassVar[str] = "the map is zero, or every noisy image has another predicted class"
-    cites: ClassVar[str] = "Agarwal et al. 2022"
 
     layer: str
     radius: float
@@ -113,16 +88,12 @@ class RelativeRepresentationStability:
     floor: float
     eps_min: float
     seed: int
+    passes = property(lambda self: (0, 2 * self.samples + 1, self.samples))
 
     def __post_init__(self) -> None:
         if not isinstance(self.layer, str):
-            need = f"{type(self).__name__} needs the name of a layer"
-            raise ValueError(f"{need}; layer={self.layer!r} was given")
+            refuse(self, "layer", "the name of a layer")
         check_relative(self)
-
-    @property
-    def passes(self) -> tuple[int, int, int]:
-        return 0, 2 * self.samples + 1, self.samples
 
     def __call__(self, explained: Explained) -> Tensor:
         key = "representation", self.layer, self.floor, self.radius, self.samples, self.seed
@@ -144,7 +115,7 @@ class RelativeRepresentationStability:
             finally:
                 handle.remove()
         if not seen:
-            raise ValueError(f"{type(self).__name__} needs a layer that the model runs; layer={self.layer!r} was given")
+            refuse(self, "layer", "a layer that the model runs")
         return seen[-1]
 
 
@@ -180,9 +151,3 @@ def noisy_logits(metric: Relative, explained: Explained) -> Tensor:
         return torch.stack([explained.logits(image) for image in noisy_images(explained, *settings)], 1)
 
     return explained.for_all(("noisy logits", *settings), compute)
-
-
-def check_relative(metric: Relative) -> None:
-    check(metric)
-    number(metric, "floor", "in (0, 1], a share of the largest value", lambda f: 0 < f <= 1)
-    number(metric, "eps_min", "> 0", lambda e: e > 0)

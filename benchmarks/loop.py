@@ -1,0 +1,245 @@
+"""A cell made ready and computed batch by batch: what all kinds of benchmarks share."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from benchmarks import rows
+from benchmarks.cell import Cell, text
+from benchmarks.device import batch_size, chosen_device, environment
+from benchmarks.explained import CLEAN, Explained
+from benchmarks.store import Store
+from entries import Inapplicable
+
+log = logging.getLogger(__name__)
+Metric = Callable[..., Tensor]
+
+
+class Evaluated(NamedTuple):
+    """What one cell yields."""
+
+    scores: pd.DataFrame  # one row per image, metric and part
+    curves: pd.DataFrame  # image, metric, metric_settings, fraction, value
+    gallery: dict[str, np.ndarray]  # the first images with what is drawn of them
+
+
+class Batch(NamedTuple):
+    """Some images of the data set, as a kind of benchmark is given them."""
+
+    image: list[str]
+    pixels: Tensor  # (n, 3, h, w) float32 in [0, 1], on the CPU
+    mask: Tensor  # (n, h, w) bool, the object of the label, on the CPU
+    logits: Tensor  # (n, k) of the clean images
+    explained: Explained  # images, targets and masks, before there are maps
+    facts: pd.DataFrame  # by image: label, predicted, target, data
+
+
+class Scored(NamedTuple):
+    """What a kind of benchmark makes of a batch."""
+
+    scores: list[pd.DataFrame]  # of `rows.answered`, with the columns `image` and, where it is not "", `part`
+    curves: list[pd.DataFrame]  # image, metric, fraction, value
+    pictures: Callable[[int], dict[str, np.ndarray]]  # what figures draw of the first images, at most so many
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One cell, ready to be computed; images are normalised for its network."""
+
+    cell: Cell
+    cfg: DictConfig
+    device: torch.device
+    dataset: object
+    network: object  # models.zoo.Network
+    model: nn.Module  # the network's module on the device
+    size: int  # pixels along a side
+    entry: Callable | None
+    metrics: dict[str, Metric]
+    mean: Tensor  # (3,)
+    std: Tensor  # (3,)
+    background: Tensor  # (m, 3, h, w), other images of the data set; none where it gives none
+    store: Store
+    stored: frozenset[str] = frozenset()  # images that the metrics have been asked for before
+    pictured: bool = False  # whether the cell has its pictures already
+
+    def batches(self, target: str) -> Iterator[Batch]:
+        """Give the images that are wanted in order, with their logits; a bar on a terminal.
+
+        `target` says which class of an image is asked about: predicted or label.
+        """
+        images = self.dataset.test(self.size)
+        names = unique(images, type(self.dataset).__name__)
+        places = [k for k, name in enumerate(names) if name not in self.stored]
+        # A generator of its own: without one, a loader draws from the global state.
+        loader = DataLoader(Subset(images, places), self.cfg.batch_size, generator=torch.Generator())
+        bar = tqdm(loader, self.cell.title, unit="batch", leave=False, disable=None)
+        for image, pixels, label, mask in bar:
+            x = self.normalised(pixels.to(self.device))
+            logits = self.store((x,), CLEAN, partial(self.model, x))
+            if logits.shape[1] < 2:
+                raise ValueError(
+                    f"{self.cell.names['model']} needs at least two outputs, since the softmax of one is always 1"
+                )
+            asked, visible = question(list(image), logits, label, mask, target)
+            explained = Explained(
+                model=self.model,
+                method=self.entry,
+                x=x,
+                target=asked,
+                maps=torch.empty(0),
+                mask=visible,
+                mean=self.mean,
+                std=self.std,
+                background=self.background,
+                store=self.store,
+            )
+            explained.for_all(CLEAN, lambda logits=logits: logits)
+            facts = {
+                "label": label.numpy(),
+                "predicted": logits.argmax(1).cpu().numpy(),
+                "target": asked.cpu().numpy(),
+                "data": self.digests(pixels, mask),
+            }
+            yield Batch(list(image), pixels, mask, logits, explained, pd.DataFrame(facts, index=list(image)))
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Map pixels in [0, 1] to the network's input space."""
+        return (pixels - self.mean[:, None, None]) / self.std[:, None, None]
+
+    def digests(self, pixels: Tensor, mask: Tensor) -> list[str]:
+        """Return for each image a digest of its pixels, its mask and the data set's settings."""
+        settings = text([self.cell.names["dataset"], self.cell.settings["data"]]).encode()
+        return [
+            hashlib.sha256(settings + x.numpy().tobytes() + m.numpy().tobytes()).hexdigest()[:12]
+            for x, m in zip(pixels, mask, strict=True)
+        ]
+
+
+def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
+    """Make a cell ready: its data set, its network on the device, its entry and its metrics."""
+    device = chosen_device(cfg.device, cfg.threads)
+    dataset = instantiate(cfg.dataset, _convert_="all")
+    network = instantiate(cfg.model, _convert_="all")(getattr(dataset, "fitted_on", dataset))
+    size = network.input_size * getattr(dataset, "tiles_per_side", 1)  # a mosaic has tiles of the input size
+    model = network.module.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
+    cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, size, device)})
+    group = cfg.benchmark.entry
+    mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
+    return Prepared(
+        cell=cell,
+        cfg=cfg,
+        device=device,
+        dataset=dataset,
+        network=network,
+        model=model,
+        size=size,
+        entry=instantiate(cfg[group], _convert_="all") if group else None,
+        metrics={name: instantiate(cfg.metric[name], _convert_="all") for name in cell.metrics},
+        mean=mean,
+        std=std,
+        background=torch.zeros(0, 3, size, size, device=device),
+        store=Store(cell.sweep / ".shared", model, f"{network.digest} {network.mean} {network.std}", device),
+    )
+
+
+def with_background(cell: Prepared, images: int) -> Prepared:
+    """Give a cell other images of the data set, which stand for the absence of evidence."""
+    if not hasattr(cell.dataset, "background"):
+        return cell
+    return replace(cell, background=cell.normalised(cell.dataset.background(cell.size, images).to(cell.device)))
+
+
+def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pictures: int) -> Evaluated:
+    """Compute one cell: `step` scores a batch, and the first `pictures` images are kept for figures.
+
+    An entry that does not suit the network or the data leaves rows that say why, and no scores.
+    """
+    kind = cell.cell.names["kind"]
+    for name, metric in cell.metrics.items():
+        if (of := kind_of(metric)) not in (None, kind):
+            raise ValueError(f"benchmark={kind} needs metrics of {kind}; {name} is a metric of {of}")
+    scores, curves, gallery = [], [], []
+    for batch in cell.batches(target):
+        try:
+            result = step(batch)
+        except Inapplicable as reason:
+            log.warning("%s is skipped: %s", cell.cell.title, reason)
+            scores, curves, gallery = [rows.inapplicable(cell.metrics, str(reason))], [], []
+            break
+        scores += [table.join(batch.facts, on="image") for table in result.scores]
+        curves += result.curves
+        left = 0 if cell.pictured else pictures - sum(len(part["image"]) for part in gallery)
+        if left > 0:
+            gallery.append(result.pictures(left))
+    if not scores and not cell.stored:
+        raise ValueError(f"{type(cell.dataset).__name__} gives no image to explain")
+    return Evaluated(table(cell, scores), rows.joined(curves, rows.CURVE), rows.stacked(gallery))
+
+
+def kind_of(entry: object) -> str | None:
+    """Return the kind of benchmark in whose folder an entry stands; None outside, where it may be of any."""
+    room, _, place = type(entry).__module__.partition(".")
+    return place.partition(".")[0] if room == "benchmarks" else None
+
+
+def table(cell: Prepared, scores: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return all rows of a cell in the order of its metrics, whatever the batches were, with the facts of the cell."""
+    if not scores:
+        return pd.DataFrame()
+    joined = pd.concat(scores, ignore_index=True)
+    place = {name: k for k, name in enumerate(cell.metrics)}
+    joined = joined.sort_values("metric", key=lambda names: names.map(place), kind="stable", ignore_index=True)
+    facts = {
+        "group": getattr(cell.entry, "group", ""),
+        "cites": getattr(cell.entry, "cites", ""),
+        "weights": cell.network.digest,
+        "promised": getattr(cell.network, "promised", np.nan),
+        "accuracy": getattr(cell.network, "accuracy", np.nan),
+        "input_size": cell.size,
+        "device": cell.device.type,
+        **environment(),
+    }
+    return joined.assign(**facts).join(rows.facts(cell.metrics, cell.cell.metric_settings()), on="metric")
+
+
+def unique(images: object, dataset: str) -> list[str]:
+    """Return the names of a data set's images; refuse two of one name."""
+    names = list(getattr(images, "names", None) or (image[0] for image in images))
+    if len(set(names)) < len(names):
+        twice = next(name for k, name in enumerate(names) if name in names[:k])
+        raise ValueError(f"{dataset} needs images of different names; two are called {twice}")
+    return names
+
+
+def question(image: list[str], logits: Tensor, label: Tensor, mask: Tensor, target: str) -> tuple[Tensor, Tensor]:
+    """Return the class that is asked about (n,), predicted or label, and its mask (n, h, w)."""
+    label = label.to(logits.device)
+    wrong = (label >= logits.shape[1]) | ((label < 0) & (target == "label"))
+    if wrong.any():
+        i = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"image {image[i]} needs a class index from 0 to {logits.shape[1] - 1}, the model's classes; "
+            f"{'it has none' if label[i] < 0 else f'{label[i]} was given'}"
+        )
+    asked = logits.argmax(1) if target == "predicted" else label
+    # The mask marks the label's object: it is the truth only where that class is explained.
+    return asked, mask.to(logits.device) & ((label == asked) | (label < 0))[:, None, None]
+
+
+def target_of(name: object) -> str:
+    """Return which class of an image is asked about; refuse other words."""
+    if name not in ("predicted", "label"):
+        raise ValueError(f"benchmark.target needs predicted or label; {name!r} was given")
+    return name

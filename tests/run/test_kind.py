@@ -1,0 +1,115 @@
+"""A kind of benchmark in a folder outside the checkout: it runs, is resumed, is tabulated and drawn."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CONF
+
+ROOT = CONF.parent
+FILES = {
+    "conf/benchmark/toy.yaml": """
+# @package _global_
+defaults:
+  - /probe: mean
+  - override /metric: [distance]
+benchmark:
+  _target_: benchmarks.toy.Toy
+  entry: probe
+  target: label
+""",
+    "conf/probe/mean.yaml": "_target_: benchmarks.toy.Probe\npower: 1\n",
+    "conf/metric/distance.yaml": "# @package metric.distance\n_target_: benchmarks.toy.Distance\n",
+    "benchmarks/toy/__init__.py": '''
+"""How bright images are, as a kind of benchmark."""
+
+from dataclasses import dataclass
+
+from benchmarks import rows
+from benchmarks.loop import Scored, evaluated
+from entries import explains, scores
+
+
+@explains("black box", cites="nobody")
+@dataclass(frozen=True)
+class Probe:
+    power: int
+
+    def __call__(self, model, x):
+        return x.flatten(1).mean(1) ** self.power
+
+
+@scores("distance", higher_is_better=False, cites="nobody")
+@dataclass(frozen=True)
+class Distance:
+    def __call__(self, values):
+        return (values - 0.5).abs()
+
+
+@dataclass(frozen=True)
+class Toy:
+    entry: str
+    target: str
+
+    def __call__(self, cell):
+        def step(batch):
+            values = cell.entry(cell.model, batch.explained.x)
+            tables = [
+                rows.answered(name, metric, lambda m=metric: m(values), len(values), cell.model, cell.device)
+                for name, metric in cell.metrics.items()
+            ]
+            tables = [table.assign(image=batch.image) for table in tables]
+            return Scored(tables, [], lambda left: {"image": batch.image[:left]})
+
+        return evaluated(cell, self.target, step, 1)
+''',
+    "results/toy/__init__.py": '''
+"""A table and a figure of how bright images are."""
+
+from results import scores as reading
+from results import style
+from results.tables import Table
+
+
+def distances(scores, options):
+    means = reading.labelled(scores).groupby("entry", observed=True).score.mean()
+    return [Table("distances", "Distance by probe", means.map("{:.3f}".format).to_frame("distance"))]
+
+
+VIEWS = {"distances": distances}
+
+
+def figures(scores, options):
+    figure = style.figure(3, 2)
+    figure.subplots().bar(["toy"], [scores.score.mean()])
+    yield "distances", figure
+''',
+}
+
+
+def run(folder: Path, *command: str) -> str:
+    paths = os.pathsep.join([str(ROOT), str(folder / "mine")])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, text=True, capture_output=True, env=environment, timeout=200
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_kind_from_outside_runs_and_is_tabulated_and_drawn(tmp_path):
+    for name, text in FILES.items():
+        (path := tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    command = [str(ROOT / "run.py"), "--config-dir=mine/conf", "-m", "benchmark=toy", "probe.power=1,2", "name=toy"]
+    command += ["model=planted", "dataset=planted", "dataset.images=4", "tracking_uri=null"]
+    assert "Distance by probe" in run(tmp_path, *command)
+    assert run(tmp_path, *command).count("done before, skipped") == 2
+    text = run(tmp_path, "-m", "results", "outputs/toy", "distances", "--csv", "--latex", "--figures")
+    assert "mean (power=1)" in text and "mean (power=2)" in text
+    made = {path.name for path in (tmp_path / "outputs" / "toy").rglob("distances*")}
+    assert {"distances.png", "distances.pdf"} <= made and any(name.endswith(".tex") for name in made)

@@ -1,0 +1,1 @@
+"""How fast entries are: measurements that are run by hand with `make speed`."""
