@@ -1,83 +1,138 @@
-"""Keep a sweep as reference tables: `python -m results.publish outputs/NAME COMMAND` writes to results/published/."""
+"""Keep a sweep as published tables: `python -m results.publish outputs/NAME "COMMAND"` writes results/published/NAME*.
 
+NAME.json says which code made the files, so that a test can find those that are older than their code.
+"""
+
+import ast
+import hashlib
+import json
 import os
 import platform
 import sys
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 from PIL import Image
 
-from results import collect, meta, protocols
-from results.kinds import KINDS, kind
-from results.leaderboard import leaderboard, summary
-from results.methods import methods, report
+from results import scores, tables
+from results.__main__ import package
 
-PUBLISHED = Path(__file__).parent / "published"
-COLUMNS = [
-    "benchmark", "dataset", "model", "input_size", "method", "variant", "group", "seed", "image", "label", "predicted",
-    "target", "tied", "layer", "kept", "metric",
-    "category", "protocol", "version", "higher_is_better", "lower_bound", "upper_bound", "score", "status", "reason",
-    "seconds", "forwards", "backwards", "reused", "explain_seconds", "explain_forwards", "explain_backwards",
-    "curve_seconds", "curve_forwards", "curve_backwards", "weights", "config",
-]  # fmt: skip
+RESULTS = Path(__file__).parent
+PUBLISHED = RESULTS / "published"
+PLAIN = {"metric": [], "to": None, "model": None, "explain": False, "beside": [], "latex": False}
+CELL = ["dataset", "model", "entry", "settings", "seed"]
 
 
-def publish(sweep: Path, command: str) -> None:
-    """Write the scores, their tables, the pictures and where all of this comes from.
-
-    Of paths, the scores of single layers are left out, whose table is kept: they are forty times as many.
-    """
-    name, raw = sweep.name, collect.stored(sweep)
-    PUBLISHED.mkdir(exist_ok=True)
-    if meta.conditions(raw).notna().all():
-        scores = meta.stored(sweep)
-        judged = meta.judged(scores)
-        tables, texts = {"": judged}, [meta.text(judged, 150)]
-    elif other := KINDS.get(kind(raw)):
-        scores, tables, texts = raw, other.tables(raw), [other.summary(raw, 110)]
-        collect.curves(raw).to_parquet(PUBLISHED / f"{name}_curves.parquet", compression="zstd", index=False)
-    else:
-        scores = collect.labelled(raw)
-        found = [*protocols.agreements(scores)]
-        tables = {"": leaderboard(scores), "_methods": methods(scores)}
-        texts = [summary(scores, width=110), report(scores, width=110)]
-        if found:
-            tables["_pairs"] = protocols.tables(found)["protocols"]
-            texts.append(protocols.report(found))
-    known = [column for column in COLUMNS if column in scores]  # cells of an older version have fewer
-    whole = scores[scores.layer == ""] if "layer" in scores else scores
-    whole[known].to_parquet(PUBLISHED / f"{name}.parquet", compression="zstd", index=False)
-    for ending, table in tables.items():
-        table.to_csv(PUBLISHED / f"{name}{ending}.csv", index=False, float_format="%.6g")
-    (PUBLISHED / "figures").mkdir(exist_ok=True)
+def publish(sweep: Path, command: str, folder: Path = PUBLISHED) -> list[Path]:
+    """Write the rows, the numbers and texts of every view that suits the sweep, its pictures, and who made them."""
+    rows = scores.read(sweep)
+    kind, name = package(rows, sweep), sweep.name
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    paths = []
+    kept = kind.published(rows) if hasattr(kind, "published") else {"": rows}
+    for ending, table in kept.items():
+        paths.append(folder / f"{name}{ending}.parquet")
+        table.drop(columns="folder", errors="ignore").to_parquet(paths[-1], compression="zstd", index=False)
+    texts = []
+    for k, (view, shown) in enumerate(views(kind, rows)):
+        texts.append(tables.page(shown, explain=True))
+        for part, data in tables.numbers(shown).items():
+            paths.append(folder / ("_".join(filter(None, [name, k and view, part])) + ".csv"))
+            paths[-1].write_text(tables.csv(data), encoding="utf-8")
+    paths.append(folder / f"{name}.md")
+    paths[-1].write_text(account(rows, name, command, texts), encoding="utf-8")
     for picture in sorted((sweep / "figures").glob("*.png")):
-        with Image.open(picture) as drawn:  # 256 colours suffice for a screen and keep the repository small
-            drawn.convert("RGB").quantize(256).save(PUBLISHED / "figures" / f"{name}_{picture.name}", optimize=True)
-    (PUBLISHED / f"{name}.md").write_text(account(scores, name, command, texts))
+        paths.append(folder / "figures" / f"{name}_{picture.name}")
+        optimised(picture, paths[-1])
+    made = {
+        "kind": rows.kind.iloc[0],
+        "command": command,
+        "code": digest(rows.kind.iloc[0]),
+        "files": sorted(str(path.relative_to(folder)) for path in paths),
+    }
+    (folder / f"{name}.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    return paths
 
 
-def account(scores: pd.DataFrame, name: str, command: str, texts: list[str]) -> str:
-    """Say how the tables were made, and print them."""
-    cells = scores.drop_duplicates(["dataset", "model", "method", "variant", "seed"])
-    once = scores.drop_duplicates(["dataset", "model", "method", "variant", "seed", "image"])
-    once = once.assign(seconds=once[[*{"explain_seconds", "curve_seconds"} & {*once}]].sum(axis=1))
-    spent = scores.groupby("model").seconds.sum() + once.groupby("model").seconds.sum()
+def views(kind: ModuleType, rows: pd.DataFrame) -> Iterator[tuple[str, list[tables.Table]]]:
+    """Yield the name and the tables of every view that suits the sweep as it is."""
+    for name, view in kind.VIEWS.items():
+        try:
+            yield name, view(rows, Namespace(**PLAIN))
+        except tables.Inapplicable:
+            continue
+
+
+def digest(kind: str) -> str:
+    """Return a digest of the code that draws a kind: the machinery's files and the kind's, without comments."""
+    files = [path for folder in (RESULTS, RESULTS / kind) for path in folder.glob("**/*" if folder != RESULTS else "*")]
+    code = hashlib.sha256()
+    for path in sorted(path for path in files if path.suffix in (".py", ".yaml", ".bib")):
+        content = path.read_text(encoding="utf-8")
+        code.update(path.relative_to(RESULTS).as_posix().encode())
+        code.update((ast.dump(undocumented(content)) if path.suffix == ".py" else content).encode())
+    return code.hexdigest()[:12]
+
+
+def undocumented(code: str) -> ast.Module:
+    """Return the syntax tree of a module without docstrings."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+def stale(folder: Path = PUBLISHED) -> list[str]:
+    """Return the published sweeps that other code has drawn, or whose files are missing."""
+    found = []
+    for record in sorted(folder.glob("*.json")):
+        made = json.loads(record.read_text(encoding="utf-8"))
+        if made["code"] != digest(made["kind"]) or not all((folder / file).exists() for file in made["files"]):
+            found.append(record.stem)
+    return found
+
+
+def optimised(picture: Path, path: Path) -> None:
+    """Copy a PNG in true colours, compressed as far as it goes."""
+    with Image.open(picture) as image:
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
+        flat.save(path, optimize=True)
+
+
+def account(rows: pd.DataFrame, name: str, command: str, texts: list[str]) -> str:
+    """Return how the tables were made, and the tables."""
+    cells = rows.drop_duplicates(CELL)
+    images = rows.drop_duplicates([*CELL, "image"])
+    seconds = (
+        rows.groupby("model", observed=True)
+        .seconds.sum()
+        .add(images.groupby("model", observed=True).explain_seconds.sum(), fill_value=0)
+    )
     lines = [
-        f"# {name}", "",
+        f"# {name}",
+        "",
         f"- command: `{command}`",
-        f"- cells: {len(cells)}; rows: {len(scores)}; images: {scores.image[scores.image != ''].nunique()}",
-        f"- code: {', '.join(scores.code.unique())}",
-        *(f"- libraries: {libraries}" for libraries in scores.libraries.unique()),
-        f"- machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, {scores.device.iloc[0]}",
-        *(f"- {model}: weights {digest}; {spent[model] / 60:.1f} minutes of explaining and scoring"
-          for model, digest in scores.groupby("model", sort=False).weights.first().items()),
-        *(line for text in texts for line in ("", "```", text.rstrip(), "```")), "",
-    ]  # fmt: skip
+        f"- {len(cells)} cells, {len(rows)} rows, {rows.image[rows.image != ''].nunique()} images",
+        f"- code: {', '.join(map(str, rows.code.unique()))}",
+        *(f"- libraries: {libraries}" for libraries in rows.libraries.unique()),
+        f"- machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, {rows.device.iloc[0]}",
+        *(
+            f"- {model}: weights {weights}; {seconds[model] / 60:.1f} minutes of explaining and scoring"
+            for model, weights in rows.groupby("model", observed=True, sort=False).weights.first().items()
+        ),
+        *(line for text in texts for line in ("", "```", text.rstrip(), "```")),
+        "",
+    ]
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 3 or not Path(sys.argv[1]).is_dir():
-        sys.exit("usage: python -m results.publish outputs/NAME COMMAND")
-    publish(Path(sys.argv[1]), sys.argv[2])
+        sys.exit('usage: python -m results.publish outputs/NAME "COMMAND"')
+    for path in publish(Path(sys.argv[1]), sys.argv[2]):
+        print(path)

@@ -6,50 +6,50 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from results import statistics
-from results.networks.measures import AREA, ATTACK, GAP, MINIMAL, Compared, Measure
-from results.statistics import RESAMPLES, SEED
+from results import summary
+from results.networks.comparison import Comparison
+from results.networks.measures import MINIMAL, Measure
 
-ROBUST = (MINIMAL, "pgd_linf", "pgd_l2", "clever_linf", "fgsm_linf")  # then any attack; the first that most images have
+ROBUST = (MINIMAL, "pgd_linf", "pgd_l2", "clever_linf", "fgsm_linf")  # the first that most images have counts
 MOST = 0.8
 READABLE = ("insertion", "deletion", "attacked_spearman_kept")
 COLUMNS = ["dataset", "network", "method", "robustness", "interpretability", "rho", "low", "high", "n"]
 
 
-def within(ours: Compared) -> pd.DataFrame:
+def within(comparison: Comparison) -> pd.DataFrame:
     """Return Spearman's correlation of every method's measures with robustness, within each network over images.
 
     95 % intervals: expanded percentiles of a bootstrap over the images on which both are defined, none below six, none
     where one of them is the same on all images.
     """
-    rows = [{"dataset": ours.dataset, "network": network, "method": y.method, "robustness": x.metric,
-             "interpretability": y.metric} | spearman(x.values[network], y.values[network])
-            for x, y in pairs(ours) for network in ours.networks]  # fmt: skip
+    rows = [
+        (comparison.dataset, network, y.method, x.metric, y.metric, *spearman(x.values[network], y.values[network]))
+        for x, y in pairs(comparison)
+        for network in comparison.networks
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def pairs(ours: Compared) -> Iterator[tuple[Measure, Measure]]:
+def pairs(comparison: Comparison) -> Iterator[tuple[Measure, Measure]]:
     """Yield what is set against each other: one measure of robustness, and each method's of interpretability."""
-    measured = [found for metric in ROBUST if (found := ours.find(metric)) is not None]
-    measured += [found for found in ours.measures if found.what == AREA]
-    x = next((found for found in measured if found.values.notna().mean().min() >= MOST), None)
-    for y in ours.measures if x is not None else ():
-        if (y.what == GAP or y.block == ATTACK) and y.metric in READABLE and not y.control:
+    robust = {m.metric: m for m in comparison.measures if m.block == "robustness" and m.what in ("score", "area")}
+    known = [robust[name] for name in ROBUST if name in robust] + [m for m in robust.values() if m.what == "area"]
+    x = next((measure for measure in known if measure.values.notna().mean().min() >= MOST), None)
+    for y in comparison.measures if x is not None else ():
+        if (y.what == "gap" or y.block == "attack-induced") and y.stem in READABLE and not y.control:
             yield x, y
 
 
-def spearman(x: pd.Series, y: pd.Series) -> dict[str, float]:
+def spearman(x: pd.Series, y: pd.Series) -> tuple[float, float, float, int]:
     """Return rho, the ends of its interval, and of how many images."""
     both = x.notna() & y.notna()
     images, n = list(x.index[both]), int(both.sum())
-    empty = {"rho": np.nan, "low": np.nan, "high": np.nan, "n": n}
     if n < 3 or x[both].nunique() < 2 or y[both].nunique() < 2:
-        return empty
+        return np.nan, np.nan, np.nan, n
     pair = np.stack([x[both], y[both]]).astype(float)
-    weights = np.concatenate([*statistics.draws(images, RESAMPLES, SEED)]).astype(int)
-    taken = np.repeat(np.tile(np.arange(n), len(weights)), weights.ravel()).reshape(len(weights), n)
-    a, b = stats.rankdata(pair[:, taken], axis=-1) - (n + 1) / 2
+    weights = summary.draws(images).astype(int)
+    sampled = np.repeat(np.tile(np.arange(n), len(weights)), weights.ravel()).reshape(len(weights), n)
+    a, b = stats.rankdata(pair[:, sampled], axis=-1) - (n + 1) / 2
     size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
     rho = np.divide((a * b).sum(1), size, out=np.full(len(size), np.nan), where=size > 0)
-    low, high = statistics.interval(rho[:, None], [n])[:, 0]
-    return {"rho": rho[0], "low": low, "high": high, "n": n}
+    return (rho[0], *summary.interval(rho[:, None], [n])[:, 0], n)

@@ -1,38 +1,29 @@
-"""Tables and figures of `benchmark=paths`; `scores` are those of `collect.stored`.
+"""Views of critical paths: whole paths, single layers, shares of channels; figures; graphs as files."""
 
-Imported when called: the leaderboard asks this package's names, and the tables here use the leaderboard's draws.
-"""
-
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
+
+from results.paths.views import VIEWS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["VIEWS", "figures", "files"]
 
 
-def summary(scores: pd.DataFrame, width: int) -> str:
-    """Return the means of whole paths, and whether relevance beats activation beats random at every share."""
-    from results.paths import table, text
+def figures(scores: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, "Figure"]]:
+    """Yield curves over shares, layers, heat maps, channels and graphs of paths, each with the stem of its file."""
+    from results.paths import pictures  # matplotlib takes a while to import
 
-    return text.summary(table.table(table.named(scores)), width)
-
-
-def tables(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return what is known of whole paths, of layers, of shares and of the order of selectors, by a file's ending."""
-    from results.paths import orders, table
-
-    return orders.parts(table.table(table.named(scores)))
+    yield from pictures.figures(scores, options)
 
 
-def figures(sweep: Path, scores: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """Draw curves, layers, heat maps, reconstructions and graphs; yield each with its name."""
+def files(scores: pd.DataFrame, folder: Path) -> Iterator[Path]:
+    """Write the graph of the first image of each selector that is no control as GraphML and JSON; yield the paths."""
     from results.paths import pictures
 
-    yield from pictures.drawn(scores)
-
-
-def files(sweep: Path, scores: pd.DataFrame) -> Iterator[Path]:
-    """Write the graphs of the stored paths as GraphML, JSON and HTML; yield the paths written."""
-    from results.paths import pictures
-
-    yield from pictures.written(sweep, scores)
+    yield from pictures.files(scores, folder)

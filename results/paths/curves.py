@@ -1,8 +1,7 @@
-"""Draw path metrics against the share of channels kept, and against depth."""
+"""Figures of path metrics against the share of channels kept, and against depth."""
 
 from collections.abc import Sequence
 from itertools import pairwise
-from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -11,201 +10,150 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from results.gallery import HEIGHT, PAGE, note, styled
-from results.lines import COLOURS, DASHES
-from results.paths.table import ALL, CONTROLS, GAP, ORDER, SELECTORS, is_control, ordered, stem
+from results import style
+from results.paths.comparison import CONTROLS, ORDER
+from results.paths.views import arrowed, counted
 
-AGREEMENT = "path_agreement"
-MODELS = 3  # beside each other
-HEADS = {"path_mse_shares": "MSE of shares", "path_smape_shares": "SMAPE of shares (%)",
-         "path_mse_logits": "MSE of logits", "path_smape_logits": "SMAPE of logits (%)",
-         "path_agreement": "agreement"}  # fmt: skip
-READING = "Our reading of Bhati et al. 2024. Grey: controls."
-BANDS = " Bands: 95 % intervals over images"
-OF = "of relevance, activation and random"
-ANSWER = "one answer"
-ONE = "One answer, dotted: the same class for every image, the one that the network gives most often."
-ROUNDING = 1e-6  # of the largest error: what is below is 0 but for rounding, and has no place on a scale of powers
-CUT = "Lines that leave a panel below: 0 but for rounding."
-LETTERS = 18  # of a line of the legend
-EQUAL = "Lines that coincide are drawn within each other."
-GREYS = [CONTROLS["activation"], CONTROLS["activation"] + GAP, CONTROLS["random"], CONTROLS["random"] + GAP]
+AGREEMENT, ANSWER = "path_agreement", "one answer"
+NAMED = 24  # layers that can have a name each
+ROUNDING = 1e-6  # of the largest error: less is 0 but for rounding, and has no place on a scale of powers
+ABOUT = "Critical paths after our reading of Bhati et al. 2024. Grey lines are controls. ↑: higher is better; ↓: lower."
+BANDS = " Bands are 95 % intervals over images{}."
+ONE = " One answer, dotted: the agreement that the same class for every image would reach, the network's most frequent."
+END = " At a share of 1 a path is the network itself."
+LOST = " Lines that leave a panel below are 0 but for rounding."
+ALONE = "One layer alone keeps its path, all others are whole. "
+EQUAL = " Lines that coincide are drawn inside one another."
 
 
-def pages(rows: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the rows of shares by as many models as fit beside each other."""
-    models = rows.model.unique()
-    return [rows[rows.model.isin(models[k : k + MODELS])] for k in range(0, len(models), MODELS)]
+def curves(rows: pd.DataFrame, answer: pd.Series) -> Figure:
+    """Draw each metric (down) and network (across) against the share kept, a line per selector.
 
-
-@styled
-def curves(rows: pd.DataFrame, chance: pd.Series) -> Figure:
-    """Draw each metric (down) and model (across) against the share kept, a line per selector.
-
-    `chance`: by model, how often one fixed answer agrees with the network. Metrics have one scale for all models.
+    `answer` says by network how often the class that it gives most often agrees with it. All networks share a scale.
     """
-    rows = rows[rows.method.map(stem) != ALL]
-    metrics, models, methods = rows.metric.unique(), rows.model.unique(), ordered(rows.method)
-    look = looks(methods)
-    tall = min(1.35 * len(metrics) + 0.65, HEIGHT)
-    figure = Figure((min(PAGE, 2.3 + 1.9 * len(models)), tall), layout="constrained")
+    metrics, models, look = rows.metric.unique(), rows.model.unique(), looks(rows)
+    width = min(style.PAGE, 2.3 + 1.9 * len(models))
+    figure = style.figure(width, min(1.4 * len(metrics) + 1.15, style.HEIGHT))
     panels = figure.subplots(len(metrics), len(models), sharex=True, sharey="row", squeeze=False)
     handles: dict[str, Artist] = {}
-    cut = False
+    lost = False
     for metric, line in zip(metrics, panels, strict=True):
-        every = rows[rows.metric == metric]
+        part = rows[rows.metric == metric]
         for model, axes in zip(models, line, strict=True):
-            _lines(axes, every[every.model == model], "share", look, methods)
-            handles |= {short(drawn.get_label()): drawn for drawn in axes.get_lines()}
-            if stem(metric) == AGREEMENT and model in chance:  # what the line says is true of this metric only
-                handles[ANSWER] = axes.axhline(chance[model], color="0.7", lw=0.8, ls=(0, (1, 1.5)), zorder=0)
-        cut |= _scale(line[0], every, every.share < 1)
-        line[0].set_ylabel(head(metric))
-    for model, axes in zip(models, panels[0], strict=True):
-        axes.set_title(model, size=8)
-    for axes in panels[-1]:
-        axes.set_xlabel("share of channels kept")
-        _shares(axes, rows.share, 0.75 * (figure.get_figwidth() - 1.6) / len(models))
-    names = [*filter(handles.__contains__, [*map(short, methods), ANSWER])]
-    _legend(figure, [handles[name] for name in names], names)
-    remark(figure, READING + _bands(rows, methods) + " Keeping everything is the network itself.",
-           CUT * cut, ONE if ANSWER in handles else "")  # fmt: skip
+            handles |= _lines(axes, part[part.model == model], "share", look, banded=list(look))
+            if metric.partition(" ")[0] == AGREEMENT and model in answer:
+                handles[ANSWER] = axes.axhline(answer[model], color="0.7", lw=0.8, ls=(0, (1, 1.5)), zorder=0)
+        lost |= _scale(line[0], part, part.share < 1)
+        line[0].set_ylabel(style.wrapped(*style.readable([arrowed(metric, part)]), 1.4, 8))
+    for model, top, bottom in zip(style.readable(models), panels[0], panels[-1], strict=True):
+        top.set_title(model, size=8)
+        bottom.set_xlabel("share of channels kept")
+        _shares(bottom, rows.share, 0.75 * (width - 1.6) / len(models))
+    _legend(figure, handles)
+    style.heading(figure, f"Whole paths on {rows.dataset.iloc[0]}, {counted(rows)}")
+    bands = BANDS.format("") * bool(rows.low.notna().any())
+    style.note(figure, ABOUT + bands + END + LOST * lost + ONE * (ANSWER in handles))
     return figure
 
 
-@styled
-def layers(rows: pd.DataFrame) -> Figure:
-    """Draw each metric of one model, and the share kept, against depth when one layer alone keeps its path."""
-    rows = rows[rows.method.map(stem) != ALL]
-    names, methods = list(dict.fromkeys(rows.layer)), ordered(rows.method)
-    place, look = {name: k for k, name in enumerate(names, 1)}, looks(methods)
-    rows = rows.assign(depth=rows.layer.map(place))
-    kept = rows.drop_duplicates(["layer", "method"])
-    kept = kept.assign(metric="share of channels kept", mean=kept.kept, low=kept.kept, high=kept.kept)
-    metrics = [*rows.metric.unique(), "share of channels kept"]
+def depth(rows: pd.DataFrame) -> Figure:
+    """Draw each metric of one network against depth, where one layer alone keeps its path."""
+    metrics, names, look = rows.metric.unique(), list(rows.layer.unique()), looks(rows)
+    rows = rows.assign(depth=rows.layer.map({name: k for k, name in enumerate(names, 1)}))
+    banded = [entry for entry in look if entry.partition(" (")[0] in ORDER]
     down = -(-len(metrics) // 2)
-    figure = Figure((PAGE, min(1.75 * down + 0.5, HEIGHT)), layout="constrained")
+    figure = style.figure(style.PAGE, min(1.75 * down + 1.1, style.HEIGHT))
     panels = figure.subplots(down, 2, sharex=True, squeeze=False).ravel()
-    every = pd.concat([rows, kept.assign(lower_bound=0.0, upper_bound=1.0)], ignore_index=True)
-    banded, cut = [method for method in methods if stem(method) in ORDER], False
+    handles: dict[str, Artist] = {}
+    lost = False
     for metric, axes in zip(metrics, panels, strict=False):
-        ours = every[every.metric == metric]
-        _lines(axes, ours, "depth", look, banded)
-        cut |= _scale(axes, ours, ours.depth > 0)
-        axes.set_ylabel(head(metric))
-        _layers(axes, names)
+        part = rows[rows.metric == metric]
+        handles |= _lines(axes, part, "depth", look, banded)
+        lost |= _scale(axes, part, part.depth > 0)
+        axes.set_ylabel(style.wrapped(*style.readable([arrowed(metric, part)]), 1.4, 8))
+        if len(names) <= NAMED:
+            axes.set_xticks(range(1, len(names) + 1), names, rotation=90, size=style.SMALL)
     for axes in panels[len(metrics) :]:
         axes.set_axis_off()
     for axes in panels[len(metrics) - 2 : len(metrics)]:
         axes.set_xlabel("layer, from the image to the logits")
         axes.tick_params(labelbottom=True)
-    handles = {line.get_label(): line for axes in panels for line in axes.get_lines()}
-    _legend(figure, [handles[method] for method in methods], [*map(short, methods)])
-    ends = f"1 is {names[0]}, {len(names)} is {names[-1]}" if len(names) > 24 else ""
-    bands = _bands(rows, banded)
-    remark(
-        figure,
-        "One layer alone keeps its path, all others are whole. " + READING + bands,
-        EQUAL + f" {CUT}" * cut,
-        ends,
-    )
+    _legend(figure, handles)
+    dataset, (model,) = rows.dataset.iloc[0], style.readable(rows.model.unique())
+    style.heading(figure, f"Paths in single layers of {model} on {dataset}, {counted(rows)}")
+    ends = f" Layer 1 is {names[0]}, layer {len(names)} is {names[-1]}." if len(names) > NAMED else ""
+    bands = BANDS.format(" of relevance, activation and random") * bool(rows.low.notna().any())
+    style.note(figure, ALONE + ABOUT + bands + EQUAL + LOST * lost + ends)
     return figure
 
 
-def looks(methods: Sequence[str]) -> dict[str, dict]:
-    """Return each selector's line, the same in all figures: controls grey, variants of one selector in other dashes."""
+def looks(rows: pd.DataFrame) -> dict[str, dict]:
+    """Return each selector's line: controls are grey, variants of a selector and different controls have dashes."""
     found: dict[str, dict] = {}
-    for method in methods:
-        name, variant = stem(method), sum(stem(other) == stem(method) for other in found)
-        if is_control(method):
-            first = GREYS.index(name) if name in GREYS else len(GREYS)
-            grey = {"color": "0.35" if name.startswith(CONTROLS["activation"]) else "0.6", "lw": 0.9}
-            found[method] = grey | {"ls": (0, DASHES[(first + variant - 1) % len(DASHES)]) if first + variant else "-"}
-        else:
-            place = SELECTORS.index(name) if name in SELECTORS else len(COLOURS) - 1
-            dash = (0, DASHES[(variant - 1) % len(DASHES)]) if variant else "-"
-            found[method] = {"color": COLOURS[place % len(COLOURS)], "ls": dash}
+    entries = rows.drop_duplicates("entry").sort_values("control", kind="stable")
+    for control, part in entries.groupby("control"):
+        stems, dashes = list(part.stem.unique()), ["-", *((0, dash) for dash in style.DASHES)]
+        for row in part.itertuples():
+            k, variant = stems.index(row.stem), sum(entry.partition(" (")[0] == row.stem for entry in found)
+            grey = "0.35" if row.stem.startswith(CONTROLS[0]) else "0.6"
+            look = (
+                {"color": grey, "lw": 0.9} if control else {"color": style.COLOURS[k % len(style.COLOURS)], "lw": 1.1}
+            )
+            found[row.entry] = look | {"ls": dashes[(variant + k * bool(control)) % len(dashes)]}
     return found
 
 
-def head(metric: str) -> str:
-    name, bracket, setting = metric.partition(" [")
-    return HEADS.get(name, name.removeprefix("path_").replace("_", " ")) + bracket + setting
-
-
-def short(method: str) -> str:
-    return method.removeprefix("path_").replace("_", " ")
-
-
-def _lines(axes: Axes, rows: pd.DataFrame, x: str, look: dict[str, dict], banded: Sequence[str]) -> None:
+def _lines(axes: Axes, rows: pd.DataFrame, x: str, look: dict[str, dict], banded: Sequence[str]) -> dict[str, Artist]:
     """Draw each selector's means, the first in front, and the intervals of those that are `banded`.
 
     A line that coincides with others is broader than those in front of it, so that all can be seen.
     """
-    found = {method: rows[rows.method == method].sort_values(x) for method in look}
-    found = {method: ours for method, ours in found.items() if len(ours)}
+    lines: dict[str, Artist] = {}
     behind: list[pd.Series] = []
-    for place, (method, ours) in enumerate(found.items()):
-        means = ours.set_index(x)["mean"]
+    for place, entry in enumerate(look):
+        part = rows[rows.entry == entry].sort_values(x)
+        if part.empty:
+            continue
+        means = part.set_index(x)["mean"]
         under = sum(means.index.equals(other.index) and np.allclose(means, other, equal_nan=True) for other in behind)
         behind.append(means)
-        style = {"lw": 1.1} | look[method]
-        style["lw"] += 1.3 * under
-        axes.plot(ours[x], ours["mean"], label=method, marker="o" if len(ours) <= 24 and not under else None, ms=1.8,
-                  zorder=3 - place / len(look), **style)  # fmt: skip
-        if method in banded and np.isfinite(ours.low).any():
-            axes.fill_between(ours[x], ours.low, ours.high, color=style["color"], alpha=0.15, lw=0)
-
-
-def _bands(rows: pd.DataFrame, banded: Sequence[str]) -> str:
-    """Return what bands are, where any is drawn."""
-    drawn = rows[rows.method.isin(banded) & np.isfinite(rows.low.astype(float))]
-    some = f" ({OF})" if len({*banded}) < rows.method.nunique() else ""
-    return f"{BANDS}{some}." if len(drawn) else ""
+        width = look[entry]["lw"] + 1.3 * under
+        own = {"lw": width, "zorder": 3 - place / len(look), "marker": "o" * (len(part) <= NAMED and not under)}
+        (lines[entry],) = axes.plot(part[x], part["mean"], ms=1.8, **look[entry] | own)
+        if entry in banded and part.low.notna().any():
+            axes.fill_between(part[x], part.low, part.high, color=look[entry]["color"], alpha=0.15, lw=0)
+    return lines
 
 
 def _scale(axes: Axes, rows: pd.DataFrame, shown: pd.Series) -> bool:
-    """Scale by the metric's bounds; errors without an upper one by powers of ten where those `shown` differ much.
+    """Scale by the metric's bounds; errors without an upper bound by powers of ten where those `shown` differ much.
 
     Errors that are 0 but for rounding have no place there: their lines leave the panel below. Return whether any does.
     """
-    low, high = rows.lower_bound.iloc[0], rows.upper_bound.iloc[0]
-    if (low, high) == (0, 1):
-        axes.set_ylim(-0.02, 1.03)
-        return False
-    means = rows["mean"][shown]
-    positive = means[means > ROUNDING * means.max()] if low == 0 and not np.isfinite(high) else means[:0]
-    if len(positive) and positive.max() > 30 * positive.min():
+    low, high, means = rows.lower_bound.iloc[0], rows.upper_bound.iloc[0], rows["mean"][shown]
+    errors = means[means > ROUNDING * means.max()]
+    powers = low == 0 and not np.isfinite(high) and errors.max() > 30 * errors.min()
+    if powers:
         axes.set_yscale("log")
-        axes.set_ylim(positive.min() / 2, max(positive.max(), rows.high.max()) * 1.5)
-        return bool((rows["mean"] < positive.min() / 2).any())
-    if low == 0:
-        axes.set_ylim(0)
-    return False
+        axes.set_ylim(errors.min() / 2, np.nanmax([errors.max(), rows.high.max()]) * 1.5)
+    elif low == 0:
+        axes.set_ylim(*(-0.02, 1.03) if high == 1 else (0, None))
+    return bool(powers and (rows["mean"] < errors.min() / 2).any())
 
 
-def _shares(axes: Axes, shares: pd.Series, wide: float) -> None:
+def _shares(axes: Axes, shares: pd.Series, width: float) -> None:
     """Number every share on an axis of so many inches, upright where they are too close side by side."""
     ticks = sorted(shares.unique())
-    gap = min((np.log(b / a) for a, b in pairwise(ticks)), default=1) / max(np.log(ticks[-1] / ticks[0]), 1) * wide
+    gap = min((np.log(b / a) for a, b in pairwise(ticks)), default=1) / max(np.log(ticks[-1] / ticks[0]), 1) * width
     axes.set_xscale("log")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(ticks, [f"{share:.3g}".removeprefix("0") for share in ticks], size=6, rotation=90 * (gap < 0.16))
+    words = [f"{share:.3g}".removeprefix("0") for share in ticks]
+    axes.set_xticks(ticks, words, size=style.SMALL, rotation=90 * (gap < 0.16))
 
 
-def _legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+def _legend(figure: Figure, handles: dict[str, Artist]) -> None:
     """Name every line that the figure has, as thick as lines that coincide with no other."""
-    texts = ["\n[".join(fill(part, LETTERS) for part in name.split(" [")) for name in names]
-    found = figure.legend(handles, texts, loc="outside right center", frameon=False, handlelength=2.4)
-    for line in found.get_lines():
+    texts = [style.wrapped(name, 1.0, 7) for name in style.readable(handles)]
+    legend = figure.legend(handles.values(), texts, loc="outside right center", handlelength=2.4)
+    for line in legend.get_lines():
         line.set_linewidth(1.1)
-
-
-def remark(figure: Figure, *lines: str) -> None:
-    """Write lines under a figure, wrapped to its width."""
-    note(figure, [], *(fill(line, int(figure.get_figwidth() / 0.047)) for line in lines))
-
-
-def _layers(axes: Axes, names: Sequence[str]) -> None:
-    if len(names) <= 24:
-        axes.set_xticks(range(1, len(names) + 1), names, rotation=90, size=6)

@@ -1,5 +1,6 @@
 """Which figures and files a sweep of paths has the data for."""
 
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -7,70 +8,75 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from results import collect
-from results.paths import curves, drawing, graph, heatmaps, page, reconstructions
-from results.paths.table import ORDER, is_control, layers, named, ordered, shares, stem, table
+from results import scores as stored
+from results import style
+from results.paths import curves, drawing, graph, heatmaps, reconstructions
+from results.paths.comparison import ORDER, layers, shares
+from results.paths.views import chosen, named
 
-Gallery = Mapping[str, np.ndarray]
-FIRST = ORDER[0]  # whose graph and channels are drawn
+MODELS = 3  # networks beside each other
 
 
-def drawn(stored: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    """Draw curves by data set, and for each model its layers, heat maps, and a graph and channels of path_relevance."""
-    scores = named(stored)
-    rows = table(scores)
-    for dataset, ours in rows.groupby("dataset", sort=False):
-        if len(some := shares(ours)) and (some.share < 1).any():
-            pages = curves.pages(some)
-            for k, part in enumerate(pages, 1):
-                yield f"curves_{dataset}" + f"_{k}" * (len(pages) > 1), curves.curves(part, chance(scores, dataset))
-    for (dataset, model), ours in rows.groupby(["dataset", "model"], sort=False):
-        place = f"{dataset}_{model}"
-        if len(some := layers(ours)):
-            yield f"layers_{place}", curves.layers(some)
-        galleries = of_model(scores, dataset, model)
-        if collect.common(galleries):
-            yield f"heatmaps_{place}", heatmaps.heatmaps(galleries)
-        for method, gallery in galleries.items():
-            if stem(method) == FIRST and len(gallery.get("recon_image", ())):
-                yield f"reconstructions_{safe(method)}_{place}", reconstructions.reconstructions(gallery, model, method)
-            if stem(method) == FIRST and "node_image" in gallery:
+def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
+    """Yield curves over shares, layers, heat maps, and channels and graph of the path by relevance."""
+    cells = chosen(rows, options)
+    for dataset, part in named(shares(cells), options).groupby("dataset", sort=False):
+        part, models = part[part["size"] < 1], list(part.model.unique())
+        for k in range(0, len(models), MODELS):
+            page = part[part.model.isin(models[k : k + MODELS])]
+            if (page.share < 1).any():
+                ending = f"_{k // MODELS + 1}" * (len(models) > MODELS)
+                yield f"curves_{dataset}{ending}", curves.curves(page, most_frequent(cells, dataset))
+    for (dataset, model), part in named(layers(cells), options).groupby(stored.TABLE, sort=False):
+        yield f"layers_{dataset}_{model}", curves.depth(part[~part.entry.isin(part.entry[part["size"] == 1])])
+    for dataset, model, galleries in by_network(cells):
+        place, network = f"{dataset}_{model}", f"{dataset}, {style.readable([model])[0]}"
+        if images := common(galleries):
+            title = f"Heat maps of critical paths on {network}"
+            yield f"heatmaps_{place}", heatmaps.heatmaps(galleries, images[: heatmaps.IMAGES], title)
+        for entry, gallery in galleries.items():
+            if entry.partition(" (")[0] != ORDER[0]:
+                continue
+            (selector,) = style.readable([entry])
+            if len(gallery.get("recon_image", ())):
+                title = f"Channels of the path by {selector.lower()} on {network}"
+                yield f"reconstructions_{entry}_{place}", reconstructions.reconstructions(gallery, title)
+            if "node_image" in gallery:
+                image, first = next(graph.graphs(gallery))
+                title = f"Critical path by {selector.lower()} on {network}, image {image}"
+                yield f"graph_{entry}_{place}", drawing.drawing(first, title)
+
+
+def files(rows: pd.DataFrame, folder: Path) -> Iterator[Path]:
+    """Write the graph of the first image of each network and selector that is no control; yield the paths."""
+    from results.__main__ import plain  # the name of a file, as that of a figure
+
+    cells = stored.labelled(rows)
+    for dataset, model, galleries in by_network(cells[cells.group != "control"]):
+        for entry, gallery in galleries.items():
+            if "node_image" in gallery:
                 _, first = next(graph.graphs(gallery))
-                yield f"graph_{safe(method)}_{place}", drawing.drawn(first)
+                yield from graph.write(first, folder / plain(f"graph_{entry}_{dataset}_{model}"))
 
 
-def written(sweep: Path, stored: pd.DataFrame) -> Iterator[Path]:
-    """Write the graph of the first image of each model and selector that is no control, and a page with all."""
-    scores = named(stored)
-    folder = sweep / "figures"
-    folder.mkdir(exist_ok=True)
-    for dataset, model in scores[["dataset", "model"]].drop_duplicates().itertuples(index=False):
-        for method, gallery in of_model(scores, dataset, model).items():
-            if "node_image" in gallery and not is_control(method):
-                path = folder / f"graph_{safe(method)}_{dataset}_{model}"
-                graphs = list(graph.graphs(gallery))
-                yield from graph.write(graphs[0][1], path)
-                html = path.with_name(f"{path.name}.html")
-                html.write_text(page.page(graphs, gallery, model, method), encoding="utf-8")
-                yield html
+def by_network(cells: pd.DataFrame) -> Iterator[tuple[str, str, dict[str, Mapping[str, np.ndarray]]]]:
+    """Yield data set, network and what each selector has stored of the first images, relevance first."""
+    for (dataset, model), rows in cells.groupby(stored.TABLE, observed=True, sort=False):
+        galleries = {entry: kept for entry, kept in stored.galleries(rows).items() if "full" in kept}
+        if galleries:
+            first = sorted(galleries, key=lambda entry: entry.partition(" (")[0] != ORDER[0])
+            yield dataset, model, {entry: galleries[entry] for entry in first}
 
 
-def of_model(scores: pd.DataFrame, dataset: str, model: str) -> dict[str, Gallery]:
-    """Return what each selector has stored of one model's first images."""
-    cells = scores[(scores.dataset == dataset) & (scores.model == model) & (scores.image != "")]
-    found = collect.galleries(cells) if "folder" in cells and len(cells) else {}
-    return {method: found[method] for method in ordered(found)}
+def common(galleries: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+    """Return the images that all selectors have stored."""
+    first, *others = ([*map(str, gallery["image"])] for gallery in galleries.values())
+    return [image for image in first if all(image in images for images in others)]
 
 
-def chance(scores: pd.DataFrame, dataset: str) -> pd.Series:
-    """Return, by model, the share of images that the network gives the class that it gives most often."""
-    cells = scores[(scores.dataset == dataset) & (scores.image != "")]
-    if "predicted" not in cells:
-        return pd.Series(dtype=float)
-    images = cells.drop_duplicates(["model", "image"])
-    return images.groupby("model").predicted.agg(lambda classes: classes.value_counts(normalize=True).max())
-
-
-def safe(method: str) -> str:
-    """Return a selector's name for a file."""
-    return "".join(letter if letter.isalnum() or letter in "._=-" else "-" for letter in method).strip("-")
+def most_frequent(cells: pd.DataFrame, dataset: str) -> pd.Series:
+    """Return, by network, the share of images that it gives the class that it gives most often."""
+    images = cells[(cells.dataset == dataset) & (cells.image != "")].drop_duplicates(["model", "image"])
+    return images.groupby("model", observed=True).predicted.agg(
+        lambda classes: classes.value_counts(normalize=True).max()
+    )

@@ -1,8 +1,8 @@
-"""Networks compared: which images, which blocks, numbers by hand, and what is said of curves that do not fall."""
+"""Networks compared, on sweeps that never ran: which images, which blocks, numbers by hand, curves that do not fall."""
 
-import re
-import shutil
-import subprocess
+import json
+from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,466 +10,300 @@ import pytest
 from matplotlib.text import Text
 from scipy import stats
 
-from results import networks
-from results.collect import stored
-from results.networks.__main__ import main
-from results.networks.gathered import compared
-from results.networks.latex import latex
+from results import networks, scores, tables
+from results.networks import attacked, comparison, dots, views
 from results.networks.measures import BLOCKS, radius
-from results.networks.table import middle, notices, rises, table
-from results.networks.text import summary
+from results.networks.quantities import middle, quantities
 from results.networks.within import spearman, within
-from results.statistics import wilson
-from tests.results import synthetic_networks as synthetic
+from results.summary import wilson
+from tests.results import synthetic
 
-THREE = synthetic.THREE
-WRONG = ["test/00000", "test/00001"]  # for vgg16 and for resnet18
+DISTANCE = {"vgg16": 0.6, "resnet18": 1.0, "inception_v3": 1.6}  # how far each network's boundary is
+WRONG = {"vgg16": 0, "resnet18": 1, "inception_v3": -1}  # the image that it misclassifies
+RADII = {"linf": np.array([0, 1, 2, 4, 8, 16]) / 255, "l2": np.array([0, 0.25, 0.5, 1, 2, 4.0])}
+QUALITY = {"grad_cam": 0.3, "integrated_gradients": 0.1, "uniform": 0.0}
+IMAGES = 24
+GOLDEN = Path(__file__).with_name("golden") / "networks.txt"
+LABEL = json.dumps({"background": 16, "target": "label"})
+
+
+def distances() -> np.ndarray:
+    """How far each image is from a boundary before the network's factor, in 255ths."""
+    return np.random.default_rng(0).lognormal(0.8, 0.7, IMAGES)
+
+
+def robust(distance: np.ndarray, norm: str) -> np.ndarray:
+    """Whether each image is still right at each radius (images, radii)."""
+    return (RADII[norm] * (255 if norm == "linf" else 4) < distance[:, None]).astype(float)
+
+
+def area(network: str, norm: str) -> np.ndarray:
+    return np.trapezoid(robust(DISTANCE[network] * distances(), norm), RADII[norm], axis=1) / RADII[norm][-1]
+
+
+def rows(network: str, metric: str, values: np.ndarray, category: str, higher=True, settings=None, **columns):
+    label = np.arange(len(values)) % 4
+    predicted = np.where(np.arange(len(values)) == WRONG[network], label + 1, label)
+    size = 299 if network == "inception_v3" else 224
+    about = {"label": label, "predicted": predicted, "target": label, "input_size": size, "benchmark": LABEL}
+    about |= {"metric_settings": json.dumps(settings or {}), "upper_bound": np.inf} | columns
+    return synthetic.rows(values, metric, category, higher, model=network, **about)
+
+
+def of_networks(names=tuple(DISTANCE)) -> pd.DataFrame:
+    """Return scores of robustness and of the metric that the output induces, with known boundaries."""
+    parts = []
+    for network in names:
+        distance, kind = DISTANCE[network] * distances(), {"kind": "networks"}
+        for norm in RADII:
+            about = {"settings": {"attack": "pgd", "norm": norm}, "upper_bound": 1.0} | kind
+            parts.append(rows(network, f"pgd_{norm}", area(network, norm), "network robustness", **about))
+        minimal = np.where(distance < 6, distance / 100, np.nan)
+        parts.append(rows(network, "empirical_robustness", minimal, "network robustness", **kind))
+        parts.append(rows(network, "clever_l2", distance / 10, "network robustness", **kind))
+        error = np.round(1 / (1 + distance), 2)
+        parts.append(rows(network, "corruption_error", error, "network robustness", False, upper_bound=1.0, **kind))
+        parts.append(rows(network, "logit_trace", 3e4 / distance, "metric-induced", False, **kind))
+    return pd.concat(parts, ignore_index=True)
+
+
+def lines(table: pd.DataFrame) -> pd.DataFrame:
+    """Return robust accuracy at each radius and error at each severity of every network."""
+    parts = []
+    for network in table.model.unique():
+        distance = DISTANCE[network] * distances()
+        curves = {f"pgd_{norm}": (radii, robust(distance, norm)) for norm, radii in RADII.items()}
+        curves["corruption_error"] = np.arange(1, 4.0), (np.arange(1, 4) > distance[:, None]).astype(float)
+        for metric, (at, values) in curves.items():
+            own = table[(table.model == network) & (table.metric == metric)]
+            own = own[[*synthetic.CELL, "image", "metric", "metric_settings"]]
+            parts += [own.assign(fraction=at[k], value=values[:, k]) for k in range(len(at))]
+    return pd.concat(parts, ignore_index=True)
+
+
+def of_maps(names=tuple(DISTANCE), methods=tuple(QUALITY)) -> pd.DataFrame:
+    """Return scores of maps: removal with a known gap to the random map, and change under attack."""
+    rng, parts = np.random.default_rng(1), []
+    for network in names:
+        floor = {metric: rng.uniform(0.3, 0.6, IMAGES) for metric in ("deletion", "insertion")}
+        kept = rng.random(IMAGES) < 0.5
+        for method in methods:
+            own = {"entry": method, "group": "control" if method == "uniform" else "linearisation"}
+            for metric, base in floor.items():
+                noise = rng.normal(0, 0.02, IMAGES) * (method != "uniform")
+                sign = 1 if metric == "insertion" else -1
+                values = base + sign * (QUALITY[method] + noise)
+                parts.append(rows(network, metric, values, "faithfulness", sign > 0, upper_bound=1.0, **own))
+            alike = 1 / (1 + np.exp(-rng.normal(1, 0.4, IMAGES)))
+            for when, values in (("kept", np.where(kept, alike, np.nan)), ("changed", np.where(kept, np.nan, alike))):
+                settings = {"measure": "spearman", "prediction": when}
+                parts.append(
+                    rows(network, f"attacked_spearman_{when}", values, "attack-induced", True, settings, **own)
+                )
+    return pd.concat(parts, ignore_index=True)
+
+
+def gallery(method: str) -> dict[str, np.ndarray]:
+    about = synthetic.gallery(method)
+    changed = {"attacked_pixels": about["pixels"], "attacked_maps": 1.1 * about["maps"]}
+    return about | changed | {"attacked_target": np.roll(about["target"], 1)}
+
+
+def options(*beside: pd.DataFrame, **other) -> Namespace:
+    return Namespace(**{"metric": [], "model": None, "to": None, "beside": [*beside], "explain": False} | other)
+
+
+def written(folder: Path, table: pd.DataFrame, curves: pd.DataFrame | None = None) -> pd.DataFrame:
+    return scores.read(synthetic.write(folder, table, lines(table) if curves is None else curves))
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return synthetic.write(tmp_path_factory.mktemp("sweep") / "a", synthetic.scores())
+def stored(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("networks") / "a", of_networks())
 
 
 @pytest.fixture(scope="module")
-def scores(folder):
-    return stored(folder)
+def maps(tmp_path_factory):
+    folder = synthetic.write(tmp_path_factory.mktemp("maps") / "a", of_maps())
+    for cell in folder.rglob("scores.parquet"):
+        np.savez(cell.with_name("gallery.npz"), **gallery(cell.parts[-3]))
+    return scores.read(folder)
 
 
 @pytest.fixture(scope="module")
-def ours(scores):
-    (found,) = compared(scores)
+def one(stored, maps):
+    (found,) = comparison.comparisons(stored, [maps])
     return found
 
 
 @pytest.fixture(scope="module")
-def rows(ours):
-    return table(ours).set_index(["block", "method", "metric", "network"]).sort_index()
+def table(one):
+    return quantities(one).set_index(["metric", "method", "network"]).sort_index()
 
 
-@pytest.fixture(scope="module")
-def figures(folder, scores):
-    return dict(networks.figures(folder, scores))
+def truth(cells: pd.DataFrame, network: str, metric: str, method: str = "") -> pd.Series:
+    """Return the scores of the images that all networks classify correctly."""
+    own = cells[(cells.model == network) & (cells.metric == metric) & (cells.entry == method)]
+    return own.set_index(own.image.astype(str)).score.sort_index().drop(["test/00000", "test/00001"])
 
 
-def one(cells: pd.DataFrame, network: str, method: str, metric: str) -> pd.Series:
-    mine = cells[(cells.model == network) & (cells.method == method) & (cells.metric == metric)]
-    return mine.set_index("image").score.sort_index()
-
-
-def kept(series: pd.Series) -> pd.Series:
-    """Scores of the images that all networks have right."""
-    return series.drop(WRONG)
-
-
-def rewritten(folder, lines, table=None):
-    """A sweep with other curves."""
-    return stored(synthetic.write(folder, synthetic.scores() if table is None else table, lines))
-
-
-def test_only_images_that_all_networks_have_right(ours):
-    assert not set(WRONG) & set(ours.images) and (len(ours.images), ours.left_out, ours.unscored) == (22, 2, 0)
-    assert all(list(m.values.index) == ours.images for m in ours.measures if m.metric != "clean_accuracy")
-
-
-def test_clean_accuracy_is_over_all_images(rows):
-    clean = rows.loc[("robustness", "", "clean_accuracy")]
-    assert clean["mean"].to_dict() == {"inception_v3": 1, "resnet18": 23 / 24, "vgg16": 23 / 24}
-    low, high = wilson(np.array(23 / 24), np.array(24))
-    np.testing.assert_allclose(clean.loc["vgg16", ["low", "high"]].astype(float), [low, high])
-    assert (clean.n == 24).all() and (clean.images == 22).all()
-
-
-def test_an_image_that_a_network_was_not_scored_on_is_left_out(scores):
-    some = scores[~((scores.model == "vgg16") & (scores.image == "test/00007"))]
-    (found,) = compared(some)
-    assert "test/00007" not in found.images and (found.left_out, found.unscored) == (3, 1)
-    assert "1 of them not scored on every network" in summary(some, 110)
-
-
-def test_network_metrics_are_means_over_common_images(scores, rows):
-    for metric, block in (("clever_l2", "robustness"), ("logit_trace", "metric-induced")):
-        for network in THREE:
-            truth = kept(one(scores, network, "grad_cam", metric))
-            found = rows.loc[(block, "", metric, network)]
-            np.testing.assert_allclose(found["mean"], truth.mean(), rtol=1e-12)
-            half = stats.t.ppf(0.975, 21) * truth.std() / np.sqrt(22)
-            np.testing.assert_allclose([found["mean"] - found.low, found.high - found["mean"]], half, rtol=0.25)
-
-
-def test_intervals_share_their_draws(scores):
-    """One network's scores shifted by a constant have that interval shifted by it."""
-    twin = scores[scores.model == "vgg16"].assign(model="twin")
-    twin["score"] = twin.score.where(twin.metric != "clever_l2", twin.score + 1)
-    (found,) = compared(pd.concat([scores, twin]))
-    clever = table(found).query("metric == 'clever_l2'").set_index("network")
-    np.testing.assert_allclose(clever.loc["twin", ["low", "high"]].astype(float) - 1,
-                               clever.loc["vgg16", ["low", "high"]].astype(float))  # fmt: skip
-
-
-def test_robust_accuracy_at_a_radius_is_a_share_with_wilsons_interval(ours, rows):
-    distance = synthetic.NETWORKS["resnet18"] * synthetic.distances(24)[2:]
-    found = rows.loc[("robustness", "", "pgd_linf", "resnet18")]
-    at = found[np.isclose(found["at"], 4 / 255)].iloc[0]
-    assert at["mean"] == (distance > 4).mean() and 0 < at["mean"] < 1
-    np.testing.assert_allclose([at.low, at.high], wilson(at["mean"], np.array(22)))
-    area = found[found["at"].isna()].iloc[0]
-    np.testing.assert_allclose(area["mean"], synthetic.area(synthetic.robust(distance, "linf"), "linf").mean())
-    assert 0.0 not in found["at"].tolist()  # right there by choice
-    assert found[found["at"].notna()].unit.unique() == ["share of images"]
-
-
-def test_a_minimal_attack_that_fails_is_no_robustness_of_0(scores, rows):
-    truth = kept(one(scores, "inception_v3", "uniform", "empirical_robustness"))
-    found = rows.loc[("robustness", "", "empirical_robustness", "inception_v3")]
-    success = rows.loc[("robustness", "", "attack_success", "inception_v3")]
-    assert (found.n, found.undefined) == (truth.count(), truth.isna().sum()) and found.undefined > 0
-    np.testing.assert_allclose([found["mean"], success["mean"]], [truth.mean(), truth.notna().mean()])
-    assert not success.higher_is_better and success.n == 22
-    assert f"empirical_robustness of inception_v3 ({found.undefined})" in summary(scores, 110)
-
-
-def test_gap_to_the_random_map_is_paired_and_larger_for_the_better(scores, rows):
-    for metric, sign in (("deletion", -1), ("insertion", 1), ("average_drop", -1)):
-        for network in THREE:
-            gap = kept(sign * (one(scores, network, "grad_cam", metric) - one(scores, network, "uniform", metric)))
-            found = rows.loc[("map-induced", "grad_cam", metric, network)]
-            np.testing.assert_allclose(found["mean"], gap.mean(), rtol=1e-9)
-            assert found.higher_is_better and 0.2 < found["mean"] < 0.4
-            # Unpaired, the interval would be that of the random map's scores, too.
-            unpaired = np.hypot(*(kept(one(scores, network, m, metric)).std() for m in ("grad_cam", "uniform")))
-            assert found.high - found.low < 0.6 * 2 * 1.96 * unpaired / np.sqrt(22)
-    assert "uniform" not in rows.loc["map-induced"].index.get_level_values("method")
-
-
-def test_a_gap_needs_both_scores(scores):
-    lost = (scores.model == "vgg16") & (scores.metric == "insertion")
-    lost &= ((scores.method == "uniform") & (scores.image == "test/00005")) | (
-        (scores.method == "grad_cam") & (scores.image == "test/00006")
+def test_images_are_those_that_all_networks_classify_correctly(stored, one, table):
+    assert (len(one.images), one.left_out, one.unscored) == (22, 2, 0) and "test/00001" not in one.images
+    clean = table.loc[("clean_accuracy", "")]
+    assert (
+        clean["mean"].to_dict() == {"inception_v3": 1, "resnet18": 23 / 24, "vgg16": 23 / 24} and (clean.n == 24).all()
     )
-    (found,) = compared(scores.assign(score=scores.score.mask(lost)))
-    gaps = table(found).query("metric == 'insertion' and network == 'vgg16'").set_index("method").n
-    assert gaps.to_dict() == {"grad_cam": 20, "integrated_gradients": 21}
+    assert clean.loc["vgg16", ["low", "high"]].tolist() == pytest.approx([*wilson(np.array(23 / 24), np.array(24))])
+    (fewer,) = comparison.comparisons(stored[~((stored.model == "vgg16") & (stored.image == "test/00007"))], [])
+    assert "test/00007" not in fewer.images and (fewer.left_out, fewer.unscored) == (3, 1)
+    with pytest.raises(ValueError, match="all of them classify correctly; shapes has none"):
+        list(comparison.comparisons(stored[stored.image.isin(["test/00000", "test/00001"])], []))
 
 
-def test_kept_and_changed_predictions_stay_apart(scores, rows):
-    for network in THREE:
-        counts = []
-        for when in ("kept", "changed"):
-            truth = kept(one(scores, network, "grad_cam", f"attacked_ssim_{when}"))
-            found = rows.loc[("attack-induced", "grad_cam", f"attacked_ssim_{when}", network)]
-            np.testing.assert_allclose(found["mean"], truth.mean())
-            counts.append(found.n)
-        assert sum(counts) == 22 and min(counts) > 0
-    said = summary(scores, 200)
-    assert said.index("attack-induced, prediction kept") < said.index("attack-induced, prediction changed")
-    assert not re.search(r"(?m)^attacked.*_(kept|changed)", said)
+def test_means_intervals_and_verdicts_are_over_common_images(stored, table):
+    for metric, network in (("clever_l2", "vgg16"), ("logit_trace", "resnet18")):
+        known, found = truth(stored, network, metric), table.loc[(metric, "", network)]
+        half = stats.t.ppf(0.975, 21) * known.std() / np.sqrt(22)
+        assert found["mean"] == pytest.approx(known.mean())
+        np.testing.assert_allclose([found["mean"] - found.low, found.high - found["mean"]], half, rtol=0.3)
+        assert found["median"] == pytest.approx(known.median())
+    clever = table.loc[("clever_l2", "")]
+    assert clever.verdict.to_dict() == {"inception_v3": "best", "resnet18": "worse", "vgg16": "worse"}
 
 
-def test_blocks_are_never_merged(rows):
-    found = rows.reset_index().groupby("metric").block.nunique()
-    assert (found == 1).all() and set(rows.index.get_level_values("block")) == set(BLOCKS)
-    assert not any("induced" in metric or "mean" in metric for metric in found.index)
+def test_robust_accuracy_at_a_radius_is_a_share_of_images(one, table):
+    found = table.loc[("pgd_linf", "", "resnet18")].sort_values("at")
+    at = found[np.isclose(found["at"], 4 / 255)].iloc[0]
+    assert at["mean"] == (distances()[2:] > 4).mean() and at.unit == "share of images"
+    assert at[["low", "high"]].tolist() == pytest.approx([*wilson(np.array(at["mean"]), np.array(22))])
+    assert found[found.what == "area"]["mean"].item() == pytest.approx(area("resnet18", "linf")[2:].mean())
+    assert [*one.attacks()] == ["pgd_linf", "pgd_l2"] and 0.0 not in found["at"].tolist()  # right there by choice
 
 
-def test_seeds_are_no_images(scores, rows):
-    more = scores.assign(seed=1, score=scores.score + (scores.metric == "clever_l2") * 2.0)
-    (found,) = compared(pd.concat([scores, more]))
-    clever = table(found).query("metric == 'clever_l2'").set_index("network")
-    assert (clever.n == 22).all()
-    np.testing.assert_allclose(clever["mean"], rows.loc[("robustness", "", "clever_l2")]["mean"] + 1)
+def test_a_minimal_attack_that_fails_is_no_robustness_of_0(stored, table):
+    known = truth(stored, "inception_v3", "empirical_robustness")
+    found, success = (table.loc[(m, "", "inception_v3")] for m in ("empirical_robustness", "attack_success"))
+    assert (found.n, found.undefined) == (known.count(), known.isna().sum()) and found.undefined > 0
+    assert [found["mean"], success["mean"]] == pytest.approx([known.mean(), known.notna().mean()])
+    assert not success.higher_is_better and success.n == 22
 
 
-def test_rank_and_who_cannot_be_told_from_the_best(rows):
-    clever = rows.loc[("robustness", "", "clever_l2")]
-    assert clever["rank"].to_dict() == {"inception_v3": 1, "resnet18": 2, "vgg16": 3}
-    assert clever.best.to_dict() == {"inception_v3": True, "resnet18": False, "vgg16": False}
-    assert rows.loc[("robustness", "", "loss_gradient")]["rank"].to_dict()["vgg16"] == 3
-    assert rows.loc[("map-induced", "grad_cam", "deletion")].best.all()  # all of the same quality
+def test_the_gap_to_the_random_map_is_paired_and_larger_for_the_better(maps, table):
+    for metric, sign in (("deletion", -1), ("insertion", 1)):
+        gap = sign * (truth(maps, "vgg16", metric, "grad_cam") - truth(maps, "vgg16", metric, "uniform"))
+        found = table.loc[(metric, "grad_cam", "vgg16")]
+        assert found["mean"] == pytest.approx(gap.mean()) and found.higher_is_better and found.what == "gap"
+        assert found.high - found.low < 0.05  # the random map's own spread is not in it
+    assert "uniform" not in table.loc["deletion"].index.get_level_values("method")
+    kept, changed = (table.loc[(f"attacked_spearman_{when}", "grad_cam", "vgg16")] for when in ("kept", "changed"))
+    assert kept.n + changed.n == 22 and kept.part != changed.part and {*table.block} == {*BLOCKS}
 
 
-def test_scores_that_depend_on_the_method_are_refused(scores):
-    other = (scores.method == "grad_cam") & (scores.metric == "fgsm_l2") & (scores.model == "vgg16")
-    said = r"whatever the method; fgsm_l2 of test/000\d\d on vgg16 is .* with grad_cam and .* with "
-    with pytest.raises(ValueError, match=said.replace("grad_cam", r"\w+")):
-        list(compared(scores.assign(score=scores.score * np.where(other, 1 + 1e-5, 1))))
-    list(compared(scores.assign(score=scores.score * np.where(other, 1 + 1e-8, 1))))
-    gone = other & (scores.image == "test/00009")
-    with pytest.raises(ValueError, match=r"fgsm_l2 of test/00009 on vgg16 is .* nan with grad_cam"):
-        list(compared(scores.assign(score=scores.score.mask(gone))))
-    failed = scores.assign(score=scores.score.mask(other), status=scores.status.mask(other, "failed"))
-    (found,) = compared(failed.assign(reason=failed.reason.mask(other, "MemoryError")))
-    assert "fgsm_l2 failed on vgg16 with grad_cam: MemoryError" in found.reasons
-    assert found.find("fgsm_l2").values["vgg16"].notna().all()  # other cells have it
+def test_maps_are_of_the_same_images_and_networks(stored, maps):
+    for column, said in (("weights", "same weights; those of"), ("data", "same images; those of shapes / test/00000")):
+        other = synthetic.categorical(maps.assign(**{column: "0123456789ab"}))
+        with pytest.raises(ValueError, match=said):
+            list(comparison.comparisons(stored, [other]))
+    with pytest.raises(ValueError, match="needs scores of maps; networks was given"):
+        list(comparison.comparisons(stored, [stored]))
 
 
-def test_a_rise_of_one_image_is_said(tmp_path, ours):
-    assert not [line for line in rises(ours) if line.startswith("Not monotone")]
-    lines, image = synthetic.curves(synthetic.scores()), ours.images[0]
-    mine = (lines.model == "vgg16") & (lines.metric == "pgd_l2")
-    lines.loc[mine, "value"] = (lines.fraction < 0.4).astype(float)  # all images fall together ...
-    lines.loc[mine & (lines.image == image) & (lines.fraction == 2), "value"] = 1  # ... and one comes back
-    (found,) = compared(rewritten(tmp_path / "b", lines))
-    (said,) = [line for line in rises(found) if line.startswith("Not monotone")]
-    assert said == ("Not monotone: robust accuracy of vgg16 under pgd_l2, from 0 at 1 to 0.0455 at 2 "
-                    "(1 image right again).")  # fmt: skip
-    other = ours.images[1]  # a rise that the mean hides, since another image falls
-    lines.loc[mine & (lines.image == other) & (lines.fraction <= 1), "value"] = 1
-    (found,) = compared(rewritten(tmp_path / "c", lines))
-    assert [line for line in rises(found) if "from 0.0455 at 1 to 0.0455 at 2 (1 image right again)" in line]
+def test_what_is_missing_is_a_sentence(stored, maps):
+    def notes(rows: pd.DataFrame, *beside: pd.DataFrame) -> str:
+        return " ".join(note for table in networks.VIEWS["networks"](rows, options(*beside)) for note in table.notes)
+
+    assert "--beside outputs/networks_maps" in notes(stored) and "--beside" not in notes(stored, maps)
+    alone = maps[maps.entry == "grad_cam"]
+    assert "needs scores of faithfulness of uniform" in notes(stored, alone)
+    assert "there are 3" in notes(stored[stored.image.isin(["test/00002", "test/00003", "test/00004"])])
+    assert "inception_v3 299" in notes(stored) and "clever_l2" in notes(stored).partition("Do not compare")[2]
+    cell = (maps.entry == "grad_cam") & (maps.model == "vgg16")
+    none = maps[cell].head(1).assign(image="", score=np.nan, status="inapplicable", reason="It has no layer.")
+    assert "grad_cam has no maps of vgg16: It has no layer." in notes(stored, pd.concat([maps[~cell], none]))
+    failed = stored.assign(status=stored.status.astype(str).mask(stored.metric == "clever_l2", "failed"))
+    assert "clever_l2 failed on vgg16" in notes(failed)
 
 
-def test_an_accuracy_that_does_not_end_at_0_is_said(tmp_path):
-    lines = synthetic.curves(synthetic.scores())
-    end = (lines.model == "resnet18") & (lines.metric == "fgsm_linf")
-    lines.loc[end, "value"] = 1.0
-    (found,) = compared(rewritten(tmp_path / "b", lines))
-    said = "Not 0 at the end: robust accuracy of resnet18 under fgsm_linf is 1 at the largest radius, 16/255."
-    assert said in list(notices(found))
-
-
-def test_input_sizes_that_differ_are_said_and_old_rows_have_none(scores, ours):
-    (said,) = [line for line in notices(ours) if line.startswith("Warning: input sizes differ")]
-    assert "inception_v3 299" in said and "clever_l2" in said and "clever_linf" not in said
-    for cells in (scores.drop(columns="input_size"), scores.assign(input_size=224)):
-        (found,) = compared(cells)
-        assert not any("input sizes" in line for line in notices(found))
-
-
-def test_what_is_missing_is_said(scores):
-    (few,) = compared(scores[scores.image.isin(["test/00002", "test/00003", "test/00004"])])
-    assert "No intervals: they need 6 images, and there are 3." in list(notices(few))
-    assert table(few)[["low", "high"]].isna().all(axis=None)
-    cell = (scores.model == "vgg16") & (scores.method == "grad_cam")
-    gone = scores[cell].head(1).assign(image="", score=np.nan, status="inapplicable", reason="no last convolution")
-    (found,) = compared(pd.concat([scores[~cell], gone]))
-    assert "grad_cam on vgg16: no last convolution" in found.reasons
-    empty = table(found).query("method == 'grad_cam' and network == 'vgg16'")
-    assert (empty.n == 0).all() and empty["mean"].isna().all() and not empty.best.any()
-
-
-def test_one_network_has_no_place(folder, scores):
-    alone = scores[scores.model == "vgg16"]
-    said = summary(alone, 110)
-    assert "1 networks" not in said and not re.search(r"\d\*", said) and "networks classify correctly;" not in said
-    assert "no figure of all blocks" in said
-    assert not [name for name, _ in networks.figures(folder, alone) if name.startswith("blocks")]
-    assert "Best network bold" not in latex(alone) and "textbf" not in latex(alone)
-
-
-def test_one_metric_of_one_method_without_random_maps_is_printed(folder, scores):
-    some = scores[(scores.method == "grad_cam") & (scores.metric == "deletion")]
-    (found,) = compared(some)
-    row = table(found).query("metric == 'deletion' and network == 'resnet18'").iloc[0]
-    np.testing.assert_allclose(row["mean"], kept(one(scores, "resnet18", "grad_cam", "deletion")).mean())
-    assert not row.higher_is_better and row.what == "score" and row.unit == ""
-    said = " ".join(summary(some, 110).split())
-    assert "the gap to the random map needs the control method=uniform, and this sweep has none" in said
-    assert "robustness: clean accuracy only" in said and "attack-induced: empty" in said
-    assert "gap to the random map." not in said and "deletion grad_cam lower" in said
-    assert not [name for name, _ in networks.figures(folder, some) if name.startswith(("within", "robust"))]
-
-
-def test_random_maps_alone_have_no_gap(scores):
-    (found,) = compared(scores[scores.method == "uniform"])
-    assert any("no method beside the control uniform" in reason for reason in found.reasons)
+def test_curves_that_rise_or_do_not_end_at_0_are_said(tmp_path, one):
+    assert not [said for said in views.rises(one) if said.startswith("Not monotone")]
+    table = of_networks()
+    curves, image = lines(table), one.images[0]
+    own = (curves.model == "vgg16") & (curves.metric == "pgd_l2")
+    curves.loc[own, "value"] = (curves.fraction < 0.4).astype(float)  # all images fall together ...
+    curves.loc[own & (curves.image == image) & (curves.fraction == 2), "value"] = 1  # ... and one comes back
+    curves.loc[(curves.model == "resnet18") & (curves.metric == "pgd_linf"), "value"] = 1.0
+    (found,) = comparison.comparisons(written(tmp_path / "b", table, curves), [])
+    said = [*views.rises(found)]
+    assert any("vgg16 under pgd_l2, from 0 at 1 to 0.0455 at 2 (1 image right again)" in line for line in said)
+    assert any("resnet18 under pgd_linf is 1 at the largest radius, 16/255" in line for line in said)
 
 
 def test_a_name_of_the_users_own_decides_nothing(tmp_path):
-    """An attack is known by its curve, its norm and what it keeps by the protocol; no unit is guessed."""
-    names = {"pgd_linf": "strong", "clever_linf": "clever_of_mine", "fisher_radius": "fisher_reach",
-             "attacked_ssim_kept": "alike", "fgsm_l2": "step_linf"}  # fmt: skip
-    renamed = synthetic.scores().assign(metric=lambda cells: cells.metric.replace(names))
-    lines = synthetic.curves(synthetic.scores())
-    lines.loc[lines.metric == "pgd_linf", "value"] = 1.0
-    own = rewritten(tmp_path / "b", lines.assign(metric=lines.metric.replace(names)), renamed)
-    (found,) = compared(own)
-    assert set(found.attacks()) == {"fgsm_linf", "step_linf", "strong", "pgd_l2"}
-    assert "strong area" in [m.label for m in found.measures] and "strong at 4/255" in [m.label for m in found.measures]
-    assert "step_linf at 0.25" in [m.label for m in found.measures]  # plain lengths, whatever the name
-    unit = {m.metric: m.unit for m in found.measures}
-    assert unit["strong"] == "share of images" and {unit[m] for m in ("clever_of_mine", "fisher_reach", "alike")} == {
-        ""
-    }
-    assert next(m.part for m in found.measures if m.metric == "alike") == "prediction kept"
-    said = list(notices(found))
-    assert "Not 0 at the end: robust accuracy of vgg16 under strong is 1 at the largest radius, 16/255." in said
-    assert [line for line in said if line.startswith("Warning: input sizes differ") and "fisher_reach" in line]
-    figure = dict(networks.figures(tmp_path / "b", own))["robust_accuracy_shapes"]
-    titles = [axes.get_title() for axes in figure.axes]
-    assert "strong, L$_\\infty$" in titles and "step linf, L$_2$" in titles and "PGD, L$_2$" in titles
+    names = {"pgd_linf": "strong", "clever_l2": "clever_of_mine"}
+    table = of_networks()
+    own = table.assign(metric=table.metric.replace(names))
+    (found,) = comparison.comparisons(written(tmp_path / "b", own, lines(table).replace({"metric": names})), [])
+    units = {measure.metric: measure.unit for measure in found.measures if measure.what in ("score", "area")}
+    assert "strong" in found.attacks() and units["strong"] == "share of images" and units["clever_of_mine"] == ""
 
 
-def test_medians_stand_beside_means_of_what_has_heavy_tails(ours, scores, rows):
-    x = np.random.default_rng(0).lognormal(0, 9, 22)
-    low, high = stats.quantile_test(x, p=0.5).confidence_interval(0.95)
-    np.testing.assert_allclose(middle(np.append(x, np.nan)), [np.median(x), low, high])
-    assert np.isnan(middle(x[:5])[1:]).all() and middle(x[:6])[1:] == (x[:6].min(), x[:6].max())
-    found = rows.loc[("metric-induced", "", "fisher_trace", "vgg16")]
-    np.testing.assert_allclose(found["median"], kept(one(scores, "vgg16", "uniform", "fisher_trace")).median())
-    said = summary(scores, 110)
-    assert re.search(r"fisher_trace median +lower +\S+e-06 ", said) and "read the logit rows first" in " ".join(
-        said.split()
-    )
-    assert "clever_l2 median" not in said and "fisher\\_trace median" in latex(scores)
-
-
-def test_small_numbers_are_not_written_as_0(scores):
-    tails = scores.assign(score=scores.score.mask((scores.metric == "fisher_trace") & (scores.model == "vgg16"), 0.2))
-    line = next(line for line in summary(tails, 200).splitlines() if line.startswith("fisher_trace "))
-    assert "2.00e-01" in line and len(re.findall(r"e-0[56]\b", line)) >= 2
-
-
-def test_errors_are_one_sentence(tmp_path, scores, capsys):
-    assert main([str(tmp_path / "nothing")]) == 1
-    assert "there is no such folder" in capsys.readouterr().err
-    place = tmp_path / "maps" / "cell"
-    place.mkdir(parents=True)
-    scores.drop(columns="folder").assign(benchmark="attribution").to_parquet(place / "scores.parquet")
-    assert main([str(tmp_path / "maps")]) == 1
-    assert capsys.readouterr().err == (
-        "results.networks needs a sweep of benchmark=networks; one of benchmark=attribution was given\n"
-    )
-    place = tmp_path / "maps" / "other"
-    place.mkdir(parents=True)
-    one_method = scores[scores.method == "uniform"].drop(columns="folder")
-    one_method.assign(method="other").to_parquet(place / "scores.parquet")
-    assert main([str(tmp_path / "maps")]) == 1
-    assert "one kind of benchmark; attribution and networks were found" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="all of them classify correctly; shapes has none"):
-        summary(scores.assign(predicted=99), 110)
-
-
-@pytest.mark.parametrize("width", [70, 120])
-def test_text_fits_the_terminal(scores, width):
-    assert max(map(len, networks.summary(scores, width).splitlines())) <= width
-
-
-def test_command_writes_tables(folder, capsys):
-    assert main([str(folder), "--csv"]) == 0
-    assert "22 images that all 3 networks classify correctly; 2 left out" in " ".join(capsys.readouterr().out.split())
-    written = pd.read_csv(folder / "networks.csv")
-    assert {"network", "block", "method", "metric", "mean", "low", "high", "n", "undefined", "unit"} <= set(written)
-    assert len(pd.read_csv(folder / "networks_within.csv")) == 3 * 2 * 3
-    assert main([str(folder), "--latex"]) == 0
-    assert (folder / "networks.tex").read_text() == capsys.readouterr().out
-
-
-def test_figures_bring_no_tables(folder, scores):
-    assert not list(networks.files(folder, scores))  # the command writes them
-
-
-def test_latex_is_balanced(scores, tmp_path):
-    printed = latex(scores)
-    text = re.sub(r"(?m)^%.*$", "", printed)
-    assert text.count("\\begin{table*}") == text.count("\\end{table*}") == 6
-    assert text.count("{") == text.count("}")
-    assert not re.search(r"(?<!\\)[_%#]", text.replace("\\label{", "").split("\\label")[0])
-    for body in re.findall(r"(?s)\\midrule\n(.*?)\\bottomrule", text):
-        assert {len(re.findall(r"(?<!\\)&", line)) for line in body.strip().splitlines()} == {3}
-    assert re.search(r"clever\\_l2 \$\\uparrow\$ & [^&]*\\textbf\{0\.391\}", text)
-    if shutil.which("pdflatex"):
-        head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
-        (tmp_path / "a.tex").write_text(f"{head}{printed}\n\\end{{document}}")
-        command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "a.tex"]
-        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-        assert run.returncode == 0 or "not found" in run.stdout, run.stdout[-500:]
-
-
-def test_correlations_within_networks(scores, ours):
-    found = within(ours).set_index(["network", "method", "interpretability"])
-    x = kept(one(scores, "vgg16", "uniform", found.robustness.iloc[0]))
-    y = kept(one(scores, "vgg16", "grad_cam", "insertion") - one(scores, "vgg16", "uniform", "insertion"))
-    row = found.loc[("vgg16", "grad_cam", "insertion")]
-    np.testing.assert_allclose(row.rho, stats.spearmanr(x, y).statistic)
-    assert row.rho > 0.5 and row.low > 0 and row.n == 22  # both grow with the distance to the boundary
-    partly = found.loc[("vgg16", "grad_cam", "attacked_spearman_kept")]
-    both = kept(one(scores, "vgg16", "grad_cam", "attacked_spearman_kept")).dropna()
-    np.testing.assert_allclose(partly.rho, stats.spearmanr(x[both.index], both).statistic)
-    assert partly.n == len(both) < 22
-
-
-def test_a_correlation_has_ties_an_interval_and_is_undefined_of_constants():
-    rng = np.random.default_rng(0)
-    names = [f"{k:03d}" for k in range(200)]
-    x = pd.Series(rng.normal(size=200).round(1), names)
-    y = pd.Series((0.5 * x + rng.normal(size=200)).round(1), names)
-    found = spearman(x, y)
-    np.testing.assert_allclose(found["rho"], stats.spearmanr(x, y).statistic)
-    half = 1.96 * np.sqrt((1 + found["rho"] ** 2 / 2) / 197)  # of Fisher's z [Bonett and Wright 2000]
-    expected = np.tanh(np.arctanh(found["rho"]) + half * np.array([-1, 1]))
-    np.testing.assert_allclose([found["low"], found["high"]], expected, atol=0.03)
-    assert np.isnan(spearman(x, y * 0 + 1)["rho"]) and np.isnan(spearman(x[:5], y[:5])["low"])
-
-
-def test_radii_are_read_in_255ths():
-    given = 1 / 255, 0.003922, 0.0039, 0.0157, 0.1255, 0.251, 0.1
-    said = ["1/255", "1/255", "0.0039", "0.0157", "0.1255", "0.251", "0.1"]  # .0039 is not 1/255
-    assert [radius("linf", at) for at in given] == said
-    assert [radius("linf", float(np.float32(at))) for at in given] == said
-    assert radius("l2", 4 / 255) == "0.01569" and radius("", 3.0) == "3"
-
-
-def test_figures(figures):
-    found = figures
-    methods = ("grad_cam", "integrated_gradients")
-    kinds = {f"{kind}_{method}_shapes" for kind in ("blocks", "within", "attacked") for method in methods}
-    assert set(found) == kinds | {"robust_accuracy_shapes"}
-    for name, figure in found.items():
-        figure.canvas.draw()
-        width, height = figure.get_size_inches()
-        assert width == 7 and height <= 9.5, name
-        texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
-        assert min(text.get_size() for text in texts) >= 6, name
-    said = " ".join(text.get_text() for text in found["within_grad_cam_shapes"].findobj(Text))
-    assert "Across 3 networks a correlation cannot be tested (n = 3: smallest two-sided exact p = .33)" in said
-    assert len(found["within_grad_cam_shapes"].axes) == 9 and "n 22" in said
-    lines = found["robust_accuracy_shapes"].axes[0].lines
-    assert len(lines) == 3 and len({line.get_linestyle() for line in lines}) > 1
-    assert len({line.get_marker() for line in lines}) == 3
-    np.testing.assert_array_equal(lines[0].get_xydata()[0], [0, 1])
-
-
-def words(figure) -> str:
-    return " ".join(text.get_text() for text in figure.findobj(Text))
-
-
-def test_captions_promise_what_is_drawn(folder, scores, figures):
-    assert "bands: 95 % intervals" in words(figures["robust_accuracy_shapes"])
-    assert "Bars: 95 % intervals" in words(figures["blocks_grad_cam_shapes"])
-    few = dict(networks.figures(folder, scores[scores.image.isin([f"test/{k:05d}" for k in range(2, 7)])]))
-    assert not any(name.startswith("within") for name in few)
-    for name, figure in few.items():
-        assert "95 %" not in words(figure) and "interval" not in words(figure), name
-
-
-def test_correlations_of_few_images_are_left_out(folder, scores):
-    lost = (scores.model == "vgg16") & (scores.metric == "attacked_spearman_kept")
-    figure = dict(networks.figures(folder, scores.assign(score=scores.score.mask(lost))))["within_grad_cam_shapes"]
-    empty = [axes for axes in figure.axes if not axes.lines]
+def test_one_network_has_no_place(stored, maps):
+    alone = options(maps)
+    rows = stored[stored.model == "vgg16"]
+    (found,) = comparison.comparisons(rows, [maps])
     assert (
-        len(empty) == 1 and "n 0: too few" in words(figure) and "Empty: fewer than 6 images have both." in words(figure)
+        set(quantities(found).verdict) == {""}
+        and found.selection() == "23 images that the network classifies correctly"
     )
-    lost = scores.model == "vgg16"
-    figure = dict(networks.figures(folder, scores.assign(score=scores.score.mask(lost & scores.metric.isin(
-        ("attacked_spearman_kept", "insertion", "deletion"))))))["within_grad_cam_shapes"]  # fmt: skip
-    assert len(figure.axes) == 6 and "no panel would have points: vgg16" in words(figure)
+    assert not [name for name, _ in networks.figures(rows, alone) if name.startswith("blocks")]
 
 
-def test_numbers_far_apart_have_a_logarithmic_scale(folder, scores):
-    tails = scores.score.where(~scores.metric.isin(["fisher_trace"]), 10.0 ** -scores.image.str[-2:].astype(int))
-    found = dict(networks.figures(folder, scores.assign(score=tails)))["blocks_grad_cam_shapes"]
-    assert "fisher trace median ↓, log" in words(found) or "fisher trace ↓, log" in words(found)
-    assert "log: a logarithmic scale" in words(found)
+def test_correlations_are_within_networks(one):
+    found = within(one)
+    assert (
+        found.robustness.nunique() == 1
+        and set(found.method) == {"grad_cam", "integrated_gradients"}
+        and len(found) == 2 * 3 * 3
+    )
+    x = pd.Series(np.arange(12.0), synthetic.names(12))
+    noisy = x + np.random.default_rng(0).normal(0, 3, 12)
+    rho, low, high, n = spearman(x, noisy)
+    assert rho == pytest.approx(stats.spearmanr(x, noisy).statistic) and low < rho < high <= 1 and n == 12
+    assert np.isnan(spearman(x, x * 0)[0]) and np.isnan(spearman(x[:5], noisy[:5])[1])
 
 
-def test_attacked_images_are_those_that_all_networks_have_right(figures):
-    """Of the four stored images two are wrong for some network: two are drawn, one of them with a frame per network."""
-    (axes,) = figures["attacked_grad_cam_shapes"].axes
-    assert len(axes.images) == 3 * 2 * 4 and len(axes.patches) == 3
+def test_a_median_has_order_statistics():
+    values = np.arange(1.0, 21)
+    assert middle(values) == (10.5, 6, 15)  # P(Bin(20, 1/2) <= 5) = .0207
+    assert middle(np.full(3, np.nan))[0] != middle(np.full(3, np.nan))[0] and np.isnan(middle(values[:5])[1])
+    assert radius("linf", 4 / 255) == "4/255" and radius("l2", 0.25) == "0.25" and radius("linf", 0.1) == "0.1"
+    assert dots.wide(np.array([1, 101.0])) and not dots.wide(np.array([-1, 101.0]))
 
 
-def test_without_curves_and_galleries_there_is_a_table_still(scores):
-    bare = scores.drop(columns="folder")
-    assert next(networks.figures(None, bare))[0] == "blocks_grad_cam_shapes"  # no robust accuracy before it
-    assert set(networks.tables(bare)) == {"", "_within"}
+def test_the_text_is_the_golden_one(stored, maps):
+    beside = options(maps)
+    text = "".join(tables.page(view(stored, beside), 110, True) + "\n" for view in networks.VIEWS.values())
+    assert text == GOLDEN.read_text(encoding="utf-8")
+    chosen = networks.VIEWS["networks"](stored, options(metric=["clever_l2"]))
+    assert len(chosen) == 1 and r"\toprule" in tables.latex(chosen[0])
+
+
+def test_every_figure_shows_its_words(stored, maps):
+    found = dict(networks.figures(stored, options(maps)))
+    methods = ("grad_cam", "integrated_gradients")
+    expected = {f"{name}_{method}_shapes" for name in ("blocks", "within", "attacked") for method in methods}
+    assert {*found} == expected | {"robust_accuracy_shapes"}
+    for name, figure in found.items():
+        figure.draw_without_rendering()
+        right, top = figure.bbox.max + 2
+        for text in (text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()):
+            box = text.get_window_extent()
+            inside = box.x0 > -2 and box.y0 > -2 and box.x1 < right and box.y1 < top
+            assert inside or not text.axes or not text.axes.get_visible(), (name, text.get_text())
+
+
+def test_attacked_images_are_common_and_classified_correctly():
+    one, other = gallery("grad_cam"), gallery("grad_cam")
+    other |= {"image": other["image"][1:]}
+    assert attacked.shown({"a": one, "b": other}, synthetic.names(4)) == synthetic.names(4)[1:]
+    assert attacked.shown({}, synthetic.names(4)) == synthetic.names(4)[:0]

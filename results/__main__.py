@@ -1,0 +1,133 @@
+"""Print a sweep's tables, and write them and its figures: `python -m results outputs/NAME [VIEW] [options]`."""
+
+import argparse
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # pandas and matplotlib take a second to import, which --help must not
+    import pandas as pd
+
+    from results.tables import Table
+
+WIDEST = 150  # letters of a line, however wide the terminal is
+
+
+def parser() -> argparse.ArgumentParser:
+    arguments = argparse.ArgumentParser("python -m results", description=__doc__)
+    arguments.add_argument("sweep", type=Path, help="the sweep's folder: outputs/NAME")
+    arguments.add_argument("view", nargs="?", help="which tables; without it the sweep's first view")
+    arguments.add_argument("--metric", nargs="+", default=[], metavar="M", help="show these metrics in detail")
+    arguments.add_argument("--to", metavar="E", help="the entry that others are compared with")
+    arguments.add_argument("--model", metavar="M", help="show this network only")
+    arguments.add_argument("--beside", nargs="+", type=Path, default=[], metavar="SWEEP", help="add further sweeps")
+    arguments.add_argument("--csv", action="store_true", help="write the numbers to SWEEP/tables")
+    arguments.add_argument("--latex", action="store_true", help="write booktabs tables and refs.bib to SWEEP/tables")
+    arguments.add_argument("--figures", action="store_true", help="write PNG and PDF to SWEEP/figures")
+    arguments.add_argument("--explain", action="store_true", help="say how the numbers are made")
+    return arguments
+
+
+def show(options: argparse.Namespace) -> None:
+    """Print one view of a sweep and write the files that the options ask for."""
+    from results import scores, tables
+
+    rows = scores.read(options.sweep)
+    options.sweeps_beside, options.beside = options.beside, [scores.read(sweep) for sweep in options.beside]
+    kind = package(rows, options.sweep)
+    view = options.view or default(kind, rows)
+    if view not in kind.VIEWS:
+        raise ValueError(f"There is no view {view!r} of this sweep; its views are {', '.join(kind.VIEWS)}")
+    found = kind.VIEWS[view](rows, options)
+    print(tables.page(found, min(shutil.get_terminal_size((110, 24)).columns, WIDEST), options.explain), end="")
+    if not options.view and (others := [name for name in kind.VIEWS if name != view]):
+        print(f"Further views: python -m results {options.sweep} {' | '.join(others)}")
+    for path in write(found, view, rows, kind, options):
+        print(f"written: {path}", file=sys.stderr)
+
+
+def package(rows: "pd.DataFrame", sweep: Path) -> ModuleType:
+    """Return the package with the views of the sweep's kind."""
+    kinds = [*rows.kind.unique()]
+    if len(kinds) > 1:
+        raise ValueError(f"A sweep holds one kind of benchmark; {sweep} holds {' and '.join(sorted(kinds))}")
+    if find_spec(f"results.{kinds[0]}") is None:
+        raise ValueError(f"{sweep} holds the kind {kinds[0]!r}, for which there is no package results/{kinds[0]}")
+    return import_module(f"results.{kinds[0]}")
+
+
+def default(kind: ModuleType, rows: "pd.DataFrame") -> str:
+    """Return the view that the kind chooses for these rows, by default its first."""
+    return kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS))
+
+
+def write(
+    found: Sequence["Table"], view: str, rows: "pd.DataFrame", kind: ModuleType, options: argparse.Namespace
+) -> list[Path]:
+    """Write what the options ask for; the options that change a file's content are part of its name."""
+    from results import names, tables
+
+    folder, chosen = options.sweep / "tables", suffix(options)
+    contents: dict[Path, str] = {}
+    if options.csv:
+        for name, data in tables.numbers(found).items():
+            contents[folder / f"{view}{chosen}{name and '_' + plain(name)}.csv"] = tables.csv(data)
+    if options.latex:
+        for table in found:
+            name = f"_{plain(table.name)}" if len(found) > 1 else ""
+            contents[folder / f"{view}{chosen}{name}.tex"] = tables.latex(table)
+        contents[folder / "refs.bib"] = names.references(cited([rows, *options.beside]))
+    for path, content in contents.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    return [*contents, *(figures(kind, rows, options) if options.figures else [])]
+
+
+def cited(sweeps: Sequence["pd.DataFrame"]) -> list[str]:
+    """Return what the entries and the metrics of sweeps cite."""
+    columns = [rows[column] for rows in sweeps for column in ("cites", "metric_cites") if column in rows]
+    return [work for column in columns for work in column.dropna().unique()]
+
+
+def figures(kind: ModuleType, rows: "pd.DataFrame", options: argparse.Namespace) -> list[Path]:
+    """Draw every figure that the sweep has the data for, and write the kind's other files beside them."""
+    from results import style
+
+    folder, paths = options.sweep / "figures", []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in kind.figures(rows, options):
+        chosen = suffix(options).replace(f"_{options.model}", "") if f"{options.model}" in name else suffix(options)
+        paths += style.save(figure, folder / f"{plain(name)}{chosen}")
+    return [*paths, *(kind.files(rows, folder) if hasattr(kind, "files") else [])]
+
+
+def suffix(options: argparse.Namespace) -> str:
+    """Return the options that choose rows, as a part of a file's name."""
+    parts = [*options.metric, *([f"to_{options.to}"] if options.to else []), *filter(None, [options.model])]
+    parts += [f"beside_{sweep.name}" for sweep in options.sweeps_beside]
+    return "".join(f"_{plain(part)}" for part in parts)
+
+
+def plain(name: str) -> str:
+    """Return a name without what a file's name had better not have."""
+    return re.sub(r"[^\w.=-]+", "_", name).strip("_")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        show(options)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Benchmarks of explanation maps: the views of their scores.
+
+A view takes the rows of `scores.read` and the command's options, and returns tables; `figures` yields figures.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from results import scores as stored
+from results import tables
+from results.maps.cost import methods
+from results.maps.differences import compare
+from results.maps.judging import judged
+from results.maps.missing import undefined
+from results.maps.overview import leaderboard
+from results.maps.passes import budget
+from results.maps.protocols import protocols
+
+View = Callable[[pd.DataFrame, Namespace], list[tables.Table]]
+
+
+def of_methods(view: View) -> View:
+    """Return a view that labels the scores, checks the options' names, and refuses sweeps that judge metrics."""
+
+    def labelled(rows: pd.DataFrame, options: Namespace) -> list[tables.Table]:
+        return view(comparable(rows, options), options)
+
+    return labelled
+
+
+def comparable(rows: pd.DataFrame, options: Namespace) -> pd.DataFrame:
+    """Return labelled scores of the sweep, those beside it, and only the network that the options name."""
+    if (rows.condition != "").all():
+        raise tables.Inapplicable("The sweep was computed under conditions that judge metrics; its view is judged")
+    if options.beside:
+        rows = pd.concat([rows, *options.beside], ignore_index=True)
+        rows = rows[~rows.duplicated(stored.ROW)]
+    labelled = stored.labelled(rows)
+    tables.known("--metric", options.metric, labelled.metric.unique())
+    tables.known("--model", [options.model] if options.model else [], [*labelled.model.unique(), "all models"])
+    return labelled[labelled.model == options.model] if options.model in [*labelled.model.unique()] else labelled
+
+
+def default(rows: pd.DataFrame) -> str:
+    """Return the view that suits the rows: metrics are judged where every row has a condition."""
+    return "judged" if (rows.condition != "").all() else "leaderboard"
+
+
+def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
+    """Yield the name of a file and a figure, of everything that the sweep has the data for."""
+    from results.maps import drawing  # matplotlib takes half a second to import
+
+    if default(rows) == "judged":
+        yield from drawing.judged(rows)
+    else:
+        yield from drawing.of_methods(comparable(rows, options), options)
+
+
+VIEWS: dict[str, View] = {
+    "leaderboard": of_methods(leaderboard),
+    "compare": of_methods(compare),
+    "undefined": of_methods(undefined),
+    "methods": of_methods(methods),
+    "budget": of_methods(budget),
+    "protocols": of_methods(protocols),
+    "judged": judged,
+}

@@ -1,0 +1,154 @@
+"""The leaderboard of maps as numbers: one row per data set, network, metric and entry."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from results import inference, summary
+from results.maps.laws import residuals
+from results.maps.place import ALL_MODELS
+
+MEAN_RANK, OVERALL = "mean rank", "overall"
+CEILINGS = {"truth"}  # controls that know the answer are no measure of what a method must beat
+CATEGORIES = ["faithfulness", "robustness", "localisation", "complexity", "randomisation", "axiomatic"]
+COLUMNS = [
+    *("dataset", "model", "category", "metric", "settings", "version", "higher_is_better", "entry", "group", "control"),
+    *("residual", "rank", "rank_best", "rank_worst", "mean", "low", "high", "verdict"),
+    *("difference", "difference_low", "difference_high", "p", "rival", "gain", "gain_low", "gain_high"),
+    *("n", "undefined", "images", "left_out", "seeds", "merged", "merged_of", "reason"),
+]
+
+
+def board(scores: pd.DataFrame) -> pd.DataFrame:
+    """Rank the entries on every data set and network; `scores` are labelled.
+
+    Seeds are averaged within an image. Means are over an entry's own images, differences over those of both entries.
+    `difference` is how much worse than the best entry, `gain` how much better than `rival`, the best control that does
+    not know the answer. Rows with the metric "mean rank" average ranks over a category's metrics, or, with the category
+    "overall", over the categories that rank at least half of the entries; with the model "all models", over networks.
+    There `low` and `high` are the middle 95 % of resamplings, and `merged` of `merged_of` ranks are averaged.
+    """
+    parts = []
+    for dataset, cells in scores.groupby("dataset", observed=True, sort=False):
+        ranks: dict[str, dict] = {}
+        for model, own in cells.groupby("model", observed=True, sort=False):
+            table, ranks[model] = _model(own)
+            parts.append(table.assign(dataset=dataset, model=model))
+        if len(ranks) > 1:
+            keys = dict.fromkeys(key for own in ranks.values() for key in own)
+            merged = {key: summary.mean_ranks([own[key] for own in ranks.values() if key in own]) for key in keys}
+            parts.append(_merged(merged).assign(dataset=dataset, model=ALL_MODELS))
+    table = pd.concat(parts, ignore_index=True)
+    group = scores.drop_duplicates("entry").set_index("entry").group.astype(str)
+    laws = residuals(scores)
+    worst = laws.groupby(["dataset", "entry"], observed=True).max()
+    every = pd.concat([laws, pd.concat({ALL_MODELS: worst}, names=["model"]).reorder_levels([1, 0, 2])])
+    every.index = pd.MultiIndex.from_tuples(every.index, names=laws.index.names)
+    table = table.assign(group=table.entry.map(group)).join(every, on=laws.index.names)
+    return table.assign(control=table.group == "control").reindex(columns=COLUMNS)
+
+
+def ordered_metrics(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the facts of every metric, by category."""
+    facts = cells.drop_duplicates("metric").set_index("metric")
+    facts.index = facts.index.astype(str)
+    known = {category: k for k, category in enumerate(CATEGORIES)}
+    place = [known.get(category, len(known)) for category in facts.category]
+    return facts.iloc[np.argsort(place, kind="stable")]
+
+
+def written_settings(settings: str) -> str:
+    """Return settings as a reader sees them: steps=16, baseline=mean."""
+    return ", ".join(f"{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in json.loads(settings).items())
+
+
+def controls(cells: pd.DataFrame) -> list[str]:
+    return [str(entry) for entry in cells.entry[cells.group == "control"].unique()]
+
+
+def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], summary.Ranks]]:
+    """Rank the entries on one network, by metric, by category and overall."""
+    images, left_out = summary.common_images(cells)
+    seeds = cells.groupby("entry", observed=True).seed.nunique()
+    seeds.index = seeds.index.astype(str)
+    if not images:
+        reasons = _reasons(cells)
+        table = pd.DataFrame(
+            {"entry": [*reasons.index], "reason": [*reasons], "category": OVERALL, "metric": MEAN_RANK}
+        )
+        return table.assign(images=0, left_out=0, seeds=table.entry.map(seeds)), {}
+    facts = ordered_metrics(cells[cells.status != "inapplicable"])
+    values = summary.cubes(cells, images, [*facts.index])
+    table = _metrics(cells, values, facts)
+    ranks = summary.rank_draws(
+        values, _of(facts.higher_is_better, values).astype(bool), summary.resampled_means(values)
+    )
+    ranks = {(facts.category[metric], metric): own for metric, own in ranks.items()}
+    merged = {
+        (category, MEAN_RANK): summary.mean_ranks([own for key, own in ranks.items() if key[0] == category])
+        for category in dict.fromkeys(facts.category)
+    }
+    entries = cells.entry[cells.group != "control"].unique()
+    # A law that few methods state would reward them for stating it.
+    fair = [own for own in merged.values() if (own.merged.reindex(entries) > 0).mean() >= 0.5]
+    merged = {(OVERALL, MEAN_RANK): summary.mean_ranks(fair or [*merged.values()])} | merged
+    table = pd.concat([table, _merged(merged)], ignore_index=True)
+    return table.assign(images=len(images), left_out=left_out, seeds=table.entry.map(seeds)), ranks | merged
+
+
+def _metrics(cells: pd.DataFrame, values: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per metric and entry."""
+    higher = _of(facts.higher_is_better, values).astype(bool)
+    lower_bound, upper_bound = _of(facts.lower_bound, values), _of(facts.upper_bound, values)
+    hits = (lower_bound == 0) & (upper_bound == 1)
+    blind = [entry for entry in controls(cells) if entry.split(" (")[0] not in CEILINGS]
+    table = summary.summary(values, higher, hits, blind, summary.resampled_means(values))
+    tests = inference.verdicts(values, higher, controls(cells), ends=table[["low", "high"]])
+    tests = tests.rename(columns={"low": "difference_low", "high": "difference_high"})
+    table = table.join(tests[["difference", "difference_low", "difference_high", "direction", "p", "verdict"]])
+    table = table.join(summary.rank_bounds(values, higher, lower_bound, upper_bound))
+    better = table.direction == "better by"
+    table.loc[better, "difference"] *= -1
+    table.loc[better, ["difference_low", "difference_high"]] = -table[["difference_high", "difference_low"]].to_numpy()[
+        better
+    ]
+    ideal = np.where(higher, upper_bound, lower_bound)
+    reached = np.isclose(table["mean"], ideal, rtol=0, atol=1e-12)
+    by_control = pd.Series(reached & table.index.get_level_values(1).isin(blind), table.index)
+    free = by_control.groupby(level=0).transform("any") & reached & table.verdict.isin(["best", "level"])
+    table["verdict"] = table.verdict.mask(free, "ceiling")
+    if "gain" in table:  # what ignores the image is perfectly robust: no map can beat it
+        table.loc[(_of(facts.category, values) == "robustness"), ["gain", "gain_low", "gain_high"]] = np.nan
+    table = table.rename_axis(["metric", "entry"]).reset_index().join(facts[["category", "version"]], on="metric")
+    table = table.assign(
+        higher_is_better=higher, settings=table.metric.map(facts.metric_settings.map(written_settings))
+    )
+    missing = cells[(cells.status != "ok") & (cells.status != "inapplicable")]
+    missing = missing.groupby(["metric", "entry"], observed=True).size()
+    pairs = pd.MultiIndex.from_frame(table[["metric", "entry"]])
+    refused = table.entry.map(_reasons(cells[cells.status == "inapplicable"]))
+    undefined = missing.reindex(pairs).fillna(0).astype(int).to_numpy()
+    reasons = _reasons(cells, ["metric", "entry"]).reindex(pairs).to_numpy()
+    return table.assign(undefined=undefined, reason=refused.where(refused.notna(), reasons))
+
+
+def _of(fact: pd.Series, values: pd.DataFrame) -> np.ndarray:
+    """Return a fact of metrics for every column of a cube."""
+    return fact.reindex(values.columns.get_level_values(0)).to_numpy()
+
+
+def _reasons(cells: pd.DataFrame, by: list[str] | str = "entry") -> pd.Series:
+    """Return why the first missing score is missing."""
+    missing = cells[cells.status != "ok"].drop_duplicates(by)
+    said = missing.status.astype(str) + ": " + missing.reason.astype(str)
+    index = missing[by].astype(str) if isinstance(by, str) else pd.MultiIndex.from_frame(missing[by].astype(str))
+    return pd.Series(said.to_numpy(), index)
+
+
+def _merged(ranks: dict[tuple[str, str], summary.Ranks]) -> pd.DataFrame:
+    parts = [
+        own.table().rename_axis("entry").reset_index().assign(category=category, metric=metric)
+        for (category, metric), own in ranks.items()
+    ]
+    return pd.concat(parts, ignore_index=True).assign(higher_is_better=False)

@@ -1,0 +1,225 @@
+"""The leaderboard of maps as tables: mean ranks by category, ranks by metric, and single metrics in detail."""
+
+from argparse import Namespace
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from results import tables
+from results.maps import laws
+from results.maps.board import MEAN_RANK, OVERALL, board
+from results.maps.place import ALL_MODELS, Place, place, places
+from results.summary import FEWEST
+from results.tables import NONE, Table
+
+LEGEND = laws.LEGEND | {"~": "A mean over fewer ranks than other entries have."}
+STABILITY = (
+    "Ranges after mean ranks hold the ranks of 95 % of resamplings of the images. They show stability; they are no "
+    "confidence intervals (in simulations of 17 nearly equal methods they held 86 % of the true mean ranks)."
+)
+EXPLANATIONS = (
+    "Rank: 1 and how many entries have a better mean score. A mean is over an entry's own images; seeds are averaged "
+    "within an image. Controls are no methods: they show what a map without knowledge of the network reaches, and the "
+    "control truth is the object's mask.",
+    "Verdicts compare every entry with the best one that is no control, on the images that both have, in one family "
+    "of tests for each metric and network: in 5 % of the families of equal methods some difference is called "
+    "significant. results/published/coverage.csv has the error rates that were simulated.",
+    f"{STABILITY} The overall mean rank averages the categories that rank at least half of the entries.",
+)
+DETAILS = (
+    "Score: mean over an entry's own images with a 95 % interval: percentile bootstrap over images, Wilson's for "
+    "scores of 0 and 1; none for fewer than 6 images.",
+    "Worse by: the mean difference to the best entry that is no control, on the images that both have, with an "
+    "interval and a p-value that are adjusted for the comparisons with the best entry. A negative difference is an "
+    "entry that is better than the best one, which only a control can be.",
+    "Over control: how much better than the best control that does not know the answer, with its own 95 % interval. "
+    "Robustness has none: a map that ignores the image is perfectly robust.",
+    "Rank, bounds: the rank if an entry's undefined scores were the worst possible and those of all others the best, "
+    "and the other way round.",
+)
+
+
+def leaderboard(scores: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return the overview of every network, or with `--metric` the details of some metrics."""
+    table, cells, found = board(scores), dict(places(scores)), []
+    if options.metric:
+        rows = table[table.metric.isin(options.metric) & (table.model != ALL_MODELS)]
+        return [
+            details(own, place(cells[dataset, model], own.images.iloc[0]))
+            for (_, dataset, model), own in rows.groupby(["metric", "dataset", "model"], sort=False)
+        ]
+    for (dataset, model), rows in table.groupby(["dataset", "model"], sort=False):
+        if options.model not in (None, model):
+            continue
+        metrics, pooled = rows[rows.metric != MEAN_RANK], model == ALL_MODELS
+        own = scores[scores.dataset == dataset] if pooled else cells[dataset, model]
+        here = place(own, None if pooled else rows.images.iloc[0], ALL_MODELS if pooled else "")
+        if rows.entry.nunique() == 1:
+            found.append(one_entry(metrics, here))
+            continue
+        found.append(mean_ranks(rows, here))
+        found += [by_metric(metrics, ordered(rows), here)] if len(metrics) else []
+        if len(metrics) and not pooled and getattr(options, "latex", False):
+            found.append(by_metric(metrics, ordered(rows), here, scores=True))
+    return found
+
+
+def ordered(rows: pd.DataFrame) -> pd.Series:
+    """Return whether each entry is a control, by overall mean rank, controls last."""
+    total = rows[(rows.metric == MEAN_RANK) & (rows.category == OVERALL)]
+    return total.sort_values(["control", "mean"], kind="stable").set_index("entry").control.astype(bool)
+
+
+def notes(rows: pd.DataFrame) -> list[str]:
+    """Return what limits the rows of one network: images left out, too few images, scores that are missing."""
+    said, images = [], int(rows.images.iloc[0])
+    if left_out := int(rows.left_out.iloc[0]):
+        said.append(f"{left_out} more images are left out, because not every entry was scored on them.")
+    ranked = rows[(rows.metric != MEAN_RANK) & rows["rank"].notna() & ~rows.control]
+    count = ranked.groupby("metric").entry.nunique().max() if len(ranked) else 0
+    if count > 1 and images < FEWEST:
+        few = f"{images} images: no difference between {count} methods can be significant"
+        said.append(f"{few}; at least {FEWEST} are needed.")
+    missing = rows[rows["rank"].isna() & rows.reason.notna()]
+    refused = missing.reason.str.startswith("inapplicable")
+    for _, row in missing[refused].drop_duplicates("entry").iterrows():
+        said.append(f"No score for {row.entry}: {row.reason.partition(': ')[2]}")
+    entries = missing[~refused].groupby("metric", sort=False).entry.agg(lambda names: listed(names, "entries"))
+    partly = rows[(rows.metric != MEAN_RANK) & (rows.undefined > 0) & (rows.n > 0)].metric.unique()
+    lack = [f"of {some} in {listed(own.index, 'metrics')}" for some, own in entries.groupby(entries, sort=False)]
+    lack += [f"of some images in {listed(partly, 'metrics')}"] if len(partly) else []
+    return [*said, *([f"Scores are undefined {'; '.join(lack)}. The view undefined says why."] if lack else [])]
+
+
+def listed(names: Iterable[str], what: str) -> str:
+    """Return a few names, or how many there are."""
+    names = [*names]
+    return ", ".join(names) if len(names) < 5 else f"{len(names)} {what}"
+
+
+def mean_ranks(rows: pd.DataFrame, here: Place) -> Table:
+    """Return the mean ranks by category, with their ranges."""
+    order, merged, cells = ordered(rows), rows[rows.metric == MEAN_RANK], {}
+    for category, own in merged.groupby("category", sort=False):
+        own = own.set_index("entry").reindex(order.index)
+        few = own.merged < own.merged_of
+        means = zip(tables.numerals(own["mean"], ".1f"), few & own["mean"].notna(), strict=True)
+        cells[category, "mean rank"] = [mean + "~" * partial for mean, partial in means]
+        if merged.low.notna().any():
+            ends = zip(tables.numerals(np.floor(own.low)), tables.numerals(np.ceil(own.high)), strict=True)
+            cells[category, "range"] = [NONE if low == NONE else f"{low}-{high}" for low, high in ends]
+    pooled = here.model == ALL_MODELS
+    what = "Mean ranks by category, averaged over networks" if pooled else "Mean ranks by category"
+    frame = pd.DataFrame(cells, laws.marked(order.index, laws.broken(rows)))
+    return here.table(
+        what,
+        frame,
+        "mean_ranks",
+        notes=[] if pooled else notes(rows),
+        data=rows,
+        controls=int(order.sum()),
+        legend=LEGEND,
+        explanations=EXPLANATIONS,
+    )
+
+
+def by_metric(metrics: pd.DataFrame, order: pd.Series, here: Place, scores: bool = False) -> Table:
+    """Return the rank of the mean score by metric, with verdicts, or the mean `scores` with their intervals.
+
+    Over all networks the ranks are means of the networks' ranks.
+    """
+    cells, verdicts, settings, pooled = {}, {}, {}, here.model == ALL_MODELS
+    for (category, metric), own in metrics.groupby(["category", "metric"], sort=False):
+        head = f"{metric} {'↑' if own.higher_is_better.iloc[0] else '↓'}" if scores else metric
+        own, settings[head] = own.set_index("entry").reindex(order.index), own.settings.iloc[0]
+        values = tables.numerals(own["mean"], ".1f") if pooled else tables.numerals(own["rank"])
+        if scores:
+            write = tables.writer(own)
+            values = [tables.interval(row.mean, row.low, row.high, write) for row in own.itertuples()]
+        cells[category, head], verdicts[category, head] = values, own.verdict.fillna("").to_numpy()
+    what = "Mean ranks over the networks by metric" if pooled else "Ranks by metric"
+    name = "ranks"
+    if scores:
+        what, name = "Mean scores with 95 % intervals over images", "means"
+    rows = laws.marked(order.index, laws.broken(metrics))
+    return here.table(
+        what,
+        pd.DataFrame(cells, rows),
+        name,
+        data=metrics,
+        controls=int(order.sum()),
+        legend=LEGEND,
+        verdicts=pd.DataFrame(verdicts, rows, dtype=object),
+        settings=settings,
+        explanations=EXPLANATIONS,
+    )
+
+
+def details(rows: pd.DataFrame, here: Place) -> Table:
+    """Return everything that is known about one metric on one network, controls below the line."""
+    rows = rows.sort_values(["control", "rank"], na_position="last", kind="stable")
+    fact, write = rows.iloc[0], tables.writer(rows)
+    cells = {("rank", ""): tables.numerals(rows["rank"])}
+    if (rows.rank_best < rows.rank_worst).any():
+        cells["rank", "bounds"] = tables.spans(rows.rank_best, rows.rank_worst)
+    cells["score", "mean"] = [*map(write, rows["mean"])]
+    cells["score", "95 %"] = tables.spans(rows.low, rows.high, write)
+    cells["than the best", "worse by"] = [*map(write, rows.difference)]
+    cells["than the best", "adjusted 95 %"] = tables.spans(rows.difference_low, rows.difference_high, write)
+    cells["than the best", "p"] = [*map(tables.p_value, rows.p)]
+    cells["over control", "better by"] = [write(gain, "+") for gain in rows.gain]
+    cells["over control", "95 %"] = tables.spans(rows.gain_low, rows.gain_high, write)
+    cells["", "n"] = tables.numerals(rows.n)
+    if rows.undefined.any():
+        cells["", "undefined"] = tables.numerals(rows.undefined)
+    frame = pd.DataFrame(cells, laws.marked(rows.entry, laws.broken(rows)))
+    verdicts = pd.DataFrame("", frame.index, frame.columns, dtype=object)
+    verdicts["score", "mean"] = rows.verdict.fillna("").to_numpy()
+    rivals = rows.rival.dropna().unique()
+    about = [
+        f"{'Higher' if fact.higher_is_better else 'Lower'} is better",
+        fact.category,
+        fact.settings,
+        f"version {fact.version:.0f}",
+        *(f"best control: {rival}" for rival in rivals[:1]),
+    ]
+    about = "; ".join(filter(None, about))
+    return here.table(
+        str(fact.metric),
+        frame,
+        str(fact.metric),
+        notes=[f"{about}.", *notes(rows)],
+        data=rows,
+        verdicts=verdicts,
+        controls=int(rows.control.sum()),
+        legend=LEGEND,
+        explanations=(*DETAILS, *EXPLANATIONS),
+    )
+
+
+def one_entry(metrics: pd.DataFrame, here: Place) -> Table:
+    """Return the means of an entry that has nothing to be ranked against."""
+    lines = {}
+    for k, row in enumerate(metrics.itertuples()):
+        write = tables.writer(metrics[k : k + 1])
+        better = "higher" if row.higher_is_better else "lower"
+        lines[row.metric] = [
+            better,
+            write(row.mean),
+            *tables.spans([row.low], [row.high], write),
+            f"{row.n:.0f}",
+            f"{row.undefined:.0f}",
+        ]
+    heads = ["better", "mean", "95 %", "n", "undefined"]
+    entry = metrics.entry.iloc[0]
+    alone = "One entry cannot be ranked; add others, and controls such as uniform, to the sweep."
+    return here.table(
+        laws.marked([entry], laws.broken(metrics))[0],
+        pd.DataFrame.from_dict(lines, orient="index", columns=heads),
+        entry,
+        notes=[*notes(metrics), alone],
+        data=metrics,
+        legend=LEGEND,
+        explanations=DETAILS[:1],
+    )

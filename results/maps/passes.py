@@ -1,0 +1,69 @@
+"""Quality against passes: what the variants of an entry that differ in their budget spend and reach."""
+
+import json
+from argparse import Namespace
+
+import pandas as pd
+
+from results import tables
+from results.maps import laws
+from results.maps.board import MEAN_RANK, board
+from results.maps.cost import costs
+from results.maps.place import ALL_MODELS, place, places
+from results.tables import Inapplicable, Table
+
+BUDGETS = {"steps", "samples", "masks", "iterations"}  # settings that say how much an entry spends
+NEEDED = "The view budget needs an entry with two budgets, such as method=rise method.masks=100,1000"
+
+
+def budgets(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the leaderboard's rows of the entries that the sweep varies in budget, with `line` and `passes`.
+
+    A `line` is an entry with all settings but its budget. Variants that spend the same are one row. Controls, whose
+    maps cost nothing, are lines of one point. Empty unless some entry has two budgets.
+    """
+    entries = rows.drop_duplicates("entry")
+    lines = pd.Series([_line(row) for row in entries.itertuples()], entries.entry.astype(str))
+    several = lines[lines.duplicated(keep=False)]
+    if several.empty:
+        return pd.DataFrame()
+    table = board(rows)
+    table = table[(table.metric != MEAN_RANK) & (table.model != ALL_MODELS)].dropna(subset="mean")
+    table = table.assign(line=table.entry.map(lines)).merge(costs(rows)[[*laws.PLACE, "passes"]], on=laws.PLACE)
+    table = table[table.line.isin(several) | table.control]
+    table = table.sort_values(["control", "line", "passes"], kind="stable")
+    table = table.drop_duplicates(["dataset", "model", "metric", "line", "passes"], ignore_index=True)
+    spent = table.groupby(["dataset", "model", "line"]).passes.transform("nunique")
+    return table[(spent > 1) | table.control] if (spent > 1).any() else pd.DataFrame()
+
+
+def _line(row) -> str:
+    settings = {name: value for name, value in json.loads(row.settings).items() if name not in BUDGETS}
+    return row.entry_stem + (f" {json.dumps(settings, sort_keys=True)}" if settings else "")
+
+
+def budget(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return the passes of one map and the mean scores, by network."""
+    points = budgets(rows)
+    if points.empty:
+        raise Inapplicable(NEEDED)
+    found = []
+    for (dataset, model), cells in places(rows):
+        own = points[(points.dataset == dataset) & (points.model == model)]
+        spent = own.drop_duplicates("entry").set_index("entry").passes
+        frame = {"passes": [f"{passes:,.0f}" for passes in spent]}
+        for metric, some in own.groupby("metric", sort=False):
+            write, means = tables.writer(some), some.set_index("entry")["mean"]
+            head = f"{metric} {'↑' if some.higher_is_better.iloc[0] else '↓'}"
+            frame[head] = [write(mean) for mean in means.reindex(spent.index)]
+        found.append(
+            place(cells, own.images.iloc[0]).table(
+                "Quality against passes",
+                pd.DataFrame(frame, laws.marked(spent.index, laws.broken(own))),
+                notes=["Passes: forward and backward passes of one map. ↑ higher is better, ↓ lower is better."],
+                data=own,
+                controls=int(own.drop_duplicates("entry").control.sum()),
+                legend=laws.LEGEND,
+            )
+        )
+    return found

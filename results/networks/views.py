@@ -1,0 +1,157 @@
+"""Tables of networks: blocks of quantities, curves at every radius, correlations within networks."""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import pandas as pd
+
+from results.networks.comparison import Comparison, comparisons
+from results.networks.measures import CLEAN, POINTS, radius
+from results.networks.quantities import quantities, with_medians
+from results.networks.within import within
+from results.summary import FEWEST
+from results.tables import Table, interval, known, writer
+
+ABOUT = {
+    "robustness": "Attacks and corruptions change pixels in [0, 1]. The area is that of robust accuracy over radius, "
+    "divided by the largest radius. CLEVER is an estimate that is too large where samples are few.",
+    "map-induced": "Scores say how much better a method's maps are than random ones on the same network and image.",
+    "metric-induced": "Scores describe the metric of the output, pulled back to the pixels. Read the rows of logits "
+    "first: where the softmax is saturated, the Fisher metric vanishes, and its mean is that of a few images.",
+    "attack-induced": "Scores compare the map of an image with that of the attacked image. n counts the images whose "
+    "prediction the attack keeps or changes.",
+    POINTS: "Scores are the robust accuracy at each radius, and the error at each severity.",
+    "scores themselves": "Without random maps to compare with, the networks' probabilities count, too.",
+}
+EXPLANATIONS = [
+    "Networks are compared on the images that all of them classify correctly; clean accuracy is over all images.",
+    "This is our reading of Liu et al. 2023; the paper was not available. Its induced metrics can be read in three "
+    "ways, which make three blocks and are never merged into one score.",
+    "Brackets hold 95 % intervals over images, from the same resamples for all networks: Wilson's for shares of "
+    f"images, between order statistics for medians, else percentiles. Fewer than {FEWEST} images have none.",
+    "Verdicts compare each network with the best one in a paired test over images, adjusted for their number.",
+]
+LEGEND = {
+    "↑": "Higher is better.",
+    "↓": "Lower is better.",
+    "*": "The best network, or level with it.",
+    "?": "Undecided: too few images to tell the network from the best one.",
+}
+
+
+def networks_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return one table for each block and kind of quantity; points of curves are another view."""
+    return [table for one in comparisons(rows, options.beside) for table in _blocks(one, options, points=False)]
+
+
+def radii_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return robust accuracy at each radius of every attack, and the error at each severity of a corruption."""
+    return [table for one in comparisons(rows, options.beside) for table in _blocks(one, options, points=True)]
+
+
+def within_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return rank correlations of robustness and interpretability over the images of each network."""
+    return [_within(comparison) for comparison in comparisons(rows, options.beside)]
+
+
+VIEWS: dict[str, Callable[[pd.DataFrame, Namespace], list[Table]]] = {
+    "networks": networks_view,
+    "radii": radii_view,
+    "within": within_view,
+}
+
+
+def _within(comparison: Comparison) -> Table:
+    """Return measures of maps down, networks across."""
+    found = within(comparison)
+    write = writer(found.assign(mean=found.rho))
+    cells = [f"{interval(row.rho, row.low, row.high, write)} n={row.n}" for row in found.itertuples()]
+    found_cells = found.assign(cell=cells, head=found.interpretability + " (" + found.method + ")")
+    frame = found_cells.pivot(index="head", columns="network", values="cell").rename_axis(index=None, columns=None)
+    frame = frame.reindex(index=found_cells["head"].unique(), columns=comparison.networks)
+    against = f" with {found.robustness.iloc[0]}" if len(found) else ""
+    notes = [] if len(found) else ["There are no measures of both robustness and maps.", *comparison.remarks]
+    title = f"{comparison.dataset}: rank correlation over images{against}"
+    return Table(f"within {comparison.dataset}", title, frame, notes, data=found, explanations=EXPLANATIONS[:1])
+
+
+def _blocks(comparison: Comparison, options: Namespace, points: bool) -> Iterator[Table]:
+    """Yield a table for each block and part: quantities down, networks across."""
+    rows = with_medians(quantities(comparison))
+    known("--metric", options.metric, rows.metric)
+    rows = rows[rows.metric.isin(options.metric)] if options.metric else rows
+    first = [*(rises(comparison) if points else [*remarks(comparison), *comparison.remarks])]
+    for (block, part), some in rows[(rows.part == POINTS) == points].groupby(["block", "part"], sort=False):
+        name = f"{block}, {part}" if part else block
+        frame, verdicts = _frame(some, comparison.networks)
+        notes = [ABOUT.get(part, ABOUT[block]), _units(some), *_undefined(some), *first]
+        title = f"{comparison.dataset}: {name}, {len(comparison.images)} images"
+        caption = f"Networks on {comparison.dataset}: {name}, means over {comparison.selection()}"
+        about = {"data": some, "verdicts": verdicts, "legend": LEGEND, "explanations": EXPLANATIONS}
+        yield Table(f"{comparison.dataset} {name}", title, frame, notes, caption, **about)
+        first = []  # once is enough
+
+
+def _frame(rows: pd.DataFrame, networks: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return cells and verdicts; the block of attacked maps also has the number of images of every cell."""
+    counted, cells, verdicts, heads = (rows.block == "attack-induced").any(), [], [], []
+    for _, part in rows.groupby("number", sort=False):
+        write, part = writer(part), part.set_index("network").loc[networks]
+        heads.append(f"{part.label.iloc[0]} {'↑' if part.higher_is_better.iloc[0] else '↓'}")
+        means = [interval(row.mean, row.low, row.high, write) for row in part.itertuples()]
+        pairs = zip(means, part.n.astype(str), strict=True)
+        cells.append([text for pair in pairs for text in pair] if counted else means)
+        verdicts.append([word for verdict in part.verdict for word in (verdict, "")] if counted else [*part.verdict])
+    columns = pd.MultiIndex.from_product([networks, ["mean", "n"]]) if counted else networks
+    return pd.DataFrame(cells, heads, columns), pd.DataFrame(verdicts, heads, columns)
+
+
+def remarks(comparison: Comparison) -> Iterator[str]:
+    """Yield what a reader of the numbers has to know."""
+    none = f", {comparison.unscored} of them not scored on every network" if comparison.unscored else ""
+    yield f"These are means over {comparison.selection()}; {comparison.left_out} are left out{none}."
+    if len(comparison.images) < FEWEST:
+        yield f"Intervals need at least {FEWEST} images; there are {len(comparison.images)}."
+    if len(set(comparison.sizes.values())) > 1:
+        sizes = ", ".join(f"{network} {size}" for network, size in comparison.sizes.items())
+        lengths = dict.fromkeys(measure.metric for measure in comparison.measures if measure.grows_with_size)
+        yield (
+            f"Warning: input sizes differ ({sizes}), and L2 lengths grow with the number of pixels. Do not compare "
+            + (f"{', '.join(lengths) or 'what is measured in them'} between these networks.")
+        )
+
+
+def rises(comparison: Comparison) -> Iterator[str]:
+    """Yield where robust accuracy does not fall monotonically to 0 with growing radius, for each network and attack."""
+    for metric, curve in comparison.attacks().items():
+        at = [radius(measure.norm, measure.at) for measure in curve]
+        for network in comparison.networks:
+            values = [measure.values[network] for measure in curve]
+            name, means = f"robust accuracy of {network} under {metric}", [column.mean() for column in values]
+            counts = [int((b > a).sum()) for a, b in pairwise(values)]
+            rising = [
+                f"from {means[k]:.3g} at {at[k]} to {means[k + 1]:.3g} at {at[k + 1]} "
+                f"({count} image{'s' * (count > 1)} right again)"
+                for k, count in enumerate(counts)
+                if count
+            ]
+            if rising:
+                yield f"Not monotone: {name}, {'; '.join(rising)}."
+            if means[-1] > 0:
+                yield f"Not 0 at the end: {name} is {means[-1]:.3g} at the largest radius, {at[-1]}."
+
+
+def _units(rows: pd.DataFrame) -> str:
+    """Return what the rows of a block are measured in."""
+    by_unit = rows.drop_duplicates("metric").groupby("unit", sort=False).metric.agg(", ".join)
+    words = [f"{unit or 'the metric is its own'} ({of})" if len(by_unit) > 1 else unit for unit, of in by_unit.items()]
+    return f"Units: {'; '.join(filter(None, words)) or 'not known'}."
+
+
+def _undefined(rows: pd.DataFrame) -> Iterator[str]:
+    """Say which means are over fewer images, where no count is in the table."""
+    gaps = rows[(rows.undefined > 0) & (rows.block != "attack-induced") & (rows.metric != CLEAN) & rows["rank"].notna()]
+    counts = [f"{row.label} of {row.network} ({row.undefined})" for row in gaps[gaps.number % 1 == 0].itertuples()]
+    if counts:
+        yield f"Undefined on some images: {', '.join(counts)}."

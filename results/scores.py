@@ -1,0 +1,219 @@
+"""Read what the cells of a sweep have written, and name what differs within the sweep.
+
+    table = labelled(read("outputs/quick"))         # one row per score
+    lines, maps = curves(table), galleries(table)   # what the cells keep beside their scores
+
+Strings are pandas categoricals and are never grouped as text: four million rows take a few seconds.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+TABLE = ["dataset", "model"]  # rows of one table share them, as labels
+SETTINGS = ["benchmark", "condition", "data_settings", "model_settings", "settings"]
+CELL = [*TABLE, "entry", *SETTINGS, "seed"]
+ROW = [*CELL, "image", "part", "metric", "metric_settings"]  # one score
+FACTS = ["group", "data", "weights", "version", "category", "higher_is_better", "lower_bound", "upper_bound"]
+NEEDED = ["kind", *ROW, *FACTS, "score", "status", "reason"]
+CURVE = [*TABLE, "entry", "group", "seed", "image", "metric", "fraction", "value"]
+
+
+def read(sweep: Path | str, further: Collection[str] | None = None) -> pd.DataFrame:
+    """Return every score under `sweep`, one row per cell, image, part and metric; `folder` is the cell's.
+
+    Every column is read, or, to save a third of the time, those of `NEEDED` and the `further` ones that there are.
+    """
+    sweep = Path(sweep)
+    if not sweep.is_dir():
+        raise FileNotFoundError(f"{sweep} needs to be the folder of a sweep; there is no such folder")
+    files = [file for file in sorted(sweep.rglob("scores.parquet")) if not _is_temporary(file.relative_to(sweep))]
+    if not files:
+        raise FileNotFoundError(f"{sweep} needs at least one finished cell; no scores.parquet was found in it")
+    cells = [_cell(file, None if further is None else {*NEEDED, *further}) for file in files]
+    table = pa.concat_tables(cells, promote_options="permissive").unify_dictionaries()
+    scores = table.to_pandas(split_blocks=True, self_destruct=True, use_threads=False)
+    if len(kinds := sorted(scores.kind.unique())) > 1:
+        raise ValueError(f"{sweep} needs to hold one kind of benchmark; it holds {' and '.join(kinds)}")
+    _refuse_repetition(scores)
+    return scores
+
+
+def labelled(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores with labels in place of stems: `rise (masks=200)`, `deletion (baseline=blur)`.
+
+    A label names the settings in which the variants of one stem differ inside one table of the sweep; what differs
+    only from table to table, as the layer of a class activation map does between networks, is not named. Settings of
+    the data and of the benchmark, and conditions, make other tables: `shapes (target=label)`. Stems stay in
+    `entry_stem`, `metric_stem`, `model_stem` and `dataset_stem`. Scores that must not be compared are refused.
+    """
+    scores = scores.copy(deep=False)
+    number, cells = numbered(scores, [*TABLE, "entry", *SETTINGS])
+    cells["dataset"] = _labels(cells, "dataset", [_surroundings(row) for row in cells.itertuples()], [])
+    cells["model"] = _labels(cells, "model", [*map(json.loads, cells.model_settings)], ["dataset"])
+    cells["entry"] = _labels(cells, "entry", [*map(_unseeded, cells.settings)], TABLE)
+    for column in (*TABLE, "entry"):
+        _relabel(scores, column, cells[column], number)
+    number, metrics = numbered(scores, ["metric", "metric_settings", *TABLE])
+    labels = _labels(metrics, "metric", [*map(_unseeded, metrics.metric_settings)], TABLE)
+    _relabel(scores, "metric", labels, number)
+    _refuse(scores, "weights", TABLE)
+    _refuse(scores, "version", ["metric"])
+    _refuse(scores, "data", [*TABLE, "image"])
+    return scores
+
+
+def curves(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the curves of the cells of `scores`, for its metrics: one row per cell, image, metric and fraction."""
+    stem = "metric_stem" if "metric_stem" in scores else "metric"
+    metrics = numbered(scores, [*dict.fromkeys([stem, "metric_settings", "metric"])])[1]
+    labels = dict(zip(zip(metrics[stem], metrics.metric_settings, strict=True), metrics.metric, strict=True))
+    lines = []
+    for cell in _cells(scores):
+        if (file := Path(cell.folder) / "curves.parquet").exists() and len(rows := _readable(file).to_pandas()):
+            names = {name: getattr(cell, name) for name in (*TABLE, "entry", "group", "seed")}
+            metric = [labels.get(key) for key in zip(rows.metric, rows.metric_settings, strict=True)]
+            lines.append(rows.assign(**names, metric=metric).dropna(subset="metric")[CURVE])
+    return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame(columns=CURVE)
+
+
+def galleries(scores: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
+    """Return the images and maps of each entry, entries before controls; the lowest seed where there are several."""
+    galleries: dict[str, dict[str, np.ndarray]] = {}
+    for cell in sorted(_cells(scores), key=lambda cell: (cell.group == "control", cell.seed)):
+        if cell.entry not in galleries and (file := Path(cell.folder) / "gallery.npz").exists():
+            with np.load(file) as arrays:
+                galleries |= {cell.entry: dict(arrays)} if arrays.files else {}
+    return galleries
+
+
+def defined(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that hold a score."""
+    return rows[rows.status == "ok"]
+
+
+def numbered(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return the number of each row's combination of `columns`, and the combinations in order of appearance."""
+    key, size = _keys(rows, columns)
+    if size > 2**24:  # too many for a table of all that are possible
+        key, kinds = pd.factorize(key)
+        size = len(kinds)
+    first = np.full(size, len(rows))
+    first[key[::-1]] = np.arange(len(rows))[::-1]  # the last write is that of the first row
+    order = np.argsort(first)[: (first < len(rows)).sum()]
+    number = np.zeros(size, dtype=np.intp)
+    number[order] = np.arange(len(order))
+    return number[key], rows[list(columns)].iloc[first[order]].reset_index(drop=True)
+
+
+def _keys(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, int]:
+    """Return whole numbers, the same for rows that are the same in all columns, and how many there may be."""
+    key, size = np.zeros(len(rows), dtype=np.int64), 1
+    for column in columns:
+        values = rows[column]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            codes, kinds = values.cat.codes.to_numpy(), len(values.cat.categories) + 1  # the code of a gap is -1
+        else:
+            codes, kinds = pd.factorize(values)
+            kinds = len(kinds) + 1
+        if len(codes) and (codes == codes[0]).all():
+            continue
+        if size * kinds > 2**62:
+            key, seen = pd.factorize(key)
+            size = len(seen)
+        key = key * kinds + codes
+        key += 1
+        size *= kinds
+    return key, size
+
+
+def _is_temporary(file: Path) -> bool:
+    return any(part.startswith((".", "tmp")) or ".tmp" in part for part in file.parts)
+
+
+def _cell(file: Path, columns: Collection[str] | None) -> pa.Table:
+    table = _readable(file, columns)
+    if missing := [column for column in NEEDED if column not in table.column_names]:
+        raise ValueError(f"{file} needs the columns {', '.join(NEEDED)}; {', '.join(missing)} is missing")
+    folder = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(table), np.int32)), [str(file.parent)])
+    return table.append_column("folder", folder).replace_schema_metadata(None)  # which pandas would take long to obey
+
+
+def _readable(file: Path, columns: Collection[str] | None = None) -> pa.Table:
+    """Read one file with strings as dictionaries; folders called `steps=8` are no columns."""
+    try:
+        schema = pq.read_schema(file)
+        text = [field.name for field in schema if str(field.type) in ("string", "large_string")]
+        chosen = None if columns is None else [name for name in schema.names if name in columns]
+        stored = pq.ParquetFile(file, read_dictionary=text, memory_map=True, pre_buffer=False)
+        return stored.read(chosen, use_threads=False)  # four million rows: 2 s instead of 3
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} needs to be a readable table; {str(error).splitlines()[0]}") from error
+
+
+def _cells(scores: pd.DataFrame) -> Iterable:
+    """Return one tuple per cell, with what is the same in all its rows."""
+    return numbered(scores, ["folder", *TABLE, "entry", "group", "seed"])[1].itertuples()
+
+
+def _surroundings(row) -> dict[str, object]:
+    """Return what makes another table: settings of the data and of the benchmark, and the condition."""
+    data = json.loads(row.data_settings)
+    benchmark = {f"benchmark.{name}" if name in data else name: v for name, v in json.loads(row.benchmark).items()}
+    return ({"condition": row.condition} if row.condition else {}) | data | benchmark
+
+
+def _unseeded(settings: str) -> dict[str, object]:
+    """Return settings without the seed: seeds are averaged."""
+    return {name: value for name, value in json.loads(settings).items() if name != "seed"}
+
+
+def _labels(rows: pd.DataFrame, column: str, settings: list[dict], context: list[str]) -> list[str]:
+    """Return a label per row: the stem, and its settings that differ between variants of the stem in one context."""
+    named: dict[str, list[str]] = {stem: [] for stem in rows[column]}
+    for _, group in rows.groupby([column, *context], observed=True, sort=False):
+        stem, variants = group[column].iloc[0], [settings[row] for row in group.index]
+        names = dict.fromkeys(name for variant in variants for name in variant)
+        differ = [name for name in names if len({json.dumps(own.get(name), sort_keys=True) for own in variants}) > 1]
+        named[stem] += [name for name in differ if name not in named[stem]]
+    labels = []
+    for stem, own in zip(rows[column], settings, strict=True):
+        values = {name: own[name] for name in named[stem] if name in own}
+        shown = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items()]
+        labels.append(f"{stem} ({', '.join(shown)})" if shown else str(stem))
+    return labels
+
+
+def _relabel(scores: pd.DataFrame, column: str, labels: Sequence[str], number: np.ndarray) -> None:
+    codes, names = pd.factorize(np.array(labels, dtype=object))
+    scores[f"{column}_stem"] = scores[column]
+    scores[column] = pd.Categorical.from_codes(codes[number], names)
+
+
+def _refuse_repetition(scores: pd.DataFrame) -> None:
+    keys = _keys(scores, ROW)[0]
+    ordered = np.sort(keys)
+    if (again := ordered[1:] == ordered[:-1]).any():
+        rows = scores[keys == ordered[1:][again][0]]
+        row, folders = rows.iloc[0], list(rows.folder.unique())
+        score = f"{row.dataset} / {row.model} / {row.entry}, seed {row.seed}, image {row.image!r}, {row.metric}"
+        place = f"twice in {folders[0]}" if len(folders) == 1 else f"in {' and in '.join(folders)}"
+        raise ValueError(f"A sweep needs each score once, and each image needs its own name; {score} is {place}")
+
+
+def _refuse(scores: pd.DataFrame, column: str, context: list[str]) -> None:
+    """Refuse to compare numbers that do not mean the same: two values of `column` in one context."""
+    values = numbered(scores, [*context, column])[1]
+    values = values[(values[[*context, column]] != "").all(axis=1)]
+    if (several := values.duplicated(context, keep=False)).any():
+        place = values.loc[several.idxmax(), context]
+        users = []
+        for value in values[column][(values[context] == place).all(axis=1)]:
+            row = scores[(scores[context] == place).all(axis=1) & (scores[column] == value)].iloc[0]
+            users.append(f"{value} ({row.entry or row.model}{f' in {row.folder}' if 'folder' in row else ''})")
+        raise ValueError(f"A comparison needs one {column} for {' / '.join(place)}; {' and '.join(users)} were found")

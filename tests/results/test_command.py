@@ -1,0 +1,127 @@
+"""`python -m results` and `python -m results.publish` on sweeps that never ran."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from results import publish
+from results.__main__ import main
+from tests.results.synthetic import curves, scores, write
+
+ROOT = Path(__file__).parents[2]
+ENTRIES = ("gradient", "grad_cam", "rise", "uniform", "truth")
+METRICS = ("deletion", "insertion", "gini")
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    table = scores(ENTRIES, METRICS, ("resnet18",), images=8)
+    return write(tmp_path_factory.mktemp("sweeps") / "tiny", table, curves(table), galleries=True)
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    code = main([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+def test_help_answers_within_a_second_and_imports_no_pandas():
+    code = "import sys; from results.__main__ import parser; parser().format_help(); print({*sys.modules} & {*'pandas matplotlib numpy torch'.split()})"  # noqa: E501
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
+
+
+def test_the_first_view_is_printed_and_the_others_are_named(sweep, capsys):
+    code, out, _ = run(capsys, sweep)
+    assert code == 0 and "shapes / resnet18: 8 images" in out and "undefined | methods" in out
+    assert not (sweep / "tables").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nothing"], "leaderboard, compare"),
+        (["--metric", "nothing"], "deletion, insertion, gini"),
+        (["compare", "--metric", "gini", "--to", "nothing"], "grad_cam"),
+        (["--model", "nothing"], "resnet18"),
+        (["compare"], "--metric"),
+        (["budget"], "budget"),
+        (["protocols"], "protocols"),
+        (["judged"], "condition"),
+    ],
+)
+def test_what_the_sweep_does_not_have_is_one_sentence(sweep, capsys, arguments, words):
+    code, out, error = run(capsys, sweep, *arguments)
+    assert code == 1 and out == "" and words in error and error.count("\n") == 1
+
+
+def test_sweeps_of_no_and_of_an_unknown_kind_are_one_sentence(tmp_path, capsys):
+    table = scores(ENTRIES[:2], METRICS[:1], ("resnet18",), images=2)
+    write(tmp_path / "odd", table.assign(kind="nothing"))
+    for folder in (tmp_path / "odd", tmp_path / "missing"):
+        code, _, error = run(capsys, folder)
+        assert code == 1 and error.count("\n") == 1 and "Traceback" not in error
+
+
+def test_files_have_names_of_their_own(sweep, capsys):
+    calls = [
+        ["--csv", "--latex"],
+        ["--csv", "--latex", "--metric", "deletion"],
+        ["--csv", "--latex", "--metric", "deletion", "gini"],
+        ["compare", "--csv", "--latex", "--metric", "deletion"],
+        ["compare", "--csv", "--latex", "--metric", "deletion", "--to", "rise"],
+        ["undefined", "--csv"],
+        ["methods", "--csv", "--latex"],
+    ]
+    contents: dict[str, str] = {}
+    for call in calls:
+        _, _, error = run(capsys, sweep, *call)
+        written = [Path(line.removeprefix("written: ")) for line in error.splitlines()]
+        assert written and all(path.parent == sweep / "tables" for path in written)
+        for path in written:
+            text = path.read_text(encoding="utf-8")
+            assert contents.setdefault(path.name, text) == text  # nothing replaces another call's file
+    assert {"leaderboard.csv", "leaderboard_deletion.csv", "compare_deletion_to_rise.csv", "refs.bib"} <= {*contents}
+    table = pd.read_csv(sweep / "tables" / "leaderboard.csv")
+    assert set(table.entry) == {*ENTRIES} and set(table.metric) == {*METRICS, "mean rank"}
+    assert "cited = {Petsiuk et al. 2018}" in contents["refs.bib"]
+
+
+def test_figures_are_png_and_pdf(sweep, capsys):
+    _, _, error = run(capsys, sweep, "--figures")
+    names = [Path(line.removeprefix("written: ")).name for line in error.splitlines()]
+    assert {"ranks_shapes_resnet18.png", "ranks_shapes_resnet18.pdf", "gallery_shapes_resnet18.png"} <= {*names}
+    assert len(names) == len({*names})
+
+
+def test_published_files_know_the_code_that_made_them(sweep, tmp_path, capsys, monkeypatch):
+    run(capsys, sweep, "--figures")
+    publish.publish(sweep, "python run.py", tmp_path)
+    made = json.loads((tmp_path / "tiny.json").read_text())
+    assert made["kind"] == "maps" and made["code"] == publish.digest("maps") and publish.stale(tmp_path) == []
+    assert {"tiny.parquet", "tiny.csv", "tiny_methods.csv", "tiny.md"} <= {*made["files"]}
+    rows = pd.read_parquet(tmp_path / "tiny.parquet")
+    assert len(rows) == 8 * len(ENTRIES) * len(METRICS) and "folder" not in rows
+    text = (tmp_path / "tiny.md").read_text(encoding="utf-8")
+    assert "`python run.py`" in text and "shapes / resnet18: 8 images" in text
+    with Image.open(tmp_path / "figures" / "tiny_gallery_shapes_resnet18.png") as picture:
+        assert picture.mode == "RGB" and len(picture.getcolors(2**24)) > 256
+    monkeypatch.setattr(publish, "digest", lambda kind: "other")
+    assert publish.stale(tmp_path) == ["tiny"]
+    monkeypatch.undo()
+    (tmp_path / "tiny.csv").unlink()
+    assert publish.stale(tmp_path) == ["tiny"]
+
+
+def test_comments_and_docstrings_make_no_other_code():
+    plain, commented = "def f(x):\n    return x\n", '"""Doc."""\n\n\ndef f(x):\n    """Doc."""\n    return x  # same\n'
+    dumps = {publish.ast.dump(publish.undocumented(code)) for code in (plain, commented)}
+    assert len(dumps) == 1
+
+
+def test_published_sweeps_are_as_new_as_the_code():
+    assert publish.stale() == []

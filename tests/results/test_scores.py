@@ -1,0 +1,188 @@
+"""Reading a sweep: what was written, labels of what differs, and what must not be compared."""
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from results import scores as stored
+from tests.results import synthetic
+from tests.results.synthetic import categorical, scores, write
+
+ENTRIES = ("gradient", "rise", "uniform")
+SMALL = {"entries": ENTRIES, "metrics": ("deletion", "gini"), "models": ("resnet18",), "images": 4}
+
+
+def variants(*settings, column="settings", **which):
+    """The small sweep once per setting, for the rows in which a column has a value, else once."""
+    table = scores(**SMALL)
+    (name, value), *_ = [*which.items(), (None, None)]
+    chosen = table[name] == value if name else np.full(len(table), True)
+    return pd.concat([table[~chosen], *(table[chosen].assign(**{column: json.dumps(own)}) for own in settings)])
+
+
+def labels(table, column="entry"):
+    return sorted(stored.labelled(categorical(table))[column].unique())
+
+
+def test_what_was_written_is_read(tmp_path):
+    table = scores(**SMALL)
+    read = stored.read(str(write(tmp_path / "a", table)))
+    keys = ["entry", "metric", "image"]
+    same = read.drop(columns="folder").astype({name: object for name in table if read[name].dtype == "category"})
+    pd.testing.assert_frame_equal(same.sort_values(keys, ignore_index=True)[list(table)],
+                                  table.sort_values(keys, ignore_index=True), check_dtype=False)  # fmt: skip
+    assert all((tmp_path / "a") in (tmp_path / folder).parents for folder in read.folder.unique())
+
+
+def test_strings_are_categoricals_however_they_were_stored(tmp_path):
+    folder = write(tmp_path / "a", scores(**SMALL))
+    cell = next(folder.rglob("scores.parquet"))
+    pd.read_parquet(cell, partitioning=None).astype({"entry": str, "reason": object}).to_parquet(cell)
+    read = stored.read(folder)
+    assert all(read[name].dtype == "category" for name in ("entry", "reason", "metric", "folder"))
+    assert sorted(read.entry.unique()) == sorted(ENTRIES)
+
+
+def test_fewer_columns_can_be_read(tmp_path):
+    read = stored.read(write(tmp_path / "a", scores(**SMALL)), ["cites", "nowhere"])
+    assert set(read) == {*stored.NEEDED, "cites", "folder"} and len(stored.labelled(read)) == 24
+
+
+def test_temporary_files_are_not_read(tmp_path):
+    folder = write(tmp_path / "a", scores(**SMALL))
+    cell = next(folder.rglob("scores.parquet"))
+    for name in (".scores.parquet", "scores.parquet.tmp", ".tmp/scores.parquet", "seed_0.tmp/scores.parquet"):
+        (cell.parent / name).parent.mkdir(exist_ok=True)
+        (cell.parent / name).write_bytes(b"half a fi")
+    assert len(stored.read(folder)) == 3 * 2 * 4
+
+
+def test_settings_that_differ_name_the_entry():
+    table = variants({"masks": 8, "grid": 7}, {"masks": 9, "grid": 7, "seed": 1}, entry="rise")
+    assert labels(table) == ["gradient", "rise (masks=8)", "rise (masks=9)", "uniform"]
+    assert labels(variants({"a": 1}, {"a": 1, "b": "x"}, entry="rise"))[1:3] == ["rise", "rise (b=x)"]
+    nested = labels(variants({"layers": [1, 2]}, {"layers": [1]}, entry="rise"))
+    assert nested[1:3] == ["rise (layers=[1, 2])", "rise (layers=[1])"]
+    assert labels(variants({"masks": 8}, entry="rise")) == ["gradient", "rise", "uniform"]
+
+
+def test_stems_are_kept_and_seeds_are_no_labels():
+    table = variants({"masks": 8}, {"masks": 9}, entry="rise")
+    found = stored.labelled(categorical(pd.concat([table, table.assign(seed=1)])))
+    assert set(found.entry_stem) == set(ENTRIES) and set(found.metric_stem) == {"deletion", "gini"}
+    assert len(found.entry.unique()) == 4 and len(found) == 2 * len(table)
+
+
+def test_what_differs_only_between_tables_is_not_named():
+    """A class activation map has another layer on each network."""
+    layers = [scores(**SMALL | {"models": (model,)}, settings=json.dumps({"layer": layer, "samples": 8}))
+              for model, layer in (("resnet18", "layer4"), ("vgg16", "features"))]  # fmt: skip
+    assert labels(pd.concat(layers)) == sorted(ENTRIES)
+    more = layers[0].assign(settings=json.dumps({"layer": "layer4", "samples": 9}))
+    assert "rise (samples=8)" in labels(pd.concat([*layers, more]))
+
+
+def test_metrics_data_sets_models_and_protocols_are_labelled():
+    metric = variants({"baseline": "blur"}, {"baseline": "black"}, column="metric_settings", metric="deletion")
+    assert labels(metric, "metric") == ["deletion (baseline=black)", "deletion (baseline=blur)", "gini"]
+    seeds = variants({"seed": 0}, {"seed": 1}, column="data_settings")
+    assert labels(seeds, "dataset") == ["shapes (seed=0)", "shapes (seed=1)"]
+    target = variants(
+        {"target": "predicted", "change": "none"}, {"target": "label", "change": "none"}, column="benchmark"
+    )
+    assert labels(target, "dataset") == ["shapes (target=label)", "shapes (target=predicted)"]
+    fits = variants({"fit.seed": 0}, {"fit.seed": 1}, column="model_settings")
+    assert labels(fits, "model") == ["resnet18 (fit.seed=0)", "resnet18 (fit.seed=1)"]
+    conditions = pd.concat([scores(**SMALL, condition=name) for name in ("plain", "blur")])
+    assert labels(conditions, "dataset") == ["shapes (condition=blur)", "shapes (condition=plain)"]
+
+
+def test_curves_and_galleries_belong_to_their_entries(tmp_path):
+    table = pd.concat([variants({"masks": 8}, {"masks": 9}, entry="rise").assign(seed=seed) for seed in (0, 1)])
+    found = stored.labelled(stored.read(write(tmp_path / "a", table, synthetic.curves(table), galleries=True)))
+    lines = stored.curves(found)
+    assert set(lines.entry) == {"gradient", "rise (masks=8)", "rise (masks=9)", "uniform"}
+    assert set(lines.metric) == {"deletion"} and set(lines.seed) == {0, 1} and list(lines) == stored.CURVE
+    assert stored.curves(found[found.metric == "gini"]).empty
+    maps = stored.galleries(found)
+    assert list(maps)[-1] == "uniform" and maps["gradient"]["maps"].shape == (6, 64, 64)
+
+
+def test_curves_follow_the_settings_of_their_metric(tmp_path):
+    table = variants({"baseline": "blur"}, {"baseline": "black"}, column="metric_settings", metric="deletion")
+    lines = synthetic.curves(table)
+    found = stored.labelled(stored.read(write(tmp_path / "a", table, lines)))
+    drawn = stored.curves(found)
+    assert set(drawn.metric) == {"deletion (baseline=blur)", "deletion (baseline=black)"} and len(drawn) == len(lines)
+
+
+def test_cells_without_maps_have_no_gallery(tmp_path):
+    folder = write(tmp_path / "a", scores(**SMALL))
+    np.savez(next(folder.rglob("scores.parquet")).with_name("gallery.npz"))
+    found = stored.read(folder)
+    assert stored.galleries(found) == {} and stored.curves(found).empty
+
+
+def test_status_alone_says_whether_there_is_a_score():
+    table = scores(entries=("constant",), metrics=("mprt", "deletion"), models=("resnet18",), images=3)
+    assert set(stored.defined(table).metric) == {"deletion"}
+
+
+def damaged(folder, how):
+    """Damage a sweep in one way and return words that its error must have."""
+    cell = next(file for file in folder.rglob("scores.parquet") if "rise" in str(file))
+    table = pd.read_parquet(cell, partitioning=None)
+    table = table.astype({name: object for name in table if table[name].dtype == "category"})
+    if how == "twice":
+        (folder / "again").mkdir()
+        table.to_parquet(folder / "again/scores.parquet")
+        return "again", str(cell.parent), "rise"
+    if how == "unreadable":
+        cell.write_bytes(b"PAR1 and then nothing")
+        return str(cell), "readable"
+    if how == "column":
+        table.drop(columns="score").to_parquet(cell)
+        return str(cell), "score"
+    change = {"image": "test/00000", "kind": "paths", "version": 2, "weights": "other", "data": "other"}
+    table.assign(**{how: change[how]}).to_parquet(cell)
+    return {"image": ("twice in", "its own name", "test/00000"), "kind": ("maps and paths",)}.get(how, (how, "rise"))
+
+
+@pytest.mark.parametrize("how", ["twice", "unreadable", "column", "image", "kind", "version", "weights", "data"])
+def test_what_cannot_be_compared_is_refused_in_one_sentence(tmp_path, how):
+    folder = write(tmp_path / "a", scores(**SMALL))
+    words = damaged(folder, how)
+    with pytest.raises(ValueError) as error:
+        stored.labelled(stored.read(folder))
+    assert all(word in str(error.value) for word in words), error.value
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_there_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        stored.read(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="at least one finished cell"):
+        stored.read(tmp_path)
+
+
+def test_combinations_are_numbered_in_order_of_appearance():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.integers(9, size=500), "b": rng.choice(["x", "y", None], 500), "c": 1})
+    for rows in (table, table.astype({"b": "category"})):
+        number, found = stored.numbered(rows, ["a", "b", "c"])
+        assert (number == rows.groupby(["a", "b", "c"], sort=False, dropna=False, observed=True).ngroup()).all()
+        pd.testing.assert_frame_equal(found, rows.drop_duplicates(ignore_index=True))
+    wide = pd.DataFrame({name: np.arange(300) for name in "abcdefghij"})  # 300^10 combinations are possible
+    assert (stored.numbered(wide, list(wide))[0] == np.arange(300)).all()
+
+
+def test_150_cells_are_read_and_labelled_in_two_seconds(tmp_path):
+    once = scores(ENTRIES, images=24)
+    folder = write(tmp_path / "a", pd.concat([once.assign(seed=seed) for seed in range(25)]))
+    assert len(list(folder.rglob("scores.parquet"))) == 150
+    start = time.process_time()
+    stored.labelled(stored.read(folder))
+    assert time.process_time() - start < 2
