@@ -1,15 +1,16 @@
-# make run: a first benchmark from nothing. make test: linter and tests. Each does its own set-up.
+# make run: a first benchmark from nothing. make test: linter and tests. make quick: tests of a minute or two.
+# Each does its own set-up.
 PYTHON ?= python3
 BIN := .venv/bin
 # Idle OpenMP threads that spin make two torch processes slow each other down many times over.
 export OMP_WAIT_POLICY ?= PASSIVE
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: run test speed reproduce lock clean
+.PHONY: run test quick speed reproduce lock clean
 
 run: .venv/installed
 	@$(BIN)/python run.py experiment=quick
-	@$(BIN)/python -m results.figures outputs/quick
+	@$(BIN)/python -m results outputs/quick --figures > /dev/null
 	@echo "MLflow: $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db, then open http://127.0.0.1:5000"
 
 test: .venv/installed
@@ -17,10 +18,13 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $${TEST_WORKERS:-2} --dist loadgroup
 
+quick: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $${TEST_WORKERS:-2} --dist loadgroup -m "not slow"
+
 speed: .venv/installed .venv-quantus/installed
-	$(BIN)/python -m benchmarks.sharing
-	.venv-quantus/bin/python -m benchmarks.quantus_speed
-	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m tests.speed.sharing
+	.venv-quantus/bin/python -m tests.speed.quantus_speed
+	$(BIN)/python -m tests.speed.speed
 
 reproduce: .venv/installed
 	$(BIN)/python -m benchmarks.reproduce

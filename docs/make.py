@@ -1,0 +1,214 @@
+"""Write docs/reference and docs/bibliography.md: `python -m docs.make`.
+
+They are made from conf/, from what entries declare and from the bibliography. What a setting means is the comment
+behind it in its YAML file; what an entry computes is its docstring.
+"""
+
+import csv
+import inspect
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+import benchmarks.resolvers  # noqa: F401 (what the configs call)
+from docs.settings import cell, described, table
+
+ROOT = Path(__file__).parents[1]
+CONF, DOCS, RESULTS = ROOT / "conf", ROOT / "docs", ROOT / "results"
+MADE = "<!-- Made by `python -m docs.make`; edit conf/, docstrings or results/ instead. -->"
+ACCENTS = {"'": "\u0301", "`": "\u0300", '"': "\u0308", "c": "\u0327", "~": "\u0303"}
+
+
+def stems(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def kinds() -> dict[str, str]:
+    """Return the kinds of benchmarks with their group of entries, "" for a kind without."""
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / "benchmark").glob("*.yaml"))}
+    return {kind: file.get("benchmark", file)["entry"] or "" for kind, file in files.items()}
+
+
+def entries(kind: str, group: str) -> dict[str, object]:
+    """Return the entries of a kind by name."""
+    found = {stem: compose("config", [f"benchmark={kind}", f"{group}={stem}", "batch_size=1"]) for stem in stems(group)}
+    return {stem: instantiate(cfg[group], _convert_="all") for stem, cfg in found.items()}
+
+
+def metrics() -> dict[str, object]:
+    """Return all metrics by name."""
+    found = {stem: compose("config", [f"metric=[{stem}]", "batch_size=1"]) for stem in stems("metric")}
+    return {stem: instantiate(cfg.metric[stem], _convert_="all") for stem, cfg in found.items()}
+
+
+def labels(sort: str) -> dict[str, str]:
+    """Return the display names of one sort of names."""
+    files = [RESULTS / "labels.yaml", *sorted(RESULTS.glob("*/labels.yaml"))]
+    return {stem: text for file in files for stem, text in yaml.safe_load(file.read_text()).get(sort, {}).items()}
+
+
+def page(title: str, introduction: str, found: dict[str, object], sort: str, group: str) -> str:
+    """Return an overview of entries by what they state of one sort, group or category, and a section for each."""
+    names = labels(sort)
+    ordered = sorted(found.items(), key=lambda item: [*names].index(getattr(item[1], sort)))
+    parts = [f"## {title}", introduction]
+    for name, members in groupby(ordered, key=lambda item: getattr(item[1], sort)):
+        rows = [f"| [`{stem}`](#{stem}) | {cell(summary(entry))} |" for stem, entry in members]
+        parts.append("\n".join([f"| {names[name]} | what it computes |", "|---|---|", *rows]))
+    for stem, entry in ordered:
+        prefix = f"metric.{stem}." if group == "metric" else f"{group}."
+        top, settings = described(CONF / group / f"{stem}.yaml")
+        parts += [f"### {stem}", top, inspect.getdoc(entry) or "", facts(stem, entry, group), table(settings, prefix)]
+    return "\n\n".join(filter(None, parts))
+
+
+def summary(entry: object) -> str:
+    """Return the first line of the docstring without what it cites."""
+    return re.sub(r" ?\[[^\]]*\d{4}[^\]]*\]", "", (inspect.getdoc(entry) or "").split("\n")[0])
+
+
+def facts(stem: str, entry: object, group: str) -> str:
+    """Return what an entry declares, as a list of sentences."""
+    proof = checked()["metric" if group == "metric" else "method"].get(stem)
+    needs = ", ".join(getattr(entry, "needs", ()))
+    common = [
+        needs and f"It needs: {needs}.",
+        proof and f"Checked against: {proof}.",
+        entry.cites and f"Cites {entry.cites}.",
+    ]
+    if group == "metric":
+        better = "Higher is better" if entry.higher_is_better else "Lower is better"
+        lines = [
+            f"{better}; scores lie between {entry.bounds[0]:g} and {entry.bounds[1]:g}.",
+            f"Undefined: {entry.undefined}.",
+            f"Passes of an image: {passes(entry.passes, 'own', 'shared', 'maps made anew')}.",
+            entry.invariant and f"The score does not depend on: {', '.join(entry.invariant)}.",
+            f"Version {entry.version}.",
+        ]
+    else:
+        lines = [
+            entry.signed and "Negative values speak against the class.",
+            not entry.class_specific and "The class does not matter.",
+            entry.complete and f"Its values add up to the {entry.complete}.",
+            f"Passes of an image: {passes(entry.passes, 'forward', 'backward')}.",
+        ]
+    lines += common
+    return "\n".join(f"- {line}" for line in filter(None, lines))
+
+
+def passes(numbers: tuple[int, ...] | str, *names: str) -> str:
+    """Say what passes are made; an entry may state them as a sentence."""
+    if isinstance(numbers, str):
+        return numbers
+    return ", ".join(f"{number} {name}" for number, name in zip(numbers, names, strict=True) if number) or "none"
+
+
+@cache
+def checked() -> dict[str, dict[str, str]]:
+    """Return what every method was checked against, and on which networks of known answers every metric was proved."""
+    proofs: dict[str, dict[str, str]] = {"method": {}, "metric": {}}
+    for row in rows("agreement.csv"):
+        proofs["method"].setdefault(row["method"], row["reference"])
+    answers = [row for row in rows("conformance.csv") if row["outcome"] == "ok" and row["model"]]
+    for metric, proved in groupby(answers, key=lambda row: row["metric"]):
+        proofs["metric"][metric] = "known answers of " + ", ".join(dict.fromkeys(row["model"] for row in proved))
+    return proofs
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    path = RESULTS / "published" / name
+    return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+
+
+def settings_page() -> Iterator[str]:
+    """Yield the parts of the page of all settings but those of entries and metrics, which stand with these."""
+    yield "# Settings"
+    yield "Every key is typed as it stands here, such as `budget.masks=500`."
+    yield "The settings of entries and metrics stand with the [methods](methods.md) and the [metrics](metrics.md)."
+    yield f"## All runs\n\n{table(described(CONF / 'config.yaml')[1])}"
+    skipped = {"method", "metric", *filter(None, kinds().values())}
+    for folder in sorted(path for path in CONF.iterdir() if path.is_dir() and path.name not in skipped):
+        yield f"## `{folder.name}`"
+        for path in sorted(folder.glob("*.yaml")):
+            text, settings = described(path)
+            whole = "@package _global_" in path.read_text()
+            prefix = "" if whole else "model.fit." if folder.name == "fit" else f"{folder.name}."
+            yield from (f"### `{folder.name}={path.stem}`", text, axes(path), table(settings, prefix))
+    yield "## Sets of metrics"
+    for path in sorted((CONF / "metric" / "set").glob("*.yaml")):
+        listed = [name for row in yaml.safe_load(path.read_text())["defaults"] for name in listing(row)]
+        yield f"- `metric=[set/{path.stem}]`: {described(path)[0]} {', '.join(f'`{name}`' for name in listed)}."
+
+
+def axes(path: Path) -> str:
+    """Say what an experiment sweeps over."""
+    swept = (yaml.safe_load(path.read_text()) or {}).get("hydra", {}).get("sweeper", {}).get("params", {})
+    return f"It sweeps over {', '.join(f'`{key}={value}`' for key, value in swept.items())}." if swept else ""
+
+
+def listing(row: str | dict) -> list[str]:
+    """Return the names in one row of a defaults list."""
+    names = next(iter(row.values())) if isinstance(row, dict) else row
+    return [name.removeprefix("/metric/") for name in ([names] if isinstance(names, str) else names)]
+
+
+def works() -> dict[str, dict[str, str]]:
+    """Return the fields of every entry of the bibliography by what the facts cite."""
+    text = (RESULTS / "bibliography.bib").read_text()
+    found = [dict(re.findall(r"^ +(\w+) = \{(.*)\},$", entry, re.M)) for entry in re.split(r"^@", text, flags=re.M)]
+    return {fields["cited"]: fields for fields in found if fields}
+
+
+def bibliography(found: dict[str, object]) -> str:
+    """Return the bibliography as a page, with the entries that cite each work."""
+    users: dict[str, list[str]] = defaultdict(list)
+    for stem, entry in found.items():
+        for work in filter(None, getattr(entry, "cites", "").split("; ")):
+            users[work].append(stem)
+    source = "The same as BibTeX: [results/bibliography.bib](../results/bibliography.bib)."
+    lines = ["# Bibliography", MADE, f"{source} `python -m results SWEEP --latex` writes what a sweep cites."]
+    for work, fields in works().items():
+        venue = fields.get("journal") or fields.get("booktitle", "")
+        used = f" Cited by {', '.join(f'`{stem}`' for stem in users[work])}." if users[work] else ""
+        authors = plain(fields["author"]).replace(" and ", "; ").rstrip(".")
+        lines.append(f"- **{work}**: {authors}. *{plain(fields['title'])}*. {plain(venue)}, {fields['year']}.{used}")
+    return "\n\n".join(lines[:3]) + "\n\n" + "\n".join(lines[3:])
+
+
+def plain(text: str) -> str:
+    """Return BibTeX as Unicode: accents combined, braces dropped."""
+    text = re.sub(r"\{\\(['`\"c~])\{?(\w)\}?\}", lambda m: unicodedata.normalize("NFC", m[2] + ACCENTS[m[1]]), text)
+    return re.sub(r"[{}]", "", text).replace("``", "“").replace("''", "”")
+
+
+def pages() -> dict[Path, str]:
+    """Return every generated page."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        by_kind = {kind: (group, entries(kind, group)) for kind, group in kinds().items() if group}
+        all_metrics = metrics()
+    methods = [
+        page(f"`{group}` (kind `{kind}`)", f"Type `benchmark={kind} {group}=NAME`.", found, "group", group)
+        for kind, (group, found) in by_kind.items()
+    ]
+    everything = {stem: entry for _, found in by_kind.values() for stem, entry in found.items()} | all_metrics
+    scored = page("`metric`", "Type `metric=[NAME,NAME]`.", all_metrics, "category", "metric")
+    return {
+        DOCS / "reference" / "methods.md": f"# Methods\n\n{MADE}\n\n" + "\n\n".join(methods),
+        DOCS / "reference" / "metrics.md": f"# Metrics\n\n{MADE}\n\n{scored}",
+        DOCS / "reference" / "settings.md": "\n\n".join(filter(None, [MADE, *settings_page()])),
+        DOCS / "bibliography.md": bibliography(everything),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text + "\n")
+        print(f"written: {path.relative_to(ROOT)}")

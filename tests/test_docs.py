@@ -1,0 +1,176 @@
+"""README and docs: their commands exist and run, links lead somewhere, names have labels, cited works have entries."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.utils import get_class
+
+import benchmarks.resolvers  # noqa: F401 (what the configs call)
+from docs import make
+from results.names import bibliography, works
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SMALL = {
+    "model": "planted",
+    "dataset": "planted",
+    "dataset.images": "6",
+    "metric": "[deletion,insertion,gini]",
+    "tracking_uri": "null",
+}
+SWEEPS = {
+    "maps": "method=gradient,uniform",
+    "paths": "benchmark=paths selector=relevance,random metric=[set/paths]",
+    "networks": "benchmark=networks metric=[loss_gradient,logit_radius] model.scale=24,48",
+    "networks_maps": "method=gradient,uniform benchmark.target=label metric=[deletion,insertion] model.scale=24,48",
+}
+
+
+class Block(NamedTuple):
+    """One fenced block of commands; `here` are its lines outside of files that it writes."""
+
+    place: str
+    text: str
+    here: list[str]
+
+
+def blocks() -> Iterator[Block]:
+    """Yield the blocks marked bash, but those with `no-test` and a reason behind it."""
+    for page in PAGES:
+        for found in re.finditer(r"^```bash *(.*)\n((?:.*\n)*?)```$", page.read_text(), re.M):
+            if not found[1].startswith("no-test"):
+                without = re.sub(r"<<'(\w+)'\n(?:.*\n)*?\1\n", "\n", found[2])
+                line = page.read_text()[: found.start()].count("\n") + 1
+                yield Block(f"{page.relative_to(ROOT)}:{line}", found[2], without.splitlines())
+
+
+BLOCKS = list(blocks())
+LINES = {f"{block.place} {line}": line for block in BLOCKS for line in block.here}
+LINES |= {command: command for page in PAGES for command in re.findall(r"`(python [^`]+)`", page.read_text())}
+RUNS = [line for line in LINES.values() if line.startswith("python run.py")]
+TABLES = [line for line in LINES.values() if line.startswith("python -m results outputs/")]
+OWN = [block for block in BLOCKS if "<<'" in block.text]
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_every_name_and_setting_of_a_run_exists(command):
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        for overrides in jobs([word for word in shlex.split(command)[2:] if re.match(r"[\w./@+]+=", word)]):
+            compose("config", overrides, return_hydra_config=True)
+
+
+def jobs(words: list[str]) -> Iterator[list[str]]:
+    """Yield the overrides of single jobs, so that each value of a sweep occurs; two values stand for all of a glob."""
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    values = [
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()][: 2 if "glob" in word else None]
+        if o.is_sweep_override()
+        else [word]
+        for word, o in zip(words, parser.parse_overrides(words), strict=True)
+    ]
+    first = [options[0] for options in values]
+    yield first
+    for i, options in enumerate(values):
+        yield from ([*first[:i], option, *first[i + 1 :]] for option in options[1:])
+
+
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
+def test_every_command_is_one_of_the_project(line):
+    words = [word for word in shlex.split(line) if not re.match(r"[A-Z]+=", word)]
+    if words[:2] == ["python", "-m"]:
+        assert find_spec(words[2])
+    elif words[:1] == ["make"]:
+        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M)
+    else:
+        assert not words or words[0] in (".", "cat", "eval", "mkdir", "mlflow", "printf") or words[1] == "run.py"
+
+
+def run(command: str, folder: Path) -> None:
+    """Run a command line in a folder as if the project stood there."""
+    command = re.sub(r"\bpython run\.py", f"{sys.executable} {ROOT / 'run.py'}", command)
+    command = re.sub(r"\bpython -m", f"{sys.executable} -m", command)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def small(line: str) -> str:
+    """Return a run's command with settings that take seconds, unless it has its own."""
+    given = {key: value for key, value in SMALL.items() if not re.search(rf" {re.escape(key)}=", line)}
+    return f"{line} {' '.join(f'{key}={value}' for key, value in given.items())}" if "python run.py" in line else line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", OWN, ids=lambda block: block.place)
+def test_entries_of_ones_own_run(block, tmp_path):
+    run("\n".join(map(small, block.text.splitlines())), tmp_path)
+    assert list(tmp_path.rglob("scores.parquet"))
+
+
+@pytest.fixture(scope="session")
+def sweeps(tmp_path_factory):
+    """Tiny sweeps of every kind on the planted network."""
+    folder = tmp_path_factory.mktemp("docs")
+    for name, settings in SWEEPS.items():
+        run(small(f"python run.py -m name={name} {settings}"), folder)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", dict.fromkeys(TABLES))
+def test_tables_are_printed(command, sweeps):
+    run(
+        re.sub(r"outputs/(\w+)", lambda found: f"outputs/{found[1] if found[1] in SWEEPS else 'maps'}", command), sweeps
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_pictures_lead_somewhere(page):
+    targets = re.findall(r"\]\((?!http)([^)#\s]+)", page.read_text())
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def registered(*groups: str) -> dict[str, Path]:
+    return {path.stem: path for group in groups for path in sorted((ROOT / "conf" / group).glob("*.yaml"))}
+
+
+ENTRIES = [group for group in make.kinds().values() if group]
+
+
+@pytest.mark.parametrize(
+    ("sort", "groups"),
+    [("entry", ENTRIES), ("metric", ["metric"]), ("model", ["model"]), ("dataset", ["dataset"])],
+)
+def test_every_name_has_a_label(sort, groups):
+    assert not registered(*groups).keys() - make.labels(sort).keys()
+
+
+def test_a_name_has_the_same_label_in_all_sorts():
+    texts = [
+        (name, text) for sort in ("entry", "metric", "model", "dataset") for name, text in make.labels(sort).items()
+    ]
+    assert len({name for name, _ in texts}) == len(set(texts))  # `results.names.label` is not told the sort
+
+
+def test_every_cited_work_is_in_the_bibliography():
+    targets = [yaml.safe_load(path.read_text()).get("_target_") for path in registered(*ENTRIES, "metric").values()]
+    cited = {get_class(target).cites for target in filter(None, targets)}
+    assert not set(works(cited)) - bibliography().keys()
+
+
+@pytest.mark.slow
+def test_reference_pages_tell_of_every_entry():
+    text = "\n".join(make.pages().values())
+    assert not [stem for stem in registered(*ENTRIES, "metric") if f"### {stem}\n" not in text]
