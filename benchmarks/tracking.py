@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 
 from filelock import FileLock
@@ -51,7 +52,7 @@ def log_cell(folder: Path, uri: str) -> bool:
         if (sweep := sweep_of(folder)) and (parent := run_on(sweep, uri)):
             tags["mlflow.parentRunId"] = parent
         with tempfile.TemporaryDirectory() as pictures:
-            draw(folder, Path(pictures))
+            draw(names["kind"], folder, Path(pictures))
             client, experiment = connected(uri, config["name"])
             run_id = client.create_run(experiment, tags=tags).info.run_id
             log_values(client, run_id, parameters(names, config), folder, scores)
@@ -110,15 +111,14 @@ def steps(fractions: Sequence[float]) -> list[int]:
     return next((places for places in scaled if len(set(places)) == len(places)), list(range(len(fractions))))
 
 
-def draw(folder: Path, pictures: Path) -> None:
-    """Draw the first maps of a cell."""
+def draw(kind: str, folder: Path, pictures: Path) -> None:
+    """Draw what a cell's kind shows of one cell, if it shows something."""
     import numpy as np
 
-    from results.style import first_maps
-
+    views = import_module(f"results.{kind}")
     with np.load(folder / GALLERY) as gallery:
-        if "maps" in gallery:
-            first_maps(gallery["pixels"], gallery["maps"], bool(gallery["signed"].any()), pictures / "first_maps.png")
+        if gallery.files and hasattr(views, "pictures"):
+            views.pictures(dict(gallery), pictures)
 
 
 def connected(uri: str, name: str) -> tuple[object, str]:

@@ -174,7 +174,7 @@ def latex(table: Table) -> str:
 
     Bold: the best entry and what is level with it; grey with a question mark: undecided.
     """
-    blocks = _blocks([_Column.of(table, j) for j in range(table.frame.shape[1])], PAGE_LETTERS - _stub(table), 2)
+    blocks = _blocks([_Column.of(table, j, True) for j in range(table.frame.shape[1])], PAGE_LETTERS - _stub(table), 2)
     parts, start = [r"% needs \usepackage{booktabs} and \usepackage{xcolor}"], 0
     for k, block in enumerate(blocks, 1):
         label = re.sub(r"[^A-Za-z0-9.]+", "-", table.name + (f" {k}" if len(blocks) > 1 else "")).strip("-")
@@ -264,9 +264,12 @@ class _Column:
     cells: Sequence[str]
 
     @classmethod
-    def of(cls, table: Table, j: int) -> "_Column":
-        """Return a column of a table with the marks of its verdicts, which stand below one another."""
-        cells = [_flat(cell) for cell in table.frame.iloc[:, j]]
+    def of(cls, table: Table, j: int, stacked: bool = False) -> "_Column":
+        """Return a column of a table with the marks of its verdicts, which stand below one another.
+
+        Of cells whose lines are `stacked` only the longest line counts.
+        """
+        cells = [max(str(cell).split("\n"), key=len) if stacked else _flat(cell) for cell in table.frame.iloc[:, j]]
         if table.verdicts is not None and (verdicts := [*table.verdicts.iloc[:, j]]) and any(verdicts):
             cells = [cell + MARKS.get(verdict, " ") for cell, verdict in zip(cells, verdicts, strict=True)]
         over = str(table.frame.columns[j][0]) if table.frame.columns.nlevels > 1 else ""

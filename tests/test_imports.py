@@ -54,25 +54,23 @@ def test_imports_point_one_way(path):
 
 def test_no_file_is_in_an_import_circle():
     known = {module(path): path for path in FILES}
-    graph = {
-        name: {other for target in imported(path) for other in (target, target.rpartition(".")[0]) if other in known}
-        - {name}
-        for name, path in known.items()
-    }
+
+    def named(target: str) -> str:
+        return target if target in known else target.rpartition(".")[0]
+
+    graph = {name: ({*map(named, imported(path))} & known.keys()) - {name} for name, path in known.items()}
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 def machinery() -> list[Path]:
     """The files that every kind shares: those directly in benchmarks/ and results/, and the shared configuration."""
-    return [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "results").glob("*.py"), CONFIG, ROOT / "run.py", ROOT / "entries.py"]
-
-
-CONFIG = ROOT / "conf" / "config.yaml"
+    rooms = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "results").glob("*.py")]
+    return [*rooms, *(ROOT / name for name in ("conf/config.yaml", "entries.py", "run.py"))]
 
 
 def test_the_machinery_names_no_kind():
     """A kind's name stands nowhere as a value, a module or an entry; config.yaml names the one that runs by default."""
-    named = re.compile(rf"""["'](?:{'|'.join(KINDS)})["']|(?:benchmarks|results)\.(?:{'|'.join(KINDS)})\b""")
+    named = re.compile(rf"""["'](?:{"|".join(KINDS)})["']|(?:benchmarks|results)\.(?:{"|".join(KINDS)})\b""")
     for path in machinery():
         text = path.read_text()
         assert not named.search(text), f"{path.name} names a kind: {named.search(text)[0]}"

@@ -4,8 +4,10 @@ A view takes the rows of `scores.read` and the command's options, and returns ta
 """
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -57,6 +59,14 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
         yield from drawing.judged(rows)
     else:
         yield from drawing.of_methods(comparable(rows, options), options)
+
+
+def pictures(gallery: Mapping[str, np.ndarray], folder: Path) -> None:
+    """Write the first maps of one cell, which MLflow shows beside its scores."""
+    from results.maps.gallery import first_maps
+
+    signed = bool(gallery["signed"].any())
+    first_maps(gallery["pixels"], gallery["maps"], signed, folder / "first_maps.png")
 
 
 VIEWS: dict[str, View] = {

@@ -170,7 +170,8 @@ def details(rows: pd.DataFrame, here: Place) -> Table:
     cells["than the best", "p"] = [*map(tables.p_value, rows.p)]
     cells["over control", "better by"] = [write(gain, "+") for gain in rows.gain]
     cells["over control", "95 %"] = tables.spans(rows.gain_low, rows.gain_high, write)
-    cells["", "n"] = tables.numerals(rows.n)
+    if (rows.n < rows.images).any():
+        cells["", "n"] = tables.numerals(rows.n)
     if rows.undefined.any():
         cells["", "undefined"] = tables.numerals(rows.undefined)
     frame = pd.DataFrame(cells, laws.marked(rows.entry, laws.broken(rows)))

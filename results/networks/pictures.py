@@ -40,9 +40,9 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
             ending = f"{method}_{name}" if method else name
             if len(comparison.networks) > 1:  # one has nothing to be placed by
                 yield f"blocks_{ending}", dots(with_medians(table), comparison, method)
-            drawn = correlations[(correlations.method == method) & correlations.low.notna()]
-            if len(drawn):
-                yield f"within_{ending}", clouds(comparison, drawn, method)
+            known = correlations[(correlations.method == method) & correlations.low.notna()]
+            if len(known):
+                yield f"within_{ending}", clouds(comparison, known, method)
         here = maps[(maps.dataset == name) & (maps.image != "")]
         galleries = {str(network): scores.galleries(part) for network, part in here.groupby("model", observed=True)}
         for method in comparison.methods():
@@ -100,18 +100,18 @@ def _radii(axes: Axes, norm: str, at: np.ndarray) -> None:
     axes.set_xlabel("radius / (1/255)" if steps else "radius (pixels in [0, 1])")
 
 
-def clouds(comparison: Comparison, drawn: pd.DataFrame, method: str) -> Figure:
+def clouds(comparison: Comparison, known: pd.DataFrame, method: str) -> Figure:
     """Draw interpretability against robustness, a point per image: networks across, measures down."""
-    every = [(x, y) for x, y in pairs(comparison) if y.method == method and y.metric in set(drawn.interpretability)]
-    networks = [network for network in comparison.networks if network in set(drawn.network)]
+    every = [(x, y) for x, y in pairs(comparison) if y.method == method and y.metric in set(known.interpretability)]
+    networks = [network for network in comparison.networks if network in set(known.network)]
     figure = style.figure(style.PAGE, min(style.HEIGHT, 1.2 + 1.4 * len(every)))
     panels = figure.subplots(len(every), len(networks), squeeze=False, sharey="row", sharex=True)
-    known = drawn.set_index(["interpretability", "network"])
+    by_panel = known.set_index(["interpretability", "network"])
     for line, (x, y) in zip(panels, every, strict=True):
         for axes, network in zip(line, networks, strict=True):
-            if (y.metric, network) not in known.index:
+            if (y.metric, network) not in by_panel.index:
                 continue
-            one = known.loc[(y.metric, network)]
+            one = by_panel.loc[(y.metric, network)]
             axes.scatter(x.values[network], y.values[network], s=6, color=style.COLOURS[0], alpha=0.6, lw=0)
             if y.what == "gap":
                 axes.axhline(0, color="0.6", lw=0.5, ls=(0, style.DASHES[1]))

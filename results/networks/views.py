@@ -64,16 +64,16 @@ VIEWS: dict[str, Callable[[pd.DataFrame, Namespace], list[Table]]] = {
 
 def _within(comparison: Comparison) -> Table:
     """Return measures of maps down, networks across."""
-    found = within(comparison)
-    write = writer(found.assign(mean=found.rho))
-    cells = [f"{interval(row.rho, row.low, row.high, write)} n={row.n}" for row in found.itertuples()]
-    found_cells = found.assign(cell=cells, head=found.interpretability + " (" + found.method + ")")
-    frame = found_cells.pivot(index="head", columns="network", values="cell").rename_axis(index=None, columns=None)
-    frame = frame.reindex(index=found_cells["head"].unique(), columns=comparison.networks)
-    against = f" with {found.robustness.iloc[0]}" if len(found) else ""
-    notes = [] if len(found) else ["There are no measures of both robustness and maps.", *comparison.remarks]
+    rows = within(comparison)
+    write = writer(rows.assign(mean=rows.rho))
+    cells = [f"{interval(row.rho, row.low, row.high, write)} n={row.n}" for row in rows.itertuples()]
+    named = rows.assign(cell=cells, head=rows.interpretability + " (" + rows.method + ")")
+    frame = named.pivot(index="head", columns="network", values="cell").rename_axis(index=None, columns=None)
+    frame = frame.reindex(index=named["head"].unique(), columns=comparison.networks)
+    against = f" with {rows.robustness.iloc[0]}" if len(rows) else ""
+    notes = [] if len(rows) else ["There are no measures of both robustness and maps.", *comparison.remarks]
     title = f"{comparison.dataset}: rank correlation over images{against}"
-    return Table(f"within {comparison.dataset}", title, frame, notes, data=found, explanations=EXPLANATIONS[:1])
+    return Table(f"within {comparison.dataset}", title, frame, notes, data=rows, explanations=EXPLANATIONS[:1])
 
 
 def _blocks(comparison: Comparison, options: Namespace, points: bool) -> Iterator[Table]:

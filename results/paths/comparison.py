@@ -60,13 +60,13 @@ def rivals(cells: pd.DataFrame, images: list[str]) -> dict[str, dict[str, str]]:
         entry: CONTROLS.index(kind) if (kind := row.entry_stem.removesuffix("_gap")) in CONTROLS else -1
         for entry, row in entries.iterrows()
     }
-    found: dict[str, dict[str, str]] = {kind: {} for kind in CONTROLS}
+    chosen: dict[str, dict[str, str]] = {kind: {} for kind in CONTROLS}
     for k, kind in enumerate(CONTROLS):
         for entry in (entry for entry in sizes if level[entry] < k and sizes[entry].min() < 1):
             equal = [other for other in sizes if level[other] == k and np.allclose(sizes[entry], sizes[other])]
             if equal:
-                found[kind][entry] = max(equal, key=lambda other: len(settings[entry] & settings[other]))
-    return found
+                chosen[kind][entry] = max(equal, key=lambda other: len(settings[entry] & settings[other]))
+    return chosen
 
 
 def _sizes(cells: pd.DataFrame, images: list[str]) -> pd.DataFrame:
@@ -85,11 +85,11 @@ def _compared(cells: pd.DataFrame, places: Places) -> pd.DataFrame:
     for (dataset, model), rows in cells.groupby(scores.TABLE, observed=True, sort=False):
         rows = rows[rows.image != ""]
         rows = rows.assign(**{name: rows[name].astype(str) for name in ("entry", "entry_stem", "metric", "part")})
-        found = [(place, some) for place, some in places(rows) if len(some)] if len(rows) else []
-        if not found:
+        by_place = [(place, some) for place, some in places(rows) if len(some)] if len(rows) else []
+        if not by_place:
             continue
         images, left_out = summary.common_images(rows)
-        values = pd.concat({place: summary.cubes(some, images) for place, some in found}, axis=1)
+        values = pd.concat({place: summary.cubes(some, images) for place, some in by_place}, axis=1)
         metrics = rows.drop_duplicates("metric").set_index("metric")
         facts = metrics[FACTS].assign(causal=[is_causal(json.loads(text)) for text in metrics.metric_settings])
         known = facts.reindex(values.columns.get_level_values(1))
@@ -113,8 +113,8 @@ def _compared(cells: pd.DataFrame, places: Places) -> pd.DataFrame:
         first = (table.control * 4 + table.stem.map({stem: k - 3 for k, stem in enumerate(ORDER)}).fillna(0)).to_numpy()
         tables.append(table.iloc[np.lexsort((table.entry, first))])
     columns = ["dataset", "model", "place", "metric", "entry"]
-    found = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
-    return found[[*columns, *(name for name in found if name not in columns)]]
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return table[[*columns, *(name for name in table if name not in columns)]]
 
 
 def _orders(

@@ -89,18 +89,18 @@ def depth(rows: pd.DataFrame) -> Figure:
 
 def looks(rows: pd.DataFrame) -> dict[str, dict]:
     """Return each selector's line: controls are grey, variants of a selector and different controls have dashes."""
-    found: dict[str, dict] = {}
+    styles: dict[str, dict] = {}
     entries = rows.drop_duplicates("entry").sort_values("control", kind="stable")
     for control, part in entries.groupby("control"):
         stems, dashes = list(part.stem.unique()), ["-", *((0, dash) for dash in style.DASHES)]
         for row in part.itertuples():
-            k, variant = stems.index(row.stem), sum(entry.partition(" (")[0] == row.stem for entry in found)
+            k, variant = stems.index(row.stem), sum(entry.partition(" (")[0] == row.stem for entry in styles)
             grey = "0.35" if row.stem.startswith(CONTROLS[0]) else "0.6"
             look = (
                 {"color": grey, "lw": 0.9} if control else {"color": style.COLOURS[k % len(style.COLOURS)], "lw": 1.1}
             )
-            found[row.entry] = look | {"ls": dashes[(variant + k * bool(control)) % len(dashes)]}
-    return found
+            styles[row.entry] = look | {"ls": dashes[(variant + k * bool(control)) % len(dashes)]}
+    return styles
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, x: str, look: dict[str, dict], banded: Sequence[str]) -> dict[str, Artist]:

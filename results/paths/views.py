@@ -69,9 +69,9 @@ def chosen(rows: pd.DataFrame, options: Namespace) -> pd.DataFrame:
     return cells[cells.model == options.model] if options.model else cells
 
 
-def named(found: pd.DataFrame, options: Namespace) -> pd.DataFrame:
+def named(rows: pd.DataFrame, options: Namespace) -> pd.DataFrame:
     """Return the rows of the metrics that the options name, or of all."""
-    return found[found.metric.isin(options.metric)] if options.metric else found
+    return rows[rows.metric.isin(options.metric)] if options.metric else rows
 
 
 def _whole(rows: pd.DataFrame, dataset: str, model: str) -> Table:
@@ -109,9 +109,9 @@ def _order(metric: str, rows: pd.DataFrame) -> Table:
     return Table(f"order {metric}", title, pd.DataFrame(lines, index=heads), notes, caption, **about)
 
 
-def _by_place(found: pd.DataFrame, column: str, where: str) -> Iterator[Table]:
+def _by_place(table: pd.DataFrame, column: str, where: str) -> Iterator[Table]:
     """Yield one table of means for each data set, network and metric; gains are in the CSV file."""
-    for (dataset, model, metric), rows in found.groupby([*stored.TABLE, "metric"], sort=False):
+    for (dataset, model, metric), rows in table.groupby([*stored.TABLE, "metric"], sort=False):
         write, places = writer(rows), rows[column].unique()
         cells = {
             entry: _cells(part.set_index(column).reindex(places), "mean", "low", "high", write=write)

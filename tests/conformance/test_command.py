@@ -35,6 +35,7 @@ def unknown(metric):
 """
 
 
+@pytest.mark.slow
 def test_metrics_of_the_users_own(tmp_path, monkeypatch):
     """They state only what they must, have right, wrong and broken answers, and are checked beside one of ours."""
     (tmp_path / "metric").mkdir()

@@ -21,7 +21,7 @@ def test_a_network_without_relu_is_refused(kind):
         kind(canonical)(model, torch.randn(1, 3, 32, 32), torch.tensor([0]))
 
 
-@pytest.mark.parametrize("name", networks.ARCHITECTURES)
+@pytest.mark.parametrize("name", ["vgg16", "resnet18", pytest.param("inception_v3", marks=pytest.mark.slow)])
 def test_winning_probabilities_sum_to_one(name):
     model, x, target, _ = networks.architecture(name)
     maps = excitation(model, x, target)

@@ -93,16 +93,6 @@ def test_full_gradients_sum_to_the_logit(family):
     assert (sum(terms) - terms[-1] - wanted).abs().max() > 1e-3
 
 
-def test_full_grad_without_spatial_biases_is_the_rescaled_input_term():
-    model, (x, target) = networks.network("plain"), networks.images()
-    for module in model.features:
-        if isinstance(module, nn.Conv2d):
-            module.bias = None
-    term = (x * torch.autograd.grad(logit(model, x.requires_grad_(), target).sum(), x)[0]).detach().abs()
-    least, most = term.amin((1, 2, 3), keepdim=True), term.amax((1, 2, 3), keepdim=True)
-    assert_near(FULL(model, x, target), ((term - least) / (most - least)).sum(1), 1e-5)
-
-
 def test_full_grad_does_not_depend_on_the_scale_of_the_logits():
     model, (x, target) = networks.network("plain"), networks.images()
     maps = FULL(model, x, target)

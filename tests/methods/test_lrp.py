@@ -50,7 +50,7 @@ def zennit_map(composite: str, model: nn.Module, x: Tensor, target: Tensor, cano
 
 
 @pytest.mark.parametrize("composite", COMPOSITES)
-@pytest.mark.parametrize("name", ["vgg_like", "resnet18"])
+@pytest.mark.parametrize("name", ["vgg_like", pytest.param("resnet18", marks=pytest.mark.slow)])
 def test_zennit_composite(composite, name):
     """zennit's canonizers know torchvision's networks; there it must give the same maps."""
     model = vgg_like() if name == "vgg_like" else torchvision.models.resnet18(num_classes=5)

@@ -43,6 +43,7 @@ def plain():
     return model, *networks.images()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFERENCES)
 def test_agrees_with_the_reference_over_several_steps(name, plain):
     """In three steps (test_agreement) no mask of three areas feels its area, and no attack reaches its ball."""

@@ -32,12 +32,6 @@ def test_a_spike_gets_its_channels_mean():
     torch.testing.assert_close(fem, wanted)
 
 
-def test_maps_are_not_rescaled():
-    x, target = networks.images()
-    model, fem = Given(), Fem("layer", 1.0)
-    torch.testing.assert_close(fem(model, 4 * x.abs(), target), 4 * fem(model, x.abs(), target))
-
-
 @pytest.mark.parametrize(("side", "fits"), [(2, False), (3, True)])
 def test_a_layer_too_small_for_any_outlier_is_refused(side, fits):
     """Of N values the largest is at most sqrt(N - 1) population deviations above the mean: 1.73 of 4, 2.83 of 9."""

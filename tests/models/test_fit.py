@@ -58,18 +58,11 @@ def test_fits_once_and_keeps_what_it_measured(recipe, tmp_path, monkeypatch):
 
 
 def test_name_follows_what_determines_the_weights(recipe):
-    others = [
-        ("test_resnet", replace(recipe, seed=1), TINY),
-        ("test_resnet", replace(recipe, epochs=(2,)), TINY),
-        ("test_resnet", replace(recipe, model_args={"drop_rate": 0.1}), TINY),
-        ("test_resnet", replace(recipe, removed_grid=8), TINY),
-        ("test_resnet", recipe, replace(TINY, seed=1)),
-        ("test_resnet", recipe, replace(TINY, train_images=65)),
-        ("test_resnet", recipe, Halves(8)),
-        ("test_resnet", replace(recipe, architecture="test_vit"), TINY),
-        ("resnet18", recipe, TINY),
-    ]
-    keys = [fit.key(name, dataset) for name, fit, dataset in [("test_resnet", recipe, TINY), *others]]
+    values = [("seed", 1), ("epochs", (2,)), ("model_args", {"drop_rate": 0.1}), ("removed_grid", 8)]
+    fits = [replace(recipe, **{name: value}) for name, value in [*values, ("architecture", "test_vit")]]
+    data = [replace(TINY, seed=1), replace(TINY, train_images=65), Halves(8)]
+    keys = [recipe.key("test_resnet", TINY), recipe.key("resnet18", TINY)]
+    keys += [fit.key("test_resnet", TINY) for fit in fits] + [recipe.key("test_resnet", each) for each in data]
     assert len(set(keys)) == len(keys)
     assert replace(recipe, device="cuda", accuracy=1.0).key("test_resnet", TINY) == keys[0]
 

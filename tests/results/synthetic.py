@@ -68,30 +68,40 @@ def digest(*what: object) -> str:
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
 
 
+CONSTANT = (  # columns that a test seldom changes
+    dict(kind="maps", dataset="shapes", data_settings='{"size": 64}', metric_settings='{"steps": 16}', device="cpu")
+    | dict(code="0.1.0", libraries="torch 2.9", cites="Someone et al. 2020", metric_cites="Petsiuk et al. 2018")
+    | dict(seed=0, input_size=64, explain_forwards=2.0, forwards=17.0, promised=0.95, accuracy=0.97)
+    | dict.fromkeys(("condition", "part"), "")
+    | dict.fromkeys(("seconds", "explain_seconds"), 0.001)
+    | dict.fromkeys(("label", "predicted", "target", "version", "upper_bound", "explain_backwards"), 1)
+    | dict.fromkeys(("lower_bound", "tied", "backwards", "reused"), 0.0)
+    | dict.fromkeys(("peak_memory", "explain_peak_memory"), 1e9)
+)
+
+
 def rows(
-    score: Sequence[float], metric: str | Sequence[str], category: str | Sequence[str] = "faithfulness",
-    higher_is_better: bool | Sequence[bool] = True, *, images: Sequence[str] | None = None,
-    why: str | Sequence[str] = "nothing to score", settings: Mapping = {}, **columns: object,
-) -> pd.DataFrame:  # fmt: skip
+    score: Sequence[float],
+    metric: str | Sequence[str],
+    category: str | Sequence[str] = "faithfulness",
+    higher_is_better: bool | Sequence[bool] = True,
+    *,
+    images: Sequence[str] | None = None,
+    why: str | Sequence[str] = "nothing to score",
+    settings: Mapping = {},
+    **columns: object,
+) -> pd.DataFrame:
     """Return one row per score: the schema with a value in every column, of which `columns` replace some."""
     score = np.asarray(score, float)
     table = pd.DataFrame({"image": names(len(score)) if images is None else images, "score": score, "metric": metric})
-    table = table.assign(entry=columns.get("entry", ""), model=columns.get("model", "resnet18"))
-    about = {
-        "kind": "maps", "benchmark": json.dumps(BENCHMARK), "condition": "", "dataset": "shapes",
-        "data_settings": '{"size": 64}', "data": _each(table.image, digest), "model_settings": "{}",
-        "weights": _each(table.model, digest), "settings": json.dumps(dict(settings)),
-        "group": _each(table.entry, GROUP.get), "seed": 0,
-        "label": 1, "predicted": 1, "target": 1, "part": "", "metric_settings": '{"steps": 16}', "version": 1,
-        "category": category, "higher_is_better": higher_is_better, "lower_bound": 0.0, "upper_bound": 1.0,
-        "status": np.where(np.isnan(score), "undefined", "ok"),
-        "reason": np.where(np.isnan(score), why, ""), "tied": 0.0, "seconds": 0.01, "forwards": 17.0,
-        "backwards": 0.0, "reused": 0.0, "peak_memory": 1e9, "explain_seconds": 0.001, "explain_forwards": 2.0,
-        "explain_backwards": 1.0, "explain_peak_memory": 1e9, "input_size": 64, "device": "cpu", "code": "0.1.0",
-        "libraries": "torch 2.9", "key": _each(table.entry, digest), "cites": "Someone et al. 2020",
-        "metric_cites": "Petsiuk et al. 2018", "promised": 0.95, "accuracy": 0.97,
-    }  # fmt: skip
-    return table.assign(**about | columns)
+    table = table.assign(category=category, higher_is_better=higher_is_better, entry=columns.get("entry", ""))
+    table = table.assign(model=columns.get("model", "resnet18"), **CONSTANT)
+    table = table.assign(benchmark=json.dumps(BENCHMARK), model_settings="{}", settings=json.dumps(dict(settings)))
+    table = table.assign(data=_each(table.image, digest), weights=_each(table.model, digest))
+    table = table.assign(group=_each(table.entry, GROUP.get), key=_each(table.entry, digest))
+    missing = np.isnan(score)
+    status = {"status": np.where(missing, "undefined", "ok"), "reason": np.where(missing, why, "")}
+    return table.assign(**status | columns)
 
 
 def scores(entries=ENTRIES, metrics=METRICS, models=MODELS, images=24, seeds=(0,), seed=0, **columns) -> pd.DataFrame:
@@ -109,13 +119,12 @@ def scores(entries=ENTRIES, metrics=METRICS, models=MODELS, images=24, seeds=(0,
         value = (value * RESIDUALS.get(entry, 1) if law else value).round(4)
         value[_undefined(entry, metric, rng, images)] = np.nan
         values.append(value)
-        cells.append({
-            "metric": metric, "category": METRIC[metric][0], "higher_is_better": higher, "model": model,
-            "entry": entry, "seed": s, "upper_bound": np.inf if law else 1.0, "explain_seconds": 0.001 * (1 + place),
-            "explain_forwards": 2.0 + place,
-            "explain_backwards": float(group == "linearisation" or entry in RESIDUALS),
-            "why": "the method states no completeness law" if law else "the correlation of a constant is undefined",
-        })  # fmt: skip
+        cell = {"metric": metric, "category": METRIC[metric][0], "higher_is_better": higher, "model": model}
+        cell |= {"entry": entry, "seed": s, "upper_bound": np.inf if law else 1.0}
+        cell |= {"explain_seconds": 0.001 * (1 + place), "explain_forwards": 2.0 + place}
+        cell["explain_backwards"] = float(group == "linearisation" or entry in RESIDUALS)
+        no_law, constant = "the method states no completeness law", "the correlation of a constant is undefined"
+        cells.append(cell | {"why": no_law if law else constant})
     about = {name: np.repeat([cell[name] for cell in cells], images) for name in cells[0]}
     table = rows(np.concatenate(values), images=names(images) * len(cells), **about)
     never = (table.entry == "lrp_epsilon_plus") & (table.model == "inception_v3")

@@ -41,11 +41,8 @@ def test_p_is_that_of_the_largest_difference_under_all_flips():
     """By brute force: every flip, every pair, T from its definition."""
     values = noisy([0, 0.2, 0.5, 0], n=8, seed=1)
     array = values.to_numpy()
-    every = []
-    for signs in inference.flips(8):
-        pairs = [signs @ (array[:, i] - array[:, j]) / np.linalg.norm(array[:, i] - array[:, j])
-                 for i in range(4) for j in range(i)]  # fmt: skip
-        every.append(np.abs(pairs).max())
+    pairs = [array[:, i] - array[:, j] for i in range(4) for j in range(i)]
+    every = [max(abs(signs @ pair) / np.linalg.norm(pair) for pair in pairs) for signs in inference.flips(8)]
     found = verdicts(values, True)
     best = found.index.get_loc(found.index[found.verdict == "best"][0])
     own = paired(array[:, [best]] - array)

@@ -32,8 +32,8 @@ def test_what_was_written_is_read(tmp_path):
     read = stored.read(str(write(tmp_path / "a", table)))
     keys = ["entry", "metric", "image"]
     same = read.drop(columns="folder").astype({name: object for name in table if read[name].dtype == "category"})
-    pd.testing.assert_frame_equal(same.sort_values(keys, ignore_index=True)[list(table)],
-                                  table.sort_values(keys, ignore_index=True), check_dtype=False)  # fmt: skip
+    same, table = (one.sort_values(keys, ignore_index=True)[list(table)] for one in (same, table))
+    pd.testing.assert_frame_equal(same, table, check_dtype=False)
     assert all((tmp_path / "a") in (tmp_path / folder).parents for folder in read.folder.unique())
 
 
@@ -78,11 +78,11 @@ def test_stems_are_kept_and_seeds_are_no_labels():
 
 def test_what_differs_only_between_tables_is_not_named():
     """A class activation map has another layer on each network."""
-    layers = [scores(**SMALL | {"models": (model,)}, settings=json.dumps({"layer": layer, "samples": 8}))
-              for model, layer in (("resnet18", "layer4"), ("vgg16", "features"))]  # fmt: skip
-    assert labels(pd.concat(layers)) == sorted(ENTRIES)
-    more = layers[0].assign(settings=json.dumps({"layer": "layer4", "samples": 9}))
-    assert "rise (samples=8)" in labels(pd.concat([*layers, more]))
+    table = scores(**SMALL | {"models": ("resnet18", "vgg16")})
+    layered = table.assign(settings=[json.dumps({"layer": model[:3], "samples": 8}) for model in table.model])
+    assert labels(layered) == sorted(ENTRIES)
+    more = layered[table.model == "vgg16"].assign(settings=json.dumps({"layer": "vgg", "samples": 9}))
+    assert "rise (samples=8)" in labels(pd.concat([layered, more]))
 
 
 def test_metrics_data_sets_models_and_protocols_are_labelled():

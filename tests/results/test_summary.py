@@ -144,9 +144,10 @@ def test_equal_scores_differ_by_nothing():
 
 
 def test_cubes_average_seeds_and_leave_out_what_is_undefined():
-    parts = [("deletion", "rise", 0, [1, 2, NAN]), ("deletion", "rise", 1, [3, NAN, NAN]),
-             ("deletion", "fem", 0, [5, 6, 7, 8]), ("gini", "fem", 0, [9, 9, 9])]  # fmt: skip
-    cells = pd.concat([rows(score, metric, entry=entry, seed=seed) for metric, entry, seed, score in parts])
+    parts = [
+        rows(score, "deletion", entry="rise", seed=seed) for seed, score in enumerate(([1, 2, NAN], [3, NAN, NAN]))
+    ]
+    cells = pd.concat([*parts, rows([5, 6, 7, 8], "deletion", entry="fem"), rows([9, 9, 9], "gini", entry="fem")])
     for some in (cells, categorical(cells)):
         assert summaries.common_images(some) == (names(3), 1)
         cube = summaries.cube(some, "deletion")

@@ -95,13 +95,12 @@ def curves(lines: pd.DataFrame, table: pd.DataFrame, place: Place) -> Figure:
     handles = [Line2D([], [], **look[entry], label=name) for entry, name in zip(shown, said, strict=True)]
     figure.legend(handles=handles, loc="outside right center", handlelength=2)
     style.heading(figure, place.printed)
-    bands = " and ".join(style.readable([best[0], *([rival] if rival else [])]))
-    style.note(
-        figure,
-        f"Mean curves over images. In colour: the {len(best)} methods with the best mean rank in these "
-        f"metrics. Bands: 95 % intervals of the mean over images, point by point, of {bands}."
-        + law_note(order.index, invalid),
-    )
+    bands = ""
+    if place.images >= summary.FEWEST:
+        banded = " and ".join(style.readable([best[0], *([rival] if rival else [])]))
+        bands = f" Bands: 95 % intervals of the mean over images, point by point, of {banded}."
+    colour = f"Mean curves over images. In colour: the {len(best)} methods with the best mean rank in these metrics."
+    style.note(figure, colour + bands + law_note([*best, *controls], invalid))
     return figure
 
 
