@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 LARGEST = 64  # images in one pass
 ROOT = Path(__file__).parents[1]
-LIBRARIES = ("torch", "torchvision", "timm", "captum", "zennit", "numpy", "scipy", "scikit-image")
+LIBRARIES = ("torch", "torchvision", "timm", "zennit", "numpy", "scipy", "scikit-image")
 
 
 def chosen_device(name: str, threads: int | None) -> torch.device:

@@ -10,6 +10,7 @@ from benchmarks.conformance.cases import case, explained, frozen, images
 from benchmarks.conformance.models import Linear
 from benchmarks.cost import counted
 from benchmarks.maps.metrics.robustness.noise import noisy_maps, similarity
+from benchmarks.maps.metrics.robustness.relative import noisy_logits, relative
 from benchmarks.store import Store
 from tests.metrics.entries import METRICS
 
@@ -73,6 +74,17 @@ def test_every_attacked_image_has_a_score_of_one_outcome(measure):
     every, kept, changed = (replace(METRICS[name], radius=0.1)(e) for name in names)
     assert (kept.isfinite() != changed.isfinite()).all() and kept.isfinite().any() and changed.isfinite().any()
     assert torch.where(kept.isnan(), changed, kept).equal(every)
+
+
+def test_samples_of_another_prediction_are_left_out():
+    e = explained(frozen(Linear(SIDE)), images(6, SIDE))
+    metric = replace(METRICS["relative_output_stability"], radius=0.3, samples=8)
+    change = noisy_logits(metric, e) - e.clean_logits()[:, None]
+    same = (change + e.clean_logits()[:, None]).argmax(2) == e.clean_logits().argmax(1)[:, None]
+    maps = torch.stack([relative(e.maps, other, metric.floor) for other in noisy_maps(e, 0.3, 8, metric.seed)], 1)
+    assert same.any(1).all() and not same.all()
+    expected = torch.where(same, maps / change.norm(dim=2), 0).amax(1).float()
+    torch.testing.assert_close(metric(e), expected, rtol=1e-4, atol=0)
 
 
 def test_representation_is_that_of_the_layer():
