@@ -25,7 +25,9 @@ def record(cfg: DictConfig) -> bool:
     """Compute and store what the running Hydra job's cell lacks; return whether there was something to compute."""
     hydra = HydraConfig.get()
     alone = hydra.mode == RunMode.RUN
-    cell = Cell.of(cfg, hydra.runtime.choices, Path(hydra.runtime.output_dir if alone else hydra.sweep.dir))
+    sweep = Path(hydra.runtime.output_dir if alone else hydra.sweep.dir)
+    sweep = sweep.relative_to(Path.cwd()) if sweep.is_relative_to(Path.cwd()) else sweep
+    cell = Cell.of(cfg, hydra.runtime.choices, sweep)
     if alone:
         mark_sweep(cell.sweep, cfg.name, cell.names["kind"], [])
     with cell.lock():

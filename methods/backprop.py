@@ -108,8 +108,7 @@ class GuidedGradCam:
 
     rectifier: ClassVar[type] = Guided
 
-    def __post_init__(self) -> None:
-        layered(self)
+    __post_init__ = layered
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         guided = modified_gradient(self, model, x, target)

@@ -1,6 +1,7 @@
 """Maps that ignore the model: controls that every method must beat, and the truth that no method can beat."""
 
 from dataclasses import dataclass
+from functools import partialmethod
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,7 @@ class Uniform:
 
     seed: int
 
-    def __post_init__(self) -> None:
-        whole(self, seed=0)
+    __post_init__ = partialmethod(whole, seed=0)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         noise = torch.rand(x.shape[2:], generator=torch.Generator().manual_seed(self.seed))
@@ -58,8 +58,7 @@ class BlurredEdges:
 
     sigma: float
 
-    def __post_init__(self) -> None:
-        positive(self, "sigma")
+    __post_init__ = partialmethod(positive, "sigma")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         rows, columns = (self.weights(side).to(x) for side in x.shape[2:])
@@ -82,8 +81,7 @@ class Centre:
 
     sigma: float
 
-    def __post_init__(self) -> None:
-        positive(self, "sigma")
+    __post_init__ = partialmethod(positive, "sigma")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         offsets = ((torch.arange(side, dtype=x.dtype) + 0.5) / side - 0.5 for side in x.shape[2:])

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from functools import partialmethod
 from typing import Any
 
 import torch
@@ -124,8 +125,7 @@ class DeepLift:
     baseline: float
     canonical: Canonical
 
-    def __post_init__(self) -> None:
-        number(self, "baseline")
+    __post_init__ = partialmethod(number, "baseline")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return contributions(self, model, x, torch.full_like(x, self.baseline), target).contiguous()
@@ -149,8 +149,7 @@ class DeepLiftShap:
     batch: int
     canonical: Canonical
 
-    def __post_init__(self) -> None:
-        whole(self, batch=1)
+    __post_init__ = partialmethod(whole, batch=1)
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, background: Tensor | None = None) -> Tensor:

@@ -9,6 +9,7 @@ share too. `stabilizer` keeps denominators from zero, in units of activation.
 """
 
 from dataclasses import dataclass
+from functools import partialmethod
 
 from torch import Tensor, nn
 from zennit.core import Stabilizer
@@ -43,8 +44,7 @@ class LrpEpsilon:
     bias: bool
     canonical: Canonical
 
-    def __post_init__(self) -> None:
-        check(self, "epsilon", "stabilizer")
+    __post_init__ = partialmethod(check, "epsilon", "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         relative, nonzero = Stabilizer(self.epsilon, norm_scale=True), Stabilizer(self.stabilizer)
@@ -69,8 +69,7 @@ class LrpGamma:
     bias: bool
     canonical: Canonical
 
-    def __post_init__(self) -> None:
-        check(self, "gamma", "stabilizer")
+    __post_init__ = partialmethod(check, "gamma", "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         rule = signed_gamma(self.gamma, self.stabilizer, self.bias)
@@ -122,8 +121,7 @@ class LrpEpsilonPlus:
     bias: bool
     canonical: Canonical
 
-    def __post_init__(self) -> None:
-        check(self, "epsilon", "stabilizer")
+    __post_init__ = partialmethod(check, "epsilon", "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         zero = no_bias(self.bias)
@@ -146,8 +144,7 @@ class LrpEpsilonGammaBox:
     bias: bool
     canonical: Canonical
 
-    def __post_init__(self) -> None:
-        check(self, "epsilon", "gamma", "stabilizer")
+    __post_init__ = partialmethod(check, "epsilon", "gamma", "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None = None) -> Tensor:
         gamma = signed_gamma(self.gamma, self.stabilizer, self.bias)

@@ -1,6 +1,7 @@
 """Path integrals of the gradient along other paths than the straight line from a constant image."""
 
 from dataclasses import dataclass
+from functools import partialmethod
 from math import inf, pi
 
 import torch
@@ -27,9 +28,7 @@ class ExpectedGradients:
     batch: int
 
     passes = property(lambda self: (self.samples, self.samples))
-
-    def __post_init__(self) -> None:
-        whole(self, samples=1, seed=0, batch=1)
+    __post_init__ = partialmethod(whole, samples=1, seed=0, batch=1)
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, background: Tensor | None = None) -> Tensor:

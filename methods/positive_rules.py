@@ -1,6 +1,7 @@
 """Relevance by positive contributions alone: from the target's logit, or from a probability of one."""
 
 from dataclasses import dataclass
+from functools import partialmethod
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +34,7 @@ class DeepTaylor:
     stabilizer: float
     canonical: Canonical
 
-    def __post_init__(self) -> None:
-        positive(self, "stabilizer")
+    __post_init__ = partialmethod(positive, "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None = None) -> Tensor:
         return relevance(self, model, x, target, z_plus(self.stabilizer), lambda graph: boxed(self, graph, x, box))
@@ -55,8 +55,7 @@ class ExcitationBackprop:
     stabilizer: float
     canonical: Canonical
 
-    def __post_init__(self) -> None:
-        positive(self, "stabilizer")
+    __post_init__ = partialmethod(positive, "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         return relevance(self, model, x, target, z_plus(self.stabilizer), start=torch.ones_like)

@@ -26,6 +26,7 @@ FLIPS = 5000  # each stands for its negative, too, which has the same |T|
 EXACT = 13  # images up to which all flips are made: 2^12 and their negatives
 TIES = 1e-4  # T that are as close are the same
 POWER = 0.8
+ROOM = 0.5  # of the distance between the best and the worst entry: the largest difference that "level" leaves room for
 NUMBERS = ["difference", "low", "high", "p", "alone", "pairs"]
 
 
@@ -43,8 +44,9 @@ def verdicts(
     exactly if `p`, adjusted for the family of the block, is below .05. `alone` is the p of this comparison alone.
 
     The verdict is "best"; "worse", p < .05; "better", which only a control can be; "level": cannot be told from the
-    best; or "undecided": not significant in the family, but alone, or the two intervals of the means do not overlap, or
-    there are too few images for any result. Without a score it is empty. With the name of another `reference`, that
+    best, and the interval leaves room for at most half of the distance between the best and the worst entry; or
+    "undecided": neither, which takes more images to decide. An entry that would differ by a test of its own, or whose
+    mean has an interval that does not meet the best's, is undecided, too. Without a score it is empty. With the name of another `reference`, that
     entry has the verdict "reference". `ends` are the columns low and high of `summary`, where they are known.
     """
     low, high = (summary(values, higher_is_better) if ends is None else ends)[["low", "high"]].to_numpy(float).T
@@ -66,8 +68,9 @@ def verdicts(
         numbers[places] = np.transpose([np.abs(mean), *rest])
         p, alone = numbers[places, 3], numbers[places, 4]
         apart = (high[places] < low[places[at]]) | (low[places] > high[places[at]])
+        wide = ~(numbers[places, 2] <= ROOM * (mean.max() - mean.min()))
         direction[places] = np.where(mean >= 0, "worse by", "better by")
-        level = np.where((alone < LEVEL) | apart | few, "undecided", "level")
+        level = np.where((alone < LEVEL) | apart | wide | few, "undecided", "level")
         verdict[places] = np.where(p < LEVEL, np.where(mean >= 0, "worse", "better"), level)
         against[places] = names[places[at]]
         numbers[places[at]], direction[places[at]] = np.nan, ""

@@ -46,3 +46,8 @@ def references(cites: Iterable[str]) -> str:
     """Return the BibTeX entries of the works; a comment stands for a work that the bibliography lacks."""
     missing = "% results/bibliography.bib has no entry with cited = {{{}}}"
     return "\n\n".join(bibliography().get(work, missing.format(work)) for work in works(cites)) + "\n"
+
+
+def plain(name: str) -> str:
+    """Return a name without what a file's name had better not have."""
+    return re.sub(r"[^\w.=-]+", "_", name).strip("_")

@@ -1,11 +1,11 @@
-"""Tables, written once for all kinds of benchmarks: as text for a terminal, LaTeX for a paper, Markdown for a page."""
+"""Tables, written once for all kinds of benchmarks: as text for a terminal, LaTeX for a paper, CSV for programs."""
 
 import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 import pandas as pd
 
@@ -19,8 +19,9 @@ VERDICTS = {
     "?": "Undecided: too few images to tell the entry from the best one.",
     "=": "The entry has the best possible score, but a control has it too, so that it shows nothing.",
 }
-WORDS = 30  # letters of a column of words, where there is no room for more
+WORDS = 30  # letters that a column of words has at least room for
 PAGE_LETTERS = 108  # letters of a row of a LaTeX table over both columns, \footnotesize
+PAGE_ROWS = 55  # of a table that fits a page
 TEX = {character: "\\" + character for character in "_%&#${}"} | {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -44,7 +45,7 @@ class Table:
     """A table of display strings and what a reader has to know about it.
 
     A line break in a cell or a head stacks its lines in LaTeX. Names in heads and rows are stems, as one types them;
-    LaTeX and Markdown print their display names.
+    LaTeX prints their display names.
     """
 
     name: str  # of its file
@@ -127,11 +128,6 @@ def interval(mean: float, low: float, high: float, write: Callable[..., str], si
     return write(mean, sign) + (f"\n[{write(low, sign)}, {write(high, sign)}]" if mean == mean and low == low else "")
 
 
-def text(table: Table, width: int = 110) -> str:
-    """Return one table with its notes and the legend of the marks that occur in it."""
-    return page([table], width)
-
-
 def page(tables: Sequence[Table], width: int = 110, explain: bool = False) -> str:
     """Return tables, each with its notes, then one legend of all marks, then the explanations if asked for."""
     parts = [
@@ -157,68 +153,69 @@ def occurring(table: Table) -> dict[str, str]:
     return {mark: sentence for mark, sentence in (VERDICTS | dict(table.legend)).items() if mark in marks}
 
 
-def markdown(table: Table) -> str:
-    """Return the table as GitHub's Markdown; the best entries and those level with them are bold."""
-    lines = [["", *map(_flat, map(names.label, _heads(table.frame)))]]
-    lines.append(["---"] * len(lines[0]))
-    for k, (name, cells) in enumerate(zip(table.frame.index, table.frame.to_numpy(), strict=True)):
-        marked = (_weighed(_flat(cell), table, k, j, "**%s**", "%s ?") for j, cell in enumerate(cells))
-        lines.append([names.label(str(name)), *marked])
-    rows = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
-    said = [*table.notes, *(f"{mark} {sentence}" for mark, sentence in occurring(table).items() if mark != "*")]
-    return f"### {table.title}\n\n{rows}\n" + "".join(f"\n{sentence}\n" for sentence in said)
-
-
 def latex(table: Table) -> str:
     """Return booktabs tables over both columns of a page, as many as the table's columns need.
 
-    Bold: the best entry and what is level with it; grey with a question mark: undecided.
+    Bold: the best entry and what is level with it; grey with a question mark: undecided. A table that is longer than a
+    page is a longtable, which needs a document of one column.
     """
-    blocks = _blocks([_Column.of(table, j, True) for j in range(table.frame.shape[1])], PAGE_LETTERS - _stub(table), 2)
-    parts, start = [r"% needs \usepackage{booktabs} and \usepackage{xcolor}"], 0
+    columns = [_Column.of(table, j, stacked=True) for j in range(table.frame.shape[1])]
+    blocks = _blocks(columns, PAGE_LETTERS - _stub(table))
+    parts, start = [r"% needs \usepackage{booktabs}, \usepackage{longtable} and \usepackage{xcolor}"], 0
     for k, block in enumerate(blocks, 1):
         label = re.sub(r"[^A-Za-z0-9.]+", "-", table.name + (f" {k}" if len(blocks) > 1 else "")).strip("-")
-        parts.append(_float(table, range(start, start + len(block)), f"tab:{label}"))
+        parts.append(_environment(table, range(start, start + len(block)), block, f"tab:{label}"))
         start += len(block)
     return "\n".join(parts)
 
 
-def _float(table: Table, chosen: Sequence[int], label: str) -> str:
-    """Return one table* with some of the table's columns."""
-    frame = table.frame.iloc[:, list(chosen)].astype(str)
-    bold, grey = r"\textbf{%s}", r"\textcolor{gray}{%s\,?}"
-    cells = [
-        [_weighed(_stacked(cell), table, i, j, bold, grey) for j, cell in zip(chosen, row, strict=True)]
-        for i, row in enumerate(frame.to_numpy())
-    ]
-    lines = [textwrap.wrap(names.label(head), 13, break_long_words=False) for head in _heads(frame)]
-    heads = [_stacked("\n".join(words), "") for words in lines]
-    if frame.columns.nlevels > 1:
-        over = [tex(names.label(str(name))) for name in frame.columns.get_level_values(0)]
-        heads = pd.MultiIndex.from_arrays([over, heads])
+def _environment(table: Table, chosen: Sequence[int], columns: Sequence["_Column"], label: str) -> str:
+    """Return one table* or longtable with some of the table's columns."""
+    frame = table.frame.iloc[:, list(chosen)].astype(str).map(_stacked)
+    if table.verdicts is not None:
+        verdicts = table.verdicts.iloc[:, list(chosen)].set_axis(frame.columns, axis=1)
+        for form, marked in (
+            (r"\textbf{%s}", verdicts.isin(SIGNIFICANT)),
+            (r"\textcolor{gray}{%s\,?}", verdicts == "undecided"),
+            (r"%s=", verdicts == "ceiling"),
+        ):
+            frame = frame.mask(marked.to_numpy(), frame.map(form.__mod__))
+    heads = _heads(frame)
+    lines = [textwrap.wrap(names.label(head), 13, break_long_words=False) for head in heads]
+    frame.columns = pd.MultiIndex.from_arrays(
+        [
+            *([tex(names.label(str(over))) for over in frame.columns.get_level_values(0)],)
+            * (frame.columns.nlevels - 1),
+            [_stacked("\n".join(words), "") for words in lines],
+        ]
+    )
     index = [tex(names.label(str(name))) for name in frame.index]
-    sides = "l" + "".join("l" if _Column.of(table, j).left else "r" for j in chosen)
-    marks = [f"{mark}: {sentence}" for mark, sentence in occurring(table).items() if mark not in "*?"]
-    best = ["Bold: the best entry that is no control, or level with it."] if table.verdicts is not None else []
-    undecided = [f"Grey: {VERDICTS['?'][0].lower()}{VERDICTS['?'][1:]}"] if "?" in occurring(table) else []
-    line = ["Controls stand below the line."] if 0 < table.controls < len(frame) else []
-    shown = [f"{names.label(head)}: {table.settings[head]}" for head in _heads(frame) if table.settings.get(head)]
-    settings = [f"Settings: {'; '.join(shown)}."] if shown else []
-    about = (table.caption or table.title).rstrip(".") + "."
-    caption = tex(" ".join([about, *best, *undecided, *marks, *line, *table.notes, *settings]))
-    written = pd.DataFrame(cells, index, heads).style.to_latex(
-        environment="table*",
+    if 0 < table.controls < len(index):
+        index[-table.controls] = "\\midrule\n" + index[-table.controls]
+    long = len(index) > PAGE_ROWS
+    written = frame.set_axis(index).style.to_latex(
+        environment="longtable" if long else "table*",
         hrules=True,
-        position_float="centering",
-        caption=caption,
+        position_float=None if long else "centering",
+        caption=tex(_caption(table, heads)),
         label=label,
-        column_format=sides,
+        column_format="l" + "".join("l" if column.left else "r" for column in columns),
         multicol_align="c",
     )
-    lines = written.replace("\\centering\n", "\\centering\\footnotesize\\setlength{\\tabcolsep}{4pt}\n").splitlines()
-    if line:
-        lines.insert(lines.index("\\bottomrule") - table.controls, "\\midrule")
-    return "\n".join(lines) + "\n"
+    look = r"\footnotesize\setlength{\tabcolsep}{4pt}"
+    return f"{{{look}\n{written}}}\n" if long else written.replace(r"\centering", r"\centering" + look, 1)
+
+
+def _caption(table: Table, heads: Sequence[str]) -> str:
+    """Return what a reader of a paper has to know about a table with some heads."""
+    marks = occurring(table)
+    parts = [(table.caption or table.title).rstrip(".") + "."]
+    parts += ["Bold: the best entry that is no control, or level with it."] if table.verdicts is not None else []
+    parts += [f"Grey: {VERDICTS['?'][0].lower()}{VERDICTS['?'][1:]}"] if "?" in marks else []
+    parts += [f"{mark}: {sentence}" for mark, sentence in marks.items() if mark not in "*?"]
+    parts += ["Controls stand below the line."] if 0 < table.controls < len(table.frame) else []
+    shown = [f"{names.label(head)}: {table.settings[head]}" for head in heads if table.settings.get(head)]
+    return " ".join([*parts, *table.notes, *([f"Settings: {'; '.join(shown)}."] if shown else [])])
 
 
 def tex(words: str) -> str:
@@ -229,22 +226,9 @@ def tex(words: str) -> str:
 
 def _stacked(cell: str, small: str = r"\tiny ") -> str:
     """Return a cell for LaTeX, lines of it above one another and every line but the first `small`."""
-    first, *rest = (r"--" if part == NONE else tex(part) for part in str(cell).split("\n"))
-    if not rest:
-        return first
-    lines = [first, *(small + part for part in rest)]
-    return r"\begin{tabular}[t]{@{}c@{}}" + r"\\ ".join(lines) + r"\end{tabular}"
-
-
-def _weighed(cell: str, table: Table, i: int, j: int, bold: str, grey: str) -> str:
-    """Return a cell in the form of its verdict."""
-    verdict = "" if table.verdicts is None else table.verdicts.iat[i, j]
-    form = bold if verdict in SIGNIFICANT else grey if verdict == "undecided" else "%s"
-    return (form % cell) + (MARKS["ceiling"] if verdict == "ceiling" else "")
-
-
-def _flat(cell: object) -> str:
-    return " ".join(str(cell).split("\n"))
+    first, *rest = (r"--" if part == NONE else tex(part) for part in cell.split("\n"))
+    lines = r"\\ ".join([first, *(small + part for part in rest)])
+    return rf"\begin{{tabular}}[t]{{@{{}}c@{{}}}}{lines}\end{{tabular}}" if rest else first
 
 
 def _heads(frame: pd.DataFrame) -> list[str]:
@@ -259,39 +243,32 @@ def _lines(sentences: Iterable[str], width: int) -> str:
 
 @dataclass(frozen=True)
 class _Column:
+    """A column of a table of text: what stands over it, and the lines of its head and of its cells."""
+
     over: str
-    head: Sequence[str]  # its lines
-    cells: Sequence[str]
+    head: Sequence[str]
+    cells: Sequence[Sequence[str]]
+    left: bool  # whether it holds words
 
     @classmethod
-    def of(cls, table: Table, j: int, stacked: bool = False) -> "_Column":
-        """Return a column of a table with the marks of its verdicts, which stand below one another.
+    def of(cls, table: Table, j: int, words: int = WORDS, stacked: bool = False) -> "_Column":
+        """Return a column with the marks of its verdicts; words are wrapped, numbers never are.
 
         Of cells whose lines are `stacked` only the longest line counts.
         """
-        cells = [max(str(cell).split("\n"), key=len) if stacked else _flat(cell) for cell in table.frame.iloc[:, j]]
-        if table.verdicts is not None and (verdicts := [*table.verdicts.iloc[:, j]]) and any(verdicts):
-            cells = [cell + MARKS.get(verdict, " ") for cell, verdict in zip(cells, verdicts, strict=True)]
+        lines = [str(cell).split("\n") for cell in table.frame.iloc[:, j]]
+        cells = [max(parts, key=len) if stacked else " ".join(parts) for parts in lines]
+        if table.verdicts is not None and (table.verdicts.iloc[:, j] != "").any():
+            cells = [cell + MARKS.get(mark, " ") for cell, mark in zip(cells, table.verdicts.iloc[:, j], strict=True)]
+        left = sum(cell[:1].isalpha() for cell in cells) > len(cells) / 2
+        wrapped = [(textwrap.wrap(cell, words, break_long_words=False) if left else [cell]) or [""] for cell in cells]
         over = str(table.frame.columns[j][0]) if table.frame.columns.nlevels > 1 else ""
-        return cls(over, packed(_heads(table.frame)[j], max(map(len, cells), default=0)), cells)
-
-    @property
-    def left(self) -> bool:
-        """Whether it holds words."""
-        return sum(cell[:1].isalpha() for cell in self.cells) > len(self.cells) / 2
+        widest = max((len(line) for lines in wrapped for line in lines), default=0)
+        return cls(over, packed(_heads(table.frame)[j], widest), wrapped, left)
 
     @property
     def width(self) -> int:
-        return max(len(part) for part in [*self.head, *self.cells])
-
-    @property
-    def least(self) -> int:
-        """The letters that it needs: words can be wrapped."""
-        return min(self.width, WORDS) if self.left else self.width
-
-    def lines(self, cell: str, width: int) -> list[str]:
-        """Return the lines of a cell: words are wrapped, numbers never are."""
-        return textwrap.wrap(cell, width, break_long_words=False) or [""] if len(cell) > width else [cell]
+        return max(len(line) for lines in [self.head, *self.cells] for line in lines)
 
 
 def packed(head: str, width: int) -> list[str]:
@@ -309,72 +286,61 @@ def _stub(table: Table) -> int:
     return max(map(len, map(str, table.frame.index)), default=0)
 
 
-def _blocks(columns: Sequence[_Column], room: int, gap: int) -> list[list[_Column]]:
+def _families(columns: Sequence[_Column]) -> list[tuple[str, list[_Column]]]:
+    """Return neighbours under one heading; a column without a heading stands alone."""
+    families = groupby(columns, key=lambda column: (column.over, column.over or id(column)))
+    return [(over, list(family)) for (over, _), family in families]
+
+
+def _width(over: str, family: Sequence[_Column]) -> int:
+    """Return the letters of neighbours with the gaps between them, at least those that their heading needs."""
+    return max(sum(2 + column.width for column in family) - 2, len(over))
+
+
+def _blocks(columns: Sequence[_Column], room: int) -> list[list[_Column]]:
     """Distribute columns over blocks of some letters; those with one heading stay together where they fit."""
     blocks: list[list[_Column]] = [[]]
-    for _, family in groupby(columns, key=lambda column: column.over or id(column)):
-        family = list(family)
-        if blocks[-1] and _extent([*blocks[-1], *family], gap) > room:
-            blocks.append([])
-        for column in family:
-            if blocks[-1] and _extent([*blocks[-1], column], gap) > room:
+    for over, family in _families(columns):
+        for part in [family] if _width(over, family) + 2 <= room else [[column] for column in family]:
+            if blocks[-1] and sum(2 + _width(*each) for each in _families([*blocks[-1], *part])) > room:
                 blocks.append([])
-            blocks[-1].append(column)
+            blocks[-1] += part
     return blocks
-
-
-def _extent(columns: Sequence[_Column], gap: int) -> int:
-    """Return the letters of a row, at least those that the headings need."""
-    families = [(over, list(family)) for over, family in groupby(columns, key=lambda column: column.over)]
-    return sum(max(sum(gap + column.least for column in family), gap + len(over)) for over, family in families)
 
 
 def _grid(table: Table, width: int) -> str:
     """Lay out a table in blocks of columns that are at most `width` letters wide."""
-    if table.frame.empty:
-        return ""
-    columns = [_Column.of(table, j) for j in range(table.frame.shape[1])]
     stub = _stub(table)
-    return "\n".join(_block(table, stub, block, width) for block in _blocks(columns, width - stub, 2))
+    words = max(WORDS, (width - stub) // 3)
+    columns = [_Column.of(table, j, words) for j in range(table.frame.shape[1])]
+    return "\n".join(_block(table, stub, block) for block in _blocks(columns, width - stub) if block)
 
 
-def _block(table: Table, stub: int, columns: Sequence[_Column], width: int) -> str:
-    widths = [column.width for column in columns]
-    wordy = [k for k, column in enumerate(columns) if column.left]
-    while stub + sum(widths) + 2 * len(widths) > width and any(widths[k] > WORDS for k in wordy):
-        widths[max(wordy, key=lambda k: widths[k])] -= 1
-    start = 0
-    for over, family in groupby(columns, key=lambda column: column.over):
-        count = len(list(family))
-        widths[start] += max(0, len(over) - sum(widths[start : start + count]) - 2 * (count - 1))
-        start += count
+def _block(table: Table, stub: int, columns: Sequence[_Column]) -> str:
+    """Lay out one block: a line of headings, the heads, a rule, and the rows with a rule above the controls."""
+    over, widths = " " * stub, []
+    for heading, family in _families(columns):
+        span = _width(heading, family)
+        over += "  " + (f" {heading} ".center(span, "-") if 0 < len(heading) <= span - 4 else heading.center(span))
+        widths += [column.width for column in family]
+        widths[-len(family)] += span - _width("", family)  # a long heading widens its first column
 
-    def line(first: str, cells: Sequence[str]) -> str:
-        sides = zip(cells, widths, columns, strict=True)
-        return first.ljust(stub) + "".join(
-            "  " + (cell.strip().ljust(size) if column.left else cell.rjust(size)) for cell, size, column in sides
-        )
+    def lines(first: str, cells: Sequence[Sequence[str]]) -> list[str]:
+        return [
+            (first if k == 0 else "").ljust(stub)
+            + "".join(
+                "  " + (part.strip().ljust(size) if column.left else part.rjust(size))
+                for part, size, column in zip(parts, widths, columns, strict=True)
+            )
+            for k, parts in enumerate(zip_longest(*cells, fillvalue=""))
+        ]
 
     deep = max(len(column.head) for column in columns)
-    heads = [[*[""] * (deep - len(column.head)), *column.head] for column in columns]
-    lines = [_over(stub, columns, widths), *(line("", row) for row in zip(*heads, strict=True))]
-    rule = "-" * len(line("", [""] * len(columns)))
-    lines.append(rule)
-    last = len(table.frame) - table.controls
+    written = [over, *lines("", [[""] * (deep - len(column.head)) + [*column.head] for column in columns])]
+    rule = "-" * len(written[-1])
+    written.append(rule)
     for k, (name, *cells) in enumerate(zip(table.frame.index, *(column.cells for column in columns), strict=True)):
-        lines += [rule] if k == last and k > 0 else []
-        parts = [column.lines(cell, size) for column, cell, size in zip(columns, cells, widths, strict=True)]
-        for row in range(max(map(len, parts))):
-            lines.append(line(str(name) if row == 0 else "", [p[row] if row < len(p) else "" for p in parts]))
-    return "".join(text.rstrip() + "\n" for text in lines if text.strip())
-
-
-def _over(stub: int, columns: Sequence[_Column], widths: Sequence[int]) -> str:
-    """Return the line of headings, each over its columns."""
-    line, start = " " * stub, 0
-    for over, family in groupby(columns, key=lambda column: column.over):
-        count = len(list(family))
-        span = sum(widths[start : start + count]) + 2 * (count - 1)
-        line += "  " + (f" {over} ".center(span, "-") if 0 < len(over) <= span - 4 else over.center(span))
-        start += count
-    return line
+        if 0 < k == len(table.frame) - table.controls:
+            written.append(rule)
+        written += lines(str(name), cells)
+    return "".join(line.rstrip() + "\n" for line in written if line.strip())

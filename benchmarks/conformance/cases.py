@@ -23,10 +23,14 @@ class InputXGradient:
     baseline: float = 0.0
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        with torch.enable_grad():
-            x = x.detach().clone().requires_grad_()
-            gradient = torch.autograd.grad(model(x).gather(1, target[:, None]).sum(), x)[0]
-        return self.rescale(100 * (x * gradient).sum(1).detach())
+        return self.rescale(100 * (x.detach() * input_gradient(model, x, target)).sum(1))
+
+
+def input_gradient(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """Return the gradient of the target's logit (n, c, h, w)."""
+    with torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        return torch.autograd.grad(model(x).gather(1, target[:, None]).sum(), x)[0]
 
 
 def frozen(model: nn.Module) -> nn.Module:
@@ -114,11 +118,7 @@ def part(batch: Batch, index: list[int]) -> Batch:
     if isinstance(batch, Explained):
         own = {name: getattr(batch, name)[index] for name in ("x", "target", "maps", "mask")}
         return replace(batch, **own, shared={}, store=None)
-    path = batch.path
-    chosen = Selection(
-        tuple(kept[:, index] for kept in path.kept),
-        tuple(values[index] for values in path.forward),
-        tuple(values[index] for values in path.backward),
-    )
-    x = batch.x[index]
+    path, x = batch.path, batch.x[index]
+    kept = tuple(kept[:, index] for kept in path.kept)
+    chosen = Selection(kept, *(tuple(v[index] for v in values) for values in (path.forward, path.backward)))
     return Pathed(batch.model, x, batch.target[index], batch.logits[index], chosen, partial(only, batch.model, x))

@@ -11,6 +11,7 @@ relevances, where `share` is only an upper limit; or `all` channels.
 """
 
 from dataclasses import dataclass
+from functools import partialmethod
 from typing import ClassVar
 
 import torch
@@ -186,9 +187,7 @@ class All:
 
     sizes: ClassVar[str] = "all"
     __call__ = path_of
-
-    def __post_init__(self) -> None:
-        choice(self, "lrp", RULES)
+    __post_init__ = partialmethod(choice, "lrp", RULES)
 
     def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
         return [torch.ones_like(totals(activation), dtype=torch.bool)[None] for activation in full.activations]

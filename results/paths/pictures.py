@@ -49,7 +49,7 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
 
 def files(rows: pd.DataFrame, folder: Path) -> Iterator[Path]:
     """Write the graph of the first image of each network and selector that is no control; yield the paths."""
-    from results.__main__ import plain  # the name of a file, as that of a figure
+    from results.names import plain
 
     cells = stored.labelled(rows)
     for dataset, model, galleries in by_network(cells[cells.group != "control"]):

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen, images
-from benchmarks.conformance.models import MEAN, STD, Constant, Linear
+from benchmarks.conformance.models import MEAN, STD
 from benchmarks.explained import Explained
+from tests.answers.models import Constant, Linear
 
 SIDE = 16
 LINF, L2 = (0.003, 0.02, 0.1), (0.15, 1.2, 4.0)  # between the radii, not on them

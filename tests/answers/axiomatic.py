@@ -8,8 +8,9 @@ from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import InputXGradient, explained, frozen, images, levels
-from benchmarks.conformance.models import STD, Linear
+from benchmarks.conformance.models import STD
 from benchmarks.explained import Explained
+from tests.answers.models import Linear
 
 SIDE = 16
 ONE = torch.ones(3)

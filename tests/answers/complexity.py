@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen
-from benchmarks.conformance.models import Constant
+from tests.answers.models import Constant
 
 NAN = torch.nan
 PIXELS = 64

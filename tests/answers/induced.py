@@ -8,8 +8,9 @@ from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen, images
-from benchmarks.conformance.models import STD, Linear, Region
+from benchmarks.conformance.models import STD
 from benchmarks.explained import Explained
+from tests.answers.models import Linear, Region
 from tests.answers.robustness import GREY, RAMP, UNMOVED, alike, attacked, grey
 
 SIDE, GAIN = 16, 8.0

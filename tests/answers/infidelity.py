@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.models import Region
 from benchmarks.explained import Explained, draws
+from tests.answers.models import Region
 from tests.answers.removal import constant, painted
 from tests.answers.subsets import linear
 

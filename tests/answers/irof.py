@@ -9,9 +9,10 @@ from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen, levels
-from benchmarks.conformance.models import MEAN, STD, Region
+from benchmarks.conformance.models import MEAN, STD
 from benchmarks.explained import Explained
 from tests.answers import removal
+from tests.answers.models import Region
 
 TILES, TILE = 4, 4  # tiles a side, pixels a side of one
 COLOURS = torch.tensor([[3.0, 0, 0], [0, 3, 0], [0, 0, 3], [1, 1, 1]]).view(2, 2, 3) / 3  # of mean 1/3

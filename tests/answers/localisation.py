@@ -8,8 +8,8 @@ from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen
-from benchmarks.conformance.models import Constant
 from benchmarks.explained import Explained
+from tests.answers.models import Constant
 
 NAN = torch.nan
 MAPS = torch.tensor(

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.models import MEAN, AllOf, Fraction, Region
+from benchmarks.conformance.models import MEAN, Fraction
 from benchmarks.explained import Explained
+from tests.answers.models import AllOf, Region
 from tests.answers.removal import (
     DARK,
     OFF,

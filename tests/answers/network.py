@@ -8,8 +8,9 @@ from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen
-from benchmarks.conformance.models import MEAN, STD, HandSet
+from benchmarks.conformance.models import MEAN, STD
 from benchmarks.explained import Explained
+from tests.answers.models import HandSet
 
 SIDE, GAIN = 16, 20.0
 WHOLE, ROWS = GAIN / 2, GAIN / 2 * 7 / 15  # the logit of all windows, and of those of 8 rows of 16

@@ -8,8 +8,8 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.models import AllOf, AnyOf, Region
 from benchmarks.explained import Explained
+from tests.answers.models import AllOf, AnyOf, Region
 from tests.answers.removal import constant, painted
 from tests.answers.subsets import OWN_SCALE, linear
 

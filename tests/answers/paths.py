@@ -8,8 +8,8 @@ from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import Selection, frozen, path_case
-from benchmarks.conformance.models import Constant
 from benchmarks.paths.pathed import Pathed
+from tests.answers.models import Constant
 
 NAN = torch.nan
 FORWARD = torch.tensor([[1.0, 3, 0], [2, 2, 0], [0, 0, 0]]).double()  # three channels of three images

@@ -7,8 +7,9 @@ import torch
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen, images, levels
-from benchmarks.conformance.models import MEAN, STD, Constant, Fraction, Region
+from benchmarks.conformance.models import MEAN, STD, Fraction
 from benchmarks.explained import Explained
+from tests.answers.models import Constant, Region
 
 SIDE, PIXELS, OBJECT = 16, 256, 64
 NOTHING = log(1e-12)  # the logit of no bright pixel in `Fraction`

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen, images, levels
-from benchmarks.conformance.models import Linear
 from benchmarks.explained import Explained
+from tests.answers.models import Linear
 
 SIDE = 16
 RAMP = torch.linspace(-1, 1, SIDE * SIDE).view(1, SIDE, SIDE)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen, images, levels
-from benchmarks.conformance.models import MEAN, STD, AllOf, AnyOf, Constant, Fraction, Region
+from benchmarks.conformance.models import MEAN, STD, Fraction
 from benchmarks.explained import Explained
+from tests.answers.models import AllOf, AnyOf, Constant, Region
 
 SIDE, PIXELS = 16, 16 * 16
 GAIN = 4.0

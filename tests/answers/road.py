@@ -7,9 +7,10 @@ from math import exp
 import torch
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.models import MEAN, AllOf, AnyOf, Constant, Fraction
+from benchmarks.conformance.models import MEAN, Fraction
 from benchmarks.explained import draws
 from tests.answers import removal
+from tests.answers.models import AllOf, AnyOf, Constant
 
 deletion_black = deletion_mean = deletion_blur = removal.deletion
 insertion_black = insertion_mean = insertion_blur = removal.insertion

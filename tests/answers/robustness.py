@@ -8,8 +8,9 @@ from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen, images, levels
-from benchmarks.conformance.models import MEAN, STD, Constant, Fraction, Linear, Region
+from benchmarks.conformance.models import MEAN, STD, Fraction
 from benchmarks.explained import Explained, draws
+from tests.answers.models import Constant, Linear, Region
 
 SIDE, GREY = 16, 0.4
 RAMP = torch.linspace(-1, 1, SIDE * SIDE).view(1, SIDE, SIDE)

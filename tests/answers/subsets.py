@@ -8,8 +8,8 @@ from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import explained, frozen, images, levels
-from benchmarks.conformance.models import AllOf, Linear, Region
 from benchmarks.explained import Explained
+from tests.answers.models import AllOf, Linear, Region
 from tests.answers.removal import constant, painted
 
 SIDE = 16

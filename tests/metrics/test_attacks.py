@@ -11,10 +11,11 @@ from scipy.optimize import minimize
 from scipy.stats import weibull_max
 
 from benchmarks.conformance.cases import case, explained, frozen, images
-from benchmarks.conformance.models import MEAN, STD, Linear
+from benchmarks.conformance.models import MEAN, STD
 from benchmarks.networks.metrics.adversarial import in_ball
 from benchmarks.networks.metrics.clever import locations
 from benchmarks.networks.metrics.minimal import nearest
+from tests.answers.models import Linear
 from tests.metrics.entries import METRICS
 
 RADII = {"linf": 0.05, "l2": 1.0}

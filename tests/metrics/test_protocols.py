@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from benchmarks.conformance.cases import case, explained, frozen, images
-from benchmarks.conformance.models import MEAN, STD, Fraction, Network, Region
+from benchmarks.conformance.models import MEAN, STD, Fraction, Network
 from benchmarks.maps.metrics.faithfulness.protocols import Protocol
+from tests.answers.models import Region
 from tests.metrics.entries import METRICS
 
 PRESETS = {name: metric for name, metric in METRICS.items() if isinstance(metric, Protocol)}

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from benchmarks.conformance.cases import case, explained, frozen, images
-from benchmarks.conformance.models import Linear
 from benchmarks.store import Store
+from tests.answers.models import Linear
 from tests.metrics.entries import METRICS
 
 

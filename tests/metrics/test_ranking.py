@@ -7,7 +7,7 @@ from scipy.stats import rankdata, spearmanr
 from skimage.metrics import structural_similarity
 
 from benchmarks.conformance.cases import case, levels
-from benchmarks.maps.metrics.ranking import TIE, average_ranks, constant, pixel_order, tie_groups, tied, top
+from benchmarks.maps.metrics.ranking import TIE, average_ranks, constant, pixel_order, tie_groups, tied
 from benchmarks.maps.metrics.robustness.noise import similarity
 from benchmarks.maps.metrics.similarity import spearman, ssim
 
@@ -66,13 +66,6 @@ def test_outliers_do_not_tie_the_rest():
     maps = torch.linspace(0, 1, 64 * 64, dtype=torch.float64).view(1, 64, 64)
     maps[0, 0, 0] = 1000
     assert tie_groups(maps).max() > 900  # of 4096 values; steps of 2^-20 of the outlier would chain to one
-
-
-def test_top_shares_add_up():
-    maps = levels(4, 12, 5)
-    count = torch.tensor([[1], [30], [77], [144]])
-    torch.testing.assert_close(top(maps, count).sum(1), count[:, 0].double())
-    assert top(maps, 144).eq(1).all()
 
 
 @pytest.mark.parametrize("shape", [(11, 11), (16, 23)])

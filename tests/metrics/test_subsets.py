@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from benchmarks.conformance.cases import case, explained, frozen, images, levels
-from benchmarks.conformance.models import AllOf
 from benchmarks.cost import counted
 from benchmarks.maps.metrics.faithfulness.infidelity import squares
+from tests.answers.models import AllOf
 from tests.metrics.entries import METRICS
 
 

@@ -124,7 +124,7 @@ def test_latex_markdown_and_csv_of_every_view(view, tmp_path):
     assert len({table.name for table in found}) == len(found)
     for table in found:
         assert tables.latex(table).count("\\begin{tabular}{") == tables.latex(table).count("\\bottomrule") > 0
-        assert tables.markdown(table) and len(table.numbers)
+        assert len(table.numbers)
     if shutil.which("pdflatex"):
         compiles("\n".join(map(tables.latex, found)), tmp_path)
 

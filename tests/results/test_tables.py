@@ -46,7 +46,7 @@ def table(**more) -> Table:
 
 @pytest.mark.parametrize("width", [60, 80, 110, 200])
 def test_text_fits_the_width_and_loses_nothing(width):
-    text = tables.text(table(), width)
+    text = tables.page([table()], width)
     assert max(map(len, text.splitlines())) <= width
     for word in ("0.13 [-0.10, 0.20]*", "pixel_", "1=", "2?", "black box", "A note.", "linearisation", "uniform"):
         assert word in text
@@ -55,7 +55,7 @@ def test_text_fits_the_width_and_loses_nothing(width):
 
 def test_words_are_wrapped_where_they_do_not_fit():
     frame = pd.DataFrame({"metric": ["gini"], "reason": ["a long reason " * 12]}, ["rise"])
-    text = tables.text(Table("t", "t", frame), 60)
+    text = tables.page([Table("t", "t", frame)], 60)
     assert max(map(len, text.splitlines())) <= 60 and text.count("long") == 12
 
 
@@ -86,6 +86,13 @@ def test_latex_of_many_columns_is_split_into_tables_with_labels_of_their_own():
     assert sum(line.count("[0.1, 0.2]") for line in written.splitlines() if line.startswith("x")) == 36
 
 
+def test_latex_of_many_rows_is_a_longtable():
+    frame = pd.DataFrame({"a": ["1"] * 60}, [f"row {k}" for k in range(60)])
+    written = tables.latex(Table("t", "t", frame, controls=2))
+    assert r"\begin{longtable}" in written and "table*" not in written and r"\label{tab:t}" in written
+    assert written.index("row 57") < written.rindex(r"\midrule") < written.index("row 58")
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="there is no pdflatex")
 def test_latex_compiles(tmp_path):
     compiles(tables.latex(table()), tmp_path)
@@ -93,18 +100,13 @@ def test_latex_compiles(tmp_path):
 
 def compiles(written: str, folder) -> None:
     """Check that a document with the tables compiles."""
-    head = "\\documentclass{article}\\usepackage{booktabs,xcolor}\\usepackage[utf8]{inputenc}\\begin{document}\n"
+    head = (
+        "\\documentclass{article}\\usepackage{booktabs,longtable,xcolor}\\usepackage[utf8]{inputenc}\\begin{document}\n"
+    )
     (folder / "t.tex").write_text(f"{head}{written}\\end{{document}}\n", encoding="utf-8")
     command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
     answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout[-2000:]
-
-
-def test_markdown_is_rectangular():
-    written = tables.markdown(table())
-    rows = [line for line in written.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in rows}) == 1 and len(rows) == 6
-    assert "**1**" in written and "2 ?" in written
 
 
 def test_numbers_with_the_same_columns_are_one_file():

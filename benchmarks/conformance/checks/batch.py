@@ -27,8 +27,7 @@ def rest_of_the_batch_does_not_matter(subject: Subject) -> None:
     """Beside images and maps that are fifty times as large, too."""
     batch = case()
     x = torch.cat([batch.x[:1], 50 * images(5, 16, seed=7)])
-    larger = explained(batch.model, x, target=batch.target)
-    score = subject(larger)
+    score = subject(explained(batch.model, x, target=batch.target))
     subject.same(score[:1], subject.plain[:1], "beside images and maps 50 times as large")
 
 

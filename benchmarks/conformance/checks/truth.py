@@ -14,25 +14,23 @@ from benchmarks.conformance.subject import DoesNotApply, Fails, Subject, check, 
 from benchmarks.explained import Explained
 
 
-class Ignorant(InputXGradient):
-    """Edges: a map that knows the image only."""
+@dataclass(frozen=True)
+class OfImage(InputXGradient):
+    """A map that knows the image only, as a function of it."""
+
+    read: Callable[[Tensor], Tensor] = lambda x: x
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        return x.sum(1).abs()
+        return self.read(x)
 
 
-class Deaf(InputXGradient):
-    """The same map for everything."""
-
-    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        return torch.randn(x.shape[2:], generator=torch.Generator().manual_seed(1)).expand(len(x), -1, -1).clone()
+def same_map(x: Tensor) -> Tensor:
+    return torch.randn(x.shape[2:], generator=torch.Generator().manual_seed(1)).expand(len(x), -1, -1).clone()
 
 
-class Restless(InputXGradient):
-    """A map that the smallest change of the image turns into another."""
-
-    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        return torch.sin(1e4 * x.sum(1))
+EDGES = OfImage(read=lambda x: x.sum(1).abs())
+SAME = OfImage(read=same_map)
+RESTLESS = OfImage(read=lambda x: torch.sin(1e4 * x.sum(1)))  # the smallest change of the image gives another map
 
 
 @cache
@@ -70,8 +68,8 @@ BETTER: dict[str, Callable[[], tuple[str, Explained, Explained]]] = {
     "faithfulness": truth_and_noise,
     "localisation": truth_and_noise,
     "complexity": one_pixel_and_noise,
-    "robustness": lambda: ("a map that never changes before one that always does", case(Deaf()), case(Restless())),
-    "randomisation": lambda: ("a map that follows the network before edges", case(), case(Ignorant())),
+    "robustness": lambda: ("a map that never changes before one that always does", case(SAME), case(RESTLESS)),
+    "randomisation": lambda: ("a map that follows the network before edges", case(), case(EDGES)),
 }
 
 
@@ -99,7 +97,7 @@ class Turncoat(InputXGradient):
         given = self.original
         if given is None or (model is given[0] and x.equal(given[1]) and target.equal(given[2])):
             return super().__call__(model, x, target)
-        return Deaf()(model, x, target)
+        return SAME(model, x, target)
 
 
 @check("maps")

@@ -2,7 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, partialmethod
 from math import inf
 
 import torch
@@ -78,9 +78,7 @@ class InputInvariance:
     """
 
     shift: float
-
-    def __post_init__(self) -> None:
-        number(self, "shift", "in (0, 1], in pixel units", lambda s: 0 < s <= 1)
+    __post_init__ = partialmethod(number, "shift", "in (0, 1], in pixel units", lambda s: 0 < s <= 1)
 
     def __call__(self, explained: Explained) -> Tensor:
         shift = (self.shift / explained.std)[:, None, None]

@@ -1,7 +1,7 @@
 """How much of the image does the map need?"""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, partialmethod
 from math import inf, log
 
 import torch
@@ -41,9 +41,7 @@ class Entropy:
     """
 
     unit: str
-
-    def __post_init__(self) -> None:
-        choice(self, "unit", ("share", "nats"))
+    __post_init__ = partialmethod(choice, "unit", ("share", "nats"))
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -67,9 +65,7 @@ class EffectiveComplexity:
     """
 
     threshold: float
-
-    def __post_init__(self) -> None:
-        number(self, "threshold", "in [0, 1)", lambda share: 0 <= share < 1)
+    __post_init__ = partialmethod(number, "threshold", "in [0, 1)", lambda share: 0 <= share < 1)
 
     def __call__(self, explained: Explained) -> Tensor:
         value = explained.maps.flatten(1).abs().double()

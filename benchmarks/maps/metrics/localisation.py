@@ -1,7 +1,7 @@
 """Does the map point at the object?"""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, partialmethod
 
 import torch
 from torch import Tensor
@@ -69,9 +69,7 @@ class TopKInMask:
     """
 
     fraction: float
-
-    def __post_init__(self) -> None:
-        number(self, "fraction", "in (0, 1]", lambda share: 0 < share <= 1)
+    __post_init__ = partialmethod(number, "fraction", "in (0, 1]", lambda share: 0 < share <= 1)
 
     def __call__(self, explained: Explained) -> Tensor:
         mask = explained.mask.flatten(1)

@@ -1,6 +1,7 @@
 """How far do map and object cover each other?"""
 
 from dataclasses import dataclass
+from functools import partialmethod
 
 import torch
 from torch import Tensor
@@ -24,9 +25,7 @@ class MaskIou:
     """
 
     threshold: float
-
-    def __post_init__(self) -> None:
-        number(self, "threshold", "in (0, 1]", lambda share: 0 < share <= 1)
+    __post_init__ = partialmethod(number, "threshold", "in (0, 1]", lambda share: 0 < share <= 1)
 
     def __call__(self, explained: Explained) -> Tensor:
         mask, maps = explained.mask.flatten(1), explained.maps.flatten(1).double()

@@ -1,6 +1,7 @@
 """The error under the standard corruptions, as it grows with their severity."""
 
 from dataclasses import dataclass
+from functools import partialmethod
 
 import torch
 from torch import Tensor
@@ -31,9 +32,7 @@ class CorruptionError:
     """
 
     seed: int
-
-    def __post_init__(self) -> None:
-        whole(self, seed=0)
+    __post_init__ = partialmethod(whole, seed=0)
 
     def __call__(self, explained: Explained) -> Tensor:
         return self.errors(explained).mean((1, 2)).float()

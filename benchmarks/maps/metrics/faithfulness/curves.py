@@ -1,6 +1,6 @@
 """Curves over the share of pixels removed or kept, largest first; each state of an image is passed once per map."""
 
-from functools import partial
+from functools import partial, partialmethod
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from entries import scores
 
 STILL = 2.0**-17  # of the largest logit: what moves less moves by rounding, which depends on the batch size
 faithful = partial(scores, "faithfulness", undefined="the probability is not a number")
+stepped = partialmethod(filled, steps=1)  # refuses wrong steps, baselines and seeds
 
 
 def fractions(steps: int, explained: Explained) -> Tensor:
@@ -19,19 +20,12 @@ def fractions(steps: int, explained: Explained) -> Tensor:
     return torch.linspace(0, 1, steps + 1, device=explained.maps.device)
 
 
-def removal(explained: Explained, steps: int, baseline: str, seed: int) -> Tensor:
-    """Return the logits (n, steps + 1, k) while the largest round(k N / steps) of the N pixels are removed."""
-    counts = even(explained, steps)
-    return torch.stack([logits_at(explained, count, baseline, seed, keep=False) for count in counts], 1)
+def removal(explained: Explained, steps: int, baseline: str, seed: int, keep: bool = False) -> Tensor:
+    """Return the logits (n, steps + 1, k) while the largest round(k N / steps) of the N pixels are removed.
 
-
-def insertion(explained: Explained, steps: int, baseline: str, seed: int) -> Tensor:
-    """Return the logits (n, steps + 1, k) while only the largest round(k N / steps) of the N pixels are there.
-
-    Read from its end, this is the removal of the smallest first.
+    With `keep` all others are removed, which is insertion; read from its end, it is the removal of the smallest first.
     """
-    counts = even(explained, steps)
-    return torch.stack([logits_at(explained, count, baseline, seed, keep=True) for count in counts], 1)
+    return torch.stack([logits_at(explained, count, baseline, seed, keep) for count in even(explained, steps)], 1)
 
 
 def even(explained: Explained, steps: int) -> list[int]:
@@ -42,10 +36,10 @@ def even(explained: Explained, steps: int) -> list[int]:
 
 def logits_at(explained: Explained, count: int, baseline: str, seed: int, keep: bool) -> Tensor:
     """Return the logits (n, k) when only the `count` largest pixels are kept, or when they are removed."""
-    removed = explained.maps[0].numel() - count if keep else count
-    if removed == 0:
+    pixels = explained.maps[0].numel()
+    if count == (pixels if keep else 0):
         return explained.clean_logits()
-    if removed == explained.maps[0].numel():
+    if count == (0 if keep else pixels):
         return baseline_logits(explained, baseline, seed)
 
     def compute() -> Tensor:
@@ -90,11 +84,6 @@ def area(values: Tensor) -> Tensor:
 def area_under(metric: object, explained: Explained) -> Tensor:
     """Return the score (n,) of a metric that is the area under its curve."""
     return area(metric.curve(explained)[1])
-
-
-def stepped(metric: object) -> None:
-    """Refuse wrong steps, baselines and seeds."""
-    filled(metric, steps=1)
 
 
 def sized(*invariances: str) -> property:

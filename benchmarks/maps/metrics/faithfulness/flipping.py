@@ -38,10 +38,9 @@ class PixelFlipping:
 
     def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
         """Return the removed fractions (steps + 1,) and the target's logits (n, steps + 1)."""
-        if self.order == "morf":
-            logits = curves.removal(explained, self.steps, self.baseline, self.seed)
-        else:
-            logits = curves.insertion(explained, self.steps, self.baseline, self.seed).flip(1)
+        smallest_first = self.order == "lerf"
+        logits = curves.removal(explained, self.steps, self.baseline, self.seed, keep=smallest_first)
+        logits = logits.flip(1) if smallest_first else logits
         return curves.fractions(self.steps, explained), curves.of_target(explained, logits)
 
 

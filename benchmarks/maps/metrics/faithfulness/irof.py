@@ -1,6 +1,7 @@
 """Removal of superpixels: what is left of the class's probability."""
 
 from dataclasses import dataclass
+from functools import partialmethod
 from math import inf
 
 import torch
@@ -36,9 +37,7 @@ class Irof:
     baseline: str
     seed: int
     passes = property(lambda self: (self.steps - 1, 1, 0))
-
-    def __post_init__(self) -> None:
-        filled(self, segments=2, steps=1)
+    __post_init__ = partialmethod(filled, segments=2, steps=1)
 
     def __call__(self, explained: Explained) -> Tensor:
         return 1 - curves.area(self.curve(explained)[1])

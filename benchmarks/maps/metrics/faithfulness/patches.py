@@ -1,6 +1,7 @@
 """Scores of single patches, each removed alone: one set of passes for all metrics and methods."""
 
 from dataclasses import dataclass
+from functools import partialmethod
 
 import torch
 from torch import Tensor
@@ -47,9 +48,7 @@ class SingleDeletion:
     invariant = sized("scale")  # size: where the grid divides the image's side
     passes = property(lambda self: (0, self.grid**2, 0))
     falls = falls
-
-    def __post_init__(self) -> None:
-        filled(self, grid=2)
+    __post_init__ = partialmethod(filled, grid=2)
 
     def __call__(self, explained: Explained) -> Tensor:
         falls = ranks(self.falls(explained), rounding(explained))

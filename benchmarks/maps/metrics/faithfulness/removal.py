@@ -34,13 +34,7 @@ class Deletion:
         return curves.fractions(self.steps, explained), curves.probability(explained, logits)
 
 
-@faithful(
-    higher_is_better=True,
-    cites="Petsiuk et al. 2018",
-    bounds=(0.0, 1.0),
-    version=2,
-    invariant=("scale", "order", "steps"),
-)
+@faithful(higher_is_better=True, cites="Petsiuk et al. 2018", bounds=(0.0, 1.0), version=2)
 @dataclass(frozen=True)
 class Insertion:
     """Area under the target's probability while pixels are inserted, largest first [Petsiuk et al. 2018].
@@ -51,13 +45,14 @@ class Insertion:
     steps: int
     baseline: str
     seed: int
+    invariant = ("scale", "order", "steps")
     passes = property(lambda self: (self.steps - 1, 1, 0))
     __post_init__ = curves.stepped
     __call__ = curves.area_under
 
     def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
         """Return the inserted fractions (steps + 1,) and the probabilities (n, steps + 1)."""
-        logits = curves.insertion(explained, self.steps, self.baseline, self.seed)
+        logits = curves.removal(explained, self.steps, self.baseline, self.seed, keep=True)
         return curves.fractions(self.steps, explained), curves.probability(explained, logits)
 
 
@@ -111,6 +106,6 @@ class Abpc:
     def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
         """Return the removed fractions (steps + 1,) and the gap between the curves (n, steps + 1)."""
         largest_first = curves.removal(explained, self.steps, self.baseline, self.seed)
-        smallest_first = curves.insertion(explained, self.steps, self.baseline, self.seed).flip(1)
+        smallest_first = curves.removal(explained, self.steps, self.baseline, self.seed, keep=True).flip(1)
         gap = curves.probability(explained, smallest_first) - curves.probability(explained, largest_first)
         return curves.fractions(self.steps, explained), gap

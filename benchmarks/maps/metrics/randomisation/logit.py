@@ -1,6 +1,7 @@
 """The map when another class is explained."""
 
 from dataclasses import dataclass
+from functools import partialmethod
 
 import torch
 from torch import Tensor
@@ -32,9 +33,7 @@ class RandomLogit:
     """
 
     seed: int
-
-    def __post_init__(self) -> None:
-        whole(self, seed=0)
+    __post_init__ = partialmethod(whole, seed=0)
 
     def __call__(self, explained: Explained) -> Tensor:
         classes = explained.clean_logits().shape[1]

@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, partialmethod
 from math import ceil
 
 import torch
@@ -43,9 +43,7 @@ class Mprt:
     stages: int
     seed: int
     passes = property(lambda self: (0, 1 + NOISE * self.stages, self.stages))
-
-    def __post_init__(self) -> None:
-        whole(self, stages=1, seed=0)
+    __post_init__ = partialmethod(whole, stages=1, seed=0)
 
     def __call__(self, explained: Explained) -> Tensor:
         return self.curve(explained)[1][:, 1:].double().mean(1).float()

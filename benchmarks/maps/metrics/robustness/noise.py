@@ -44,7 +44,7 @@ class MaxSensitivity:
     __post_init__ = check
 
     def __call__(self, explained: Explained) -> Tensor:
-        return changes(explained, self.radius, self.samples, self.seed).amax(1).float()
+        return changes(self, explained).amax(1).float()
 
 
 @restless(cites="Bhatt et al. 2020")
@@ -63,7 +63,7 @@ class AvgSensitivity:
     __post_init__ = check
 
     def __call__(self, explained: Explained) -> Tensor:
-        return changes(explained, self.radius, self.samples, self.seed).mean(1).float()
+        return changes(self, explained).mean(1).float()
 
 
 @restless(cites="Alvarez-Melis & Jaakkola 2018")
@@ -86,7 +86,7 @@ class LocalLipschitz:
     def __call__(self, explained: Explained) -> Tensor:
         noise = pixel_noise(explained, self.radius, self.samples, self.seed)
         size = torch.stack([d.double().norm() for d in noise])
-        return (changes(explained, self.radius, self.samples, self.seed) / size).amax(1).float()
+        return (changes(self, explained) / size).amax(1).float()
 
 
 @alike(cites="Ghorbani et al. 2019", version=2, undefined="the map, or that of a noisy image, is constant")
@@ -128,10 +128,10 @@ def similarity(explained: Explained, other: Tensor, measure: str, seed: int) -> 
     return torch.where(constant(own) | constant(other), torch.nan, score)
 
 
-def changes(explained: Explained, radius: float, samples: int, seed: int) -> Tensor:
+def changes(metric: object, explained: Explained) -> Tensor:
     """Return ||map(x + d) - map(x)|| / ||map(x)|| for each noisy image, (n, samples) float64; nan for a zero map."""
     own = explained.maps.flatten(1).double()
-    others = noisy_maps(explained, radius, samples, seed)
+    others = noisy_maps(explained, metric.radius, metric.samples, metric.seed)
     change = torch.stack([(other.flatten(1).double() - own).norm(dim=1) for other in others], 1)
     size = own.norm(dim=1, keepdim=True)
     return torch.where(size > 0, change / size, torch.nan)
