@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 import benchmarks.resolvers  # noqa: F401 (its resolver)
 
 SCORES, CURVES, GALLERY, CONFIG = "scores.parquet", "curves.parquet", "gallery.npz", "config.yaml"
-LOCK, SWEEP = ".lock", "sweep.json"
+LOCK, SWEEP, DONE = ".lock", "sweep.json", "cell.json"
 # Settings that cannot change a score, wherever they stand.
 NEUTRAL = {"_convert_", "cache", "canonical", "device", "gallery", "entry", "strict"}
 

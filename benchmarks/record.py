@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-import pyarrow.parquet as pq
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from benchmarks.cell import CONFIG, CURVES, GALLERY, LOCK, SCORES, Cell, cells, mark_sweep, sweep_of, text, write
+from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, LOCK, SCORES, Cell, cells, mark_sweep, sweep_of, text, write
 from benchmarks.command import one_sentence, sentence
 
 log = logging.getLogger(__name__)
@@ -41,31 +40,31 @@ def record(cfg: DictConfig) -> bool:
 
             tracking.log_cell(cell.folder, cfg.tracking_uri)
     if alone:
-        answer(cell)
+        answer(cell, bool(lacking))
     return bool(lacking)
 
 
 def missing(cell: Cell) -> list[str]:
     """Return the metrics that the stored cell lacks, or has for fewer images; refuse another cell in its place."""
-    path = cell.folder / SCORES
-    if not path.exists():
-        return [*cell.metrics]
-    stored = pq.read_schema(path).metadata
-    if (key := stored[b"key"].decode()) != cell.key:
-        raise ValueError(f"{cell.folder} holds cell {key} and this one is {cell.key}; remove the folder")
-    complete = json.loads(stored[b"complete"])
+    complete = completed(cell)
 
     def done(name: str) -> bool:
-        same = [name, settings_of(cell, name)]
+        same = [name, text(cell.metrics[name])]
         known = [images for *metric, images in complete if metric == same]
         return any(images is None or (cell.images is not None and cell.images <= images) for images in known)
 
     return [name for name in cell.metrics if not done(name)]
 
 
-def settings_of(cell: Cell, metric: str) -> str:
-    """Return a metric's settings and class as the stored cell names them."""
-    return text(cell.metrics[metric])
+def completed(cell: Cell) -> list[list]:
+    """Return name, settings and number of images of every metric that the stored cell has."""
+    path = cell.folder / DONE
+    if not path.exists():
+        return []
+    done = json.loads(path.read_text())
+    if done["key"] != cell.key:
+        raise ValueError(f"{cell.folder} holds cell {done['key']} and this one is {cell.key}; remove the folder")
+    return done["complete"]
 
 
 def compute(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
@@ -110,18 +109,18 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
         gallery = gallery | result.gallery
     table = pd.concat(scores, ignore_index=True)
     complete = {(name, settings, images) for name, settings, images in completed(cell)} | {
-        (name, settings_of(cell, name), cell.images)
+        (name, text(cell.metrics[name]), cell.images)
         for name in lacking
         if not ((table.metric == name) & (table.status == "failed")).any()
     }
-    metadata = {"key": cell.key, "complete": json.dumps(sorted(complete, key=str))}
-    store(cell, table, curves, gallery, metadata)
-
-
-def completed(cell: Cell) -> list[list]:
-    """Return metrics, settings and numbers of images that the stored cell has."""
-    path = cell.folder / SCORES
-    return json.loads(pq.read_schema(path).metadata[b"complete"]) if path.exists() else []
+    store(cell, table, curves, gallery)
+    none = table[table.status.isin(["inapplicable", "failed"])].drop_duplicates("metric")
+    reasons = {
+        row.metric: row.reason if row.status == "inapplicable" else f"{row.metric} failed: {row.reason}"
+        for row in none.itertuples()
+    }
+    done = json.dumps({"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons})
+    write(cell.folder / DONE, lambda path: path.write_text(done))
 
 
 def stored(cell: Cell) -> tuple:
@@ -153,15 +152,10 @@ def same_data(cell: Cell, before: object, now: object) -> None:
         raise ValueError(f"{cell.folder} has scores of another image called {other[0]}; give another name=...")
 
 
-def store(cell: Cell, scores: object, curves: object, gallery: dict, metadata: dict[str, str]) -> None:
-    """Write the cell's files; the scores come last, since they are what makes a cell done."""
+def store(cell: Cell, scores: object, curves: object, gallery: dict) -> None:
+    """Write the cell's files."""
     import numpy as np
-    import pyarrow as pa
     from omegaconf import OmegaConf
-
-    def table(frame: object, metadata: dict[str, str]) -> pa.Table:
-        content = pa.Table.from_pandas(frame, preserve_index=False)
-        return content.replace_schema_metadata((content.schema.metadata or {}) | metadata)
 
     def save_gallery(path: Path) -> None:
         with path.open("wb") as file:
@@ -169,22 +163,26 @@ def store(cell: Cell, scores: object, curves: object, gallery: dict, metadata: d
 
     write(cell.folder / CONFIG, lambda path: OmegaConf.save(OmegaConf.create(cell.config), path))
     write(cell.folder / GALLERY, save_gallery)
-    write(cell.folder / CURVES, lambda path: pq.write_table(table(curves, {}), path))
-    write(cell.folder / SCORES, lambda path: pq.write_table(table(scores, metadata), path))
+    write(cell.folder / CURVES, lambda path: curves.to_parquet(path, index=False))
+    write(cell.folder / SCORES, lambda path: scores.to_parquet(path, index=False))
 
 
-def answer(cell: Cell) -> None:
-    """Print the scores of a cell that was asked for alone; raise where it has none."""
-    from results.__main__ import main as show
+def answer(cell: Cell, computed: bool) -> None:
+    """Print the scores of a cell that was run alone, if they are new, and where they are; raise where it has none."""
+    if reason := lost(cell):
+        raise ValueError(reason)
+    if computed:
+        from results.__main__ import main as show
 
-    table = pq.read_table(cell.folder / SCORES, columns=["metric", "status", "reason"], partitioning=None)
-    rows = [row for row in table.to_pylist() if row["metric"] in cell.metrics]
-    if lost := next((row for row in rows if row["status"] in ("inapplicable", "failed")), None):
-        which = "" if lost["status"] == "inapplicable" else f"{lost['metric']} failed: "
-        raise ValueError(which + lost["reason"])
-    show([str(cell.folder)])
-    print(f"Scores: {cell.folder}")
+        show([str(cell.folder)])
+    print(f"Scores of this cell: python -m results {cell.folder}")
     print(f"All cells of this name: python -m results {cell.sweep}")
+
+
+def lost(cell: Cell) -> str:
+    """Return why a metric of the cell has no scores, or nothing."""
+    reasons = json.loads((cell.folder / DONE).read_text())["lost"]
+    return next((reasons[name] for name in cell.metrics if name in reasons), "")
 
 
 def main(arguments: list[str]) -> None:

@@ -38,11 +38,11 @@ def start_sweep(folder: Path, uri: str) -> None:
 
 def log_cell(folder: Path, uri: str) -> bool:
     """Log a stored cell as a child of its sweep's run; return whether this call did it."""
+    if OFF in os.environ or run_on(folder, uri):
+        return False
     import pandas as pd
     import yaml
 
-    if OFF in os.environ or run_on(folder, uri):
-        return False
     try:
         scores = pd.read_parquet(folder / SCORES, partitioning=None)
         config = yaml.safe_load((folder / CONFIG).read_text())

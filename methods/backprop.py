@@ -1,7 +1,7 @@
 """Gradients whose backward pass through ReLUs is modified."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,14 +51,14 @@ class Replaced(Interpreter):
 
 
 def modified_gradient(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """Return the target logit's input gradient (n, c, h, w), with `method.rectifier` in place of ReLUs."""
+    """Return a pixel's largest input gradient of the target logit, (n, h, w), with `method.rectifier` for ReLUs."""
     graph = canonical_form(method, model, x)
     if not any(node.meta["role"] == "relu" for node in graph.graph.nodes):
         raise Inapplicable(f"{type(method).__name__} needs a plain ReLU; {type(model).__name__} has none")
     with torch.enable_grad():
         x = x.detach().clone().requires_grad_()
         logit = Replaced(graph, method.rectifier).run(x).gather(1, target[:, None]).sum()
-        return torch.autograd.grad(logit, x)[0].detach()
+        return torch.autograd.grad(logit, x)[0].detach().abs().amax(1)
 
 
 @explains("linearisation", cites="Zeiler & Fergus 2014", passes=(1, 1))
@@ -71,11 +71,8 @@ class Deconvnet:
     """
 
     canonical: Canonical
-
-    rectifier: ClassVar[type] = Deconvolved
-
-    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        return modified_gradient(self, model, x, target).abs().amax(1)
+    rectifier = Deconvolved
+    __call__ = modified_gradient
 
 
 @explains("linearisation", cites="Springenberg et al. 2015", passes=(1, 1))
@@ -87,11 +84,8 @@ class GuidedBackprop:
     """
 
     canonical: Canonical
-
-    rectifier: ClassVar[type] = Guided
-
-    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        return modified_gradient(self, model, x, target).abs().amax(1)
+    rectifier = Guided
+    __call__ = modified_gradient
 
 
 @explains("linearisation", cites="Selvaraju et al. 2017", passes=(2, 2))
@@ -105,14 +99,12 @@ class GuidedGradCam:
 
     layer: str
     canonical: Canonical
-
-    rectifier: ClassVar[type] = Guided
-
+    rectifier = Guided
     __post_init__ = layered
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         guided = modified_gradient(self, model, x, target)
         try:
-            return guided.abs().amax(1) * GradCam(self.layer)(model, x, target)
+            return guided * GradCam(self.layer)(model, x, target)
         except Inapplicable as reason:
             raise Inapplicable(f"GuidedGradCam needs a Grad-CAM: {reason}") from reason

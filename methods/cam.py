@@ -74,7 +74,6 @@ class GradCam:
     """ReLU of the sum of the layer's channels, each weighed by its mean gradient [Selvaraju et al. 2017]."""
 
     layer: str
-
     __post_init__ = layered
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -87,11 +86,10 @@ class GradCam:
 class LayerCam:
     """ReLU of the channels' sum, each pixel weighed by its own positive gradient [Jiang et al. 2021].
 
-    A strided layer above reads some pixels of this layer more often than others, and the map shows that grid.
+    A strided layer above reads some pixels of this layer more often than others, which leaves a grid in the map.
     """
 
     layer: str
-
     __post_init__ = layered
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -111,7 +109,6 @@ class GradCamPP:
     """
 
     layer: str
-
     __post_init__ = layered
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -132,7 +129,6 @@ class XGradCam:
     """
 
     layer: str
-
     __post_init__ = layered
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -147,13 +143,11 @@ class XGradCam:
 class HiResCam:
     """Gradient times activation, pixel by pixel, summed over the channels [Draelos & Carin 2020].
 
-    The map is signed; no ReLU is taken. If one linear layer follows, the map at the layer's own size sums to the logit
-    less its bias; the upsampled map does not. A strided layer above reads some pixels of this layer more often than
-    others, and the map shows that grid.
+    No ReLU is taken. If one linear layer follows, the map at the layer's own size sums to the logit less its bias; the
+    upsampled map does not. A strided layer above leaves its grid in the map.
     """
 
     layer: str
-
     __post_init__ = layered
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -168,11 +162,10 @@ class EigenCam:
 
     As in the paper the channels are not centred, and the class plays no part. The sign of a singular vector is
     arbitrary: here the map's sum is positive. A ReLU of the map is returned; it changes nothing where the layer is the
-    output of a ReLU, since such a map has no negative values.
+    output of a ReLU.
     """
 
     layer: str
-
     __post_init__ = layered
 
     @torch.no_grad()

@@ -24,8 +24,7 @@ class ScoreCam:
     model units, the mean colour of the network's normalisation. The weights are the softmax over channels of the
     target's logit. The paper subtracts the logit of a baseline image, which cancels in the softmax. (The authors' code
     weighs by the target's probability instead, without a softmax over channels.) The map is ReLU(sum_k w_k A^k). As in
-    that code a channel without contrast gets weight 0; here it takes no pass. The group "structure" is our choice for
-    CAMs that perturb.
+    that code a channel without contrast gets weight 0; here it takes no pass. The group is our choice.
     """
 
     layer: str
@@ -58,11 +57,10 @@ class ScoreCam:
 class AblationCam:
     """Channels weighed by the share of the logit that is lost without them [Ramaswamy & Desai 2020].
 
-    w_k = (S - S_k) / S with the target's logit S, and S_k the logit with channel k set to 0; the map is
-    ReLU(sum_k w_k A^k). As in the paper S keeps its sign, so the map of a negative logit shows what speaks against the
-    class; where S = 0 the map is 0. A channel that is 0 everywhere has S_k = S and takes no pass. The whole network
-    runs for each channel, since not every network can be started from a layer. The group "structure" is our choice for
-    CAMs that perturb.
+    w_k = (S - S_k) / S with the target's logit S, and S_k the logit with channel k set to 0; the map is ReLU(sum_k w_k
+    A^k). As in the paper S keeps its sign, so the map of a negative logit shows what speaks against the class; where S
+    = 0 the map is 0. A channel that is 0 everywhere has S_k = S and takes no pass. The whole network runs for each
+    channel. The group is our choice.
     """
 
     layer: str

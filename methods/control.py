@@ -19,7 +19,6 @@ class Uniform:
     """
 
     seed: int
-
     __post_init__ = partialmethod(whole, seed=0)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -52,12 +51,10 @@ class Edges:
 class BlurredEdges:
     """`Edges` smoothed by a Gaussian: a control for metrics of removal, which can reward mere blur.
 
-    `sigma` is a fraction of each side. The kernel is cut off at four sigma and scaled to sum 1. The image is mirrored
-    at its border, so that a map keeps its sum.
+    `sigma` is a fraction of each side. The kernel ends at four sigma, and the mirrored border keeps the map's sum.
     """
 
     sigma: float
-
     __post_init__ = partialmethod(positive, "sigma")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -80,7 +77,6 @@ class Centre:
     """A Gaussian at the centre of the image; `sigma` is a fraction of each side."""
 
     sigma: float
-
     __post_init__ = partialmethod(positive, "sigma")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:

@@ -57,8 +57,7 @@ def rescale_max(pool: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     """Pool a; its gradient gives the difference to the reference's pool to one input of each window.
 
     That input is the place of a's maximum where this is the larger one, else of b's maximum. All values of b's window
-    may be equal up to rounding, as for a constant image; then it is the place of a's maximum, so that rounding does not
-    choose.
+    may be equal up to rounding, as for a constant image; then it is the place of a's maximum.
     """
     indexed = copy.copy(pool)
     indexed.return_indices = True
@@ -115,16 +114,14 @@ class DeepLift:
     """Multiplier times difference to a reference, by the rescale rule, channels summed [Shrikumar et al. 2017].
 
     The reference is the constant image `baseline` in model units (0 is the mean colour of the network's normalisation).
-    The multiplier of an elementwise function is the difference of its outputs over that of its inputs. The paper has no
-    rule for max pools. Here, as in captum and SHAP, the difference goes to the winner in the image if the image's
-    maximum is the larger one, else to the winner in the reference. Overlapping windows add up (captum 0.9 keeps one of
-    them, so that its map does not sum to the difference). Networks with products of two activations are refused, since
-    these have no rule.
+    The multiplier of an elementwise function is the difference of its outputs over that of its inputs. For max pools,
+    where the paper has no rule, the difference goes to the winner in the image if the image's maximum is the larger
+    one, else to the winner in the reference, as in captum and SHAP. Overlapping windows add up (captum 0.9 keeps one of
+    them, so that its map does not sum to the difference). Products of two activations have no rule and are refused.
     """
 
     baseline: float
     canonical: Canonical
-
     __post_init__ = partialmethod(number, "baseline")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
@@ -148,7 +145,6 @@ class DeepLiftShap:
 
     batch: int
     canonical: Canonical
-
     __post_init__ = partialmethod(whole, batch=1)
 
     @within_batch

@@ -19,19 +19,19 @@ from methods.optimisation import blurred
 class ExtremalPerturbation:
     """Mean of the smooth masks of given areas that keep the target logit highest [Fong et al. 2019].
 
-    For each of `areas` (fractions of the image) gradient descent with momentum maximises
-    logit - weight mean (sort(m) - r)^2 over `cells` x `cells` values in [0, 1]; r is a vector of zeros followed by a
-    part `area` of ones. The mask m is the smooth maximum (temperature 1 / `coldness`) of the values around each cell,
-    weighed by a kernel of radius `sigma` cells. It is interpolated linearly to pixels and chooses among `levels` blurs:
-    1 is no blur, 0 the strongest, of standard deviation `blur` (fraction of the side). `iterations` is the total over
-    all areas. Within the steps of one area `weight` grows by the factor `growth` and the learning rate is
-    `travel` / steps, so that the schedule does not depend on the budget.
+    For each of `areas` (fractions of the image) gradient descent with momentum maximises logit - weight mean (sort(m) -
+    r)^2 over `cells` x `cells` values in [0, 1]; r is a vector of zeros followed by a part `area` of ones. The mask m
+    is the smooth maximum (temperature 1 / `coldness`) of the values around each cell, weighed by a kernel of radius
+    `sigma` cells. It is interpolated linearly to pixels and chooses among `levels` blurs: 1 is no blur, 0 the
+    strongest, of standard deviation `blur` (fraction of the side). `iterations` is the total over all areas. Within the
+    steps of one area `weight` grows by the factor `growth` and the learning rate is `travel` / steps, so that the
+    schedule does not depend on the budget.
 
     Kernel, optimiser and constants are those of TorchRay. Departures: masks are averaged, not added. No second step
     flips the image (a mirrored digit is no digit), and there is no margin. The smooth maximum is taken at the cells
     alone. Values begin at `start`; from 1, a saturated network would leave most of them there. The first step follows
-    the logit alone, since all cells still tie. `weight` begins ten times lower and ends the same, since otherwise the
-    area is settled before the evidence.
+    the logit alone, since all cells still tie. `weight` begins ten times lower, or the area is settled before the
+    evidence.
     """
 
     iterations: int
@@ -47,7 +47,6 @@ class ExtremalPerturbation:
     travel: float
     momentum: float
     batch: int
-
     passes = property(lambda self: (self.iterations, self.iterations))
 
     def __post_init__(self) -> None:

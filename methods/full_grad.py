@@ -51,13 +51,11 @@ class FullGrad:
 
     As in the authors' code, psi takes magnitudes, rescales them to run from 0 to 1 over all channels and pixels of the
     layer, and upsamples them bilinearly; channels are summed. So the weight of a layer is about its number of channels,
-    and on small images, whose last stages have few pixels, the map is nearly flat. The law that all terms sum to the
-    logit (`full_gradients`) does not hold for the map. Biases are those of the canonical form, where a batch norm is
-    part of its convolution. Biases of linear layers have no place in the image and are left out, as are the implicit
-    biases of activations other than ReLU.
+    and maps of small images are nearly flat. The law that all terms sum to the logit (`full_gradients`) does not hold
+    for the map. Biases are those of the canonical form, where a batch norm is part of its convolution. Biases of linear
+    layers have no place in the image and are left out, as are the implicit biases of activations other than ReLU.
 
-    Departures from the authors' code: upsampling aligns pixel centres, not corners. No 1e-6 is added to a range, since
-    it makes the map depend on the scale of the logits.
+    Departures from the authors' code: upsampling aligns pixel centres, not corners, and no 1e-6 is added to a range.
     """
 
     canonical: Canonical

@@ -46,14 +46,12 @@ class IntegratedGradients:
     """Path integral of the gradient, summed over the channels [Sundararajan et al. 2017].
 
     The path runs from the constant image of value `baseline`, in model units (0 is the mean colour of the network's
-    normalisation), to the image. The midpoint rule with `steps` points is more exact than a sum over end points and
-    costs the same.
+    normalisation), to the image. The integral is the midpoint rule's with `steps` points.
     """
 
     steps: int
     baseline: float
     batch: int
-
     passes = property(lambda self: (self.steps, self.steps))
 
     def __post_init__(self) -> None:

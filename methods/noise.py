@@ -39,16 +39,13 @@ class SmoothGrad:
     """Largest absolute mean gradient over the channels, on noisy images [Smilkov et al. 2017].
 
     As in the paper the signed gradients are averaged, so that noise of changing sign cancels, and the absolute value is
-    taken afterwards. Without noise the map is that of `Gradient`. The noise is Gaussian; its standard deviation is
-    `noise` times the range (largest less smallest value, in model units) of each image. All images share the `samples`
-    draws.
+    taken afterwards. Without noise the map is that of `Gradient`. Noise and draws are those of `noisy_gradients`.
     """
 
     samples: int
     noise: float
     seed: int
     batch: int
-
     __post_init__ = check
     passes = property(lambda self: (self.samples, self.samples))
 
@@ -73,7 +70,6 @@ class SmoothGradSquared:
     noise: float
     seed: int
     batch: int
-
     __post_init__ = check
     passes = property(lambda self: (self.samples, self.samples))
 
@@ -99,7 +95,6 @@ class VarGrad:
     noise: float
     seed: int
     batch: int
-
     __post_init__ = check
     passes = property(lambda self: (self.samples, self.samples))
 

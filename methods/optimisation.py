@@ -14,8 +14,8 @@ from methods.batching import within_batch
 def gaussian(points: int, side: int, sigma: float, x: Tensor) -> Tensor:
     """Return the weight of each of `points` evenly spaced cells in each pixel of a side, (side, points).
 
-    The weights of a pixel sum to 1, and `sigma` is a fraction of the side. With as many points as pixels the matrix
-    blurs, with fewer it interpolates.
+    The weights of a pixel sum to 1, and `sigma` is a fraction of the side. With fewer points than pixels this
+    interpolates.
     """
     pixel, centre = ((torch.arange(many, dtype=torch.float64) + 0.5) / many for many in (side, points))
     return (-(((pixel[:, None] - centre) / sigma) ** 2) / 2).softmax(1).to(x)
@@ -57,7 +57,6 @@ class MaskOptimisation:
     jitter: float
     seed: int
     batch: int
-
     passes = property(lambda self: (self.iterations, self.iterations))
 
     def __post_init__(self) -> None:
@@ -118,7 +117,6 @@ class AdversarialDifference:
     radius: float
     step: float
     batch: int
-
     passes = property(lambda self: (self.iterations, self.iterations))
 
     def __post_init__(self) -> None:

@@ -26,7 +26,6 @@ class ExpectedGradients:
     samples: int
     seed: int
     batch: int
-
     passes = property(lambda self: (self.samples, self.samples))
     __post_init__ = partialmethod(whole, samples=1, seed=0, batch=1)
 
@@ -54,15 +53,14 @@ class BlurIntegratedGradients:
     mirrored borders. On a finite grid, too, it has the scale-space properties that the paper asks for (no new extrema,
     blurs add up), and it keeps the mean colour.
 
-    Departures from the authors' code, all of which bring the map's sum closer to the difference of the logits at the
-    same cost: borders are not black, a step is the difference of two blurs and not a derivative at its left end, and
-    the gradient is taken half way between the two blurs.
+    Departures from the authors' code, which bring the map's sum closer to the difference of the logits: borders are not
+    black, a step is the difference of two blurs and not a derivative at its left end, and the gradient is taken half
+    way between the two blurs.
     """
 
     steps: int
     sigma: float
     batch: int
-
     passes = property(lambda self: (self.steps, self.steps))
 
     def __post_init__(self) -> None:
@@ -115,8 +113,7 @@ class GuidedIntegratedGradients:
     of its way: 0 gives integrated gradients with left ends, 1 leaves the path free. Channels are summed.
 
     That the map sums to the difference of the logits is the authors' claim. A value is chosen while its gradient is
-    small and counts with that gradient, but a ReLU may change the gradient within the step. More steps help in smooth
-    networks, and hardly in others.
+    small and counts with that gradient, but a ReLU may change the gradient within the step.
     """
 
     steps: int
@@ -124,7 +121,6 @@ class GuidedIntegratedGradients:
     deviation: float
     baseline: float
     batch: int
-
     passes = property(lambda self: (self.steps, self.steps))
 
     def __post_init__(self) -> None:

@@ -69,11 +69,11 @@ class Occlusion:
 class Rise:
     """Mean of random masks, weighed by the target's probability under them [Petsiuk et al. 2018].
 
-    A mask is a `grid` x `grid` of ones (with probability `p`) and zeros, upsampled bilinearly to one cell more than
-    the image and cropped at a random place. The map is the sum of probability times mask over (masks p). Cells have
-    ceil(side / grid) pixels, as in the authors' code, so that the crop is never larger than the mask. Beyond the
-    centres of the outermost cells their values continue; the authors' code mirrors them. Hidden pixels become 0 in
-    model units, the mean colour of the network's normalisation. All images share the masks.
+    A mask is a `grid` x `grid` of ones (with probability `p`) and zeros, upsampled bilinearly to one cell more than the
+    image and cropped at a random place. The map is the sum of probability times mask over (masks p). Cells have
+    ceil(side / grid) pixels, as in the authors' code. Beyond the centres of the outermost cells their values continue;
+    the authors' code mirrors them. Hidden pixels become 0 in model units, the mean colour of the network's
+    normalisation. All images share the masks.
     """
 
     masks: int
@@ -81,7 +81,6 @@ class Rise:
     p: float
     seed: int
     batch: int
-
     passes = property(lambda self: (self.masks, 0))
 
     def __post_init__(self) -> None:

@@ -33,7 +33,6 @@ class DeepTaylor:
 
     stabilizer: float
     canonical: Canonical
-
     __post_init__ = partialmethod(positive, "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None = None) -> Tensor:
@@ -54,7 +53,6 @@ class ExcitationBackprop:
 
     stabilizer: float
     canonical: Canonical
-
     __post_init__ = partialmethod(positive, "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:

@@ -27,8 +27,7 @@ class Sobol:
     and their score is the network's output; here it is the target's probability.
 
     `masks` limits the passes of a map. A and B have N rows, the largest power of two with N (grid^2 + 2) <= masks,
-    since a Sobol sequence is balanced only at powers of two. N is at least 2, for the variance, even if `masks` is too
-    small.
+    since a Sobol sequence is balanced only at powers of two. N is at least 2.
     """
 
     masks: int
@@ -79,7 +78,6 @@ class Hsic:
     value: float
     seed: int
     batch: int
-
     passes = property(lambda self: (self.masks, 0))
 
     def __post_init__(self) -> None:

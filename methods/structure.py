@@ -24,9 +24,8 @@ class Fem:
 
     M = sum_c mu_c [A^c > mu_c + k sd_c] with mean and population deviation of each channel over its pixels, resized
     bicubically; the dips below 0 beside a peak are set to 0. The class plays no part, and the layer should be the
-    output of a ReLU. The authors then divide by the map's maximum; this step is left out, since no map is rescaled.
-    None of N values exceeds their mean by more than sqrt(N - 1) deviations. So a layer of k^2 + 1 pixels or fewer
-    could give only zeros, and is refused.
+    output of a ReLU. The authors then divide by the map's maximum. None of N values exceeds their mean by more than
+    sqrt(N - 1) deviations. So a layer of k^2 + 1 pixels or fewer is refused.
     """
 
     layer: str
@@ -72,7 +71,7 @@ class Mlfem:
     of branches), and of those with more than k^2 + 1 pixels (see `Fem`) the deepest `layers`. Each layer's FEM is
     divided by its largest value, since means of different layers have no common unit, and resized as in `Fem`. The map
     is the mean over layers; a layer without outliers counts as zeros. As in `Fem`, the layers should be outputs of
-    ReLUs, so that channel means are positive.
+    ReLUs.
     """
 
     k: float

@@ -56,7 +56,6 @@ class Lime:
     value: float
     seed: int
     batch: int
-
     passes = property(lambda self: (self.masks, 0))
 
     def __post_init__(self) -> None:
@@ -100,8 +99,8 @@ class KernelShap:
     the constraint that the values sum to logit(image) - logit(baseline). Where there are few more pairs than
     superpixels, the samples hardly determine some directions of the values (eigenvalues of the normal equations below 1
     / 100 of the largest); along these the values stay equal. A pixel gets its superpixel's value divided by the number
-    of the superpixel's pixels, so that pixels have the same sum. Unlike the authors' code this enumerates no sizes and
-    selects no superpixels.
+    of the superpixel's pixels, so that pixels have the same sum. The authors' code enumerates sizes and selects
+    superpixels.
     """
 
     masks: int
@@ -109,7 +108,6 @@ class KernelShap:
     baseline: float
     seed: int
     batch: int
-
     passes = property(lambda self: (self.masks + 2, 0))
 
     def __post_init__(self) -> None:
@@ -144,8 +142,8 @@ class KernelShap:
     def draws(self, count: Tensor) -> tuple[Tensor, Tensor]:
         """Return the number of superpixels of each image in each coalition (n, pairs), and their order (pairs, most).
 
-        A coalition has the first superpixels in this order, and its complement the others. The first pair is all
-        superpixels and none.
+        A coalition has the first superpixels in this order, and its complement the others. The first pair is all and
+        none.
         """
         rng, pairs = torch.Generator().manual_seed(self.seed), (self.masks + 1) // 2
         place = (torch.arange(pairs) + torch.rand(pairs, generator=rng).double()) / pairs

@@ -65,7 +65,10 @@ def build(model: nn.Module, x: Tensor) -> GraphModule:
     report = announce(graph, modules)
     for node in graph.nodes:
         node.meta["role"] = role(node, modules)
-    result = GraphModule({key: placed(module, x) for key, module in modules.items()}, graph, f"Canonical{name}").eval()
+    for module in modules.values():
+        if isinstance(module, Scale):
+            module.to(x.device, x.dtype)
+    result = GraphModule(modules, graph, f"Canonical{name}").eval()
     verify(result, name, image, logits)
     report.original = weakref.ref(model)  # the cache must not keep the network alive
     return result
@@ -77,8 +80,7 @@ def verify(graph: GraphModule, name: str, image: Tensor, logits: Tensor) -> None
     try:
         pair = run.run(image.expand(2, *image.shape[1:]))
     except Exception as error:
-        stuck = next(node for node in graph.graph.nodes if node not in run.env)
-        stuck = operation(graph, stuck)
+        stuck = operation(graph, next(node for node in graph.graph.nodes if node not in run.env))
         raise ValueError(f"A canonical form needs to take every batch size; {stuck!r} of {name} does not") from error
     if pair.shape != (2, logits.shape[1]) or not (pair - logits).abs().max() <= 1e-4 * logits.abs().max() + 1e-7:
         raise ValueError(f"A canonical form needs the same logits in every batch; that of {name} has other ones")
@@ -142,10 +144,6 @@ def announce(graph: Graph, modules: dict[str, nn.Module]) -> Report:
     with graph.inserting_before(end):
         end.args = (graph.call_module("original_forward_hooks", (start, end.args[0])),)
     return report
-
-
-def placed(module: nn.Module | Tensor, x: Tensor) -> nn.Module | Tensor:
-    return module.to(x.device, x.dtype) if isinstance(module, Scale) else module
 
 
 def out_of_place(target: Any) -> Any:

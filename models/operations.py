@@ -8,12 +8,10 @@ from torch.fx import Node
 
 from models.modules import Concat, Scale, Sum, constant
 
-CONVOLUTIONS = {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}  # by the dimensions of the weight
+LAYERS = {2: nn.Linear, 3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}  # by the dimensions of the weight
 
-
-# A rewrite takes `value`, which gives the value of a node, and the operation's arguments, with nodes in place of
-# tensors. It returns the modules that replace the operation, in their order, and the inputs of the first; None keeps
-# it.
+# A rewrite takes `value`, which gives the value of a node, and the operation's arguments, with nodes for tensors. It
+# returns the modules that replace the operation, in their order, and the inputs of the first; None keeps it.
 Rewrite = Callable[..., tuple[tuple[nn.Module, ...], tuple] | None]
 
 
@@ -66,22 +64,14 @@ def batch_norm(value, input, running_mean, running_var, weight=None, bias=None, 
     return (Scale(scale.reshape(shape), shift.reshape(shape)),), (input,)
 
 
-def convolution(value, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def layer(value, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     if not (is_constant(weight) and is_constant(0 if bias is None else bias)):
         return None
     weight = value(weight)
-    size = (weight.shape[1] * groups, weight.shape[0], weight.shape[2:])
-    layer = CONVOLUTIONS[weight.ndim](*size, stride, padding, dilation, groups, device="meta")
-    layer.weight, layer.bias = constant(weight), None if bias is None else constant(value(bias))
-    return (layer,), (input,)
-
-
-def linear(value, input, weight, bias=None):
-    if not (is_constant(weight) and is_constant(0 if bias is None else bias)):
-        return None
-    layer = nn.Linear(*reversed(value(weight).shape), device="meta")
-    layer.weight, layer.bias = constant(value(weight)), None if bias is None else constant(value(bias))
-    return (layer,), (input,)
+    geometry = (weight.shape[2:], stride, padding, dilation, groups) if weight.ndim > 2 else ()
+    module = LAYERS[weight.ndim](weight.shape[1] * groups, weight.shape[0], *geometry, device="meta")
+    module.weight, module.bias = constant(weight), None if bias is None else constant(value(bias))
+    return (module,), (input,)
 
 
 def concat(value, tensors, dim=0, *, axis=None):
@@ -142,30 +132,18 @@ pool_max = adaptive(nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 POINTWISE = nn.ReLU, nn.ReLU6, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Hardswish, nn.Hardsigmoid
 
 FUNCTIONS: dict[str, Rewrite] = {
-    "add": add,
-    "iadd": add,
+    **dict.fromkeys(("add", "iadd"), add),
     "sub": sub,
-    "mul": mul,
-    "multiply": mul,
-    "truediv": truediv,
-    "div": truediv,
-    "batch_norm": batch_norm,
-    "conv1d": convolution,
-    "conv2d": convolution,
-    "linear": linear,
-    "cat": concat,
-    "concat": concat,
-    "concatenate": concat,
-    "mean": mean,
-    "dropout": dropout,
-    "dropout2d": dropout,
+    **dict.fromkeys(("mul", "multiply"), mul),
+    **dict.fromkeys(("truediv", "div"), truediv),
+    **dict.fromkeys(("conv1d", "conv2d", "linear"), layer),
+    **dict.fromkeys(("cat", "concat", "concatenate"), concat),
+    **dict.fromkeys(("dropout", "dropout2d"), dropout),
+    **dict.fromkeys(("clamp", "clip", "clamp_min"), clamp),
+    **{rewrite.__name__: rewrite for rewrite in (batch_norm, mean, max_pool2d)},
     "avg_pool2d": becomes(nn.AvgPool2d),
-    "max_pool2d": max_pool2d,
     "adaptive_avg_pool2d": pool_average,
     "adaptive_max_pool2d": pool_max,
-    "clamp": clamp,
-    "clip": clamp,
-    "clamp_min": clamp,
     "leaky_relu": becomes(nn.LeakyReLU),
     "contiguous": identity,
 }

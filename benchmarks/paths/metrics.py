@@ -109,11 +109,10 @@ class PathSmape:
 class PathAgreement:
     """Does the path alone predict the same class as the whole network? The share of draws that do.
 
-    With the fill `mean` the score of a whole path can be far below chance, and rightly so: averages in all layers at
-    once silence what is kept above them. With half of the channels kept by relevance in a fitted VGG16, those of the
-    last layer fell from 1.5 times their mean to a quarter of it, while those of other classes stayed at theirs: the
-    path spoke against its own class. It agreed on .04 of 24 images (.12 for ResNet18), and layers masked alone on .88
-    to 1.
+    With the fill `mean` the score of a whole path can be far below chance, since averages in all layers at once silence
+    what is kept above them. With half of the channels kept by relevance in a fitted VGG16, those of the last layer fell
+    from 1.5 times their mean to a quarter of it, while those of other classes stayed at theirs: the path spoke against
+    its own class. It agreed on .04 of 24 images (.12 for ResNet18), and layers masked alone on .88 to 1.
     """
 
     fill: str

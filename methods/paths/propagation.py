@@ -1,6 +1,6 @@
-"""Relevance in every layer of a network, in whole or through chosen channels only."""
+"""Relevance in every layer of a network, in whole or through chosen channels only, and the map of a path."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 from zennit.rules import ZBox
 
-from entries import Inapplicable, needed
+from entries import Inapplicable, explains, needed, refuse
 from methods.graph import canonical_form
+from methods.paths import Path
 from methods.paths.nodes import layers
 from methods.paths.rules import rules, unshared
 from methods.relevance import Backward, Select, backward, refuse_unknown
@@ -76,3 +77,33 @@ def heat_map(
     """Return the heat maps (n, h, w) of a path that was selected before, `kept` = `path.kept`; mean over draws."""
     with propagation(selector, model, x, target, box) as propagate:
         return propagate.through(kept)
+
+
+@explains("structure", cites="Bhati et al. 2024", signed=True, needs=("box",))
+@dataclass(frozen=True)
+class PathMap:
+    """Relevance of the target's logit that reaches the pixels through a path's channels only [after Bhati et al. 2024].
+
+    `selector` (`methods.paths.selectors`) chooses the path, and its `lrp` names the rules. A channel outside the path
+    gets its relevance but passes nothing on. Relevance is summed over the colours of a pixel; the map of a selector
+    with several draws is the mean over them.
+    """
+
+    selector: Callable[..., Path]
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.selector, "kept"):
+            refuse(self, "selector", "a selector of paths")
+
+    @property
+    def passes(self) -> tuple[int, int]:
+        """The selector's passes and one backward pass for each of its draws."""
+        forwards, backwards = self.selector.passes
+        return forwards, backwards + getattr(self.selector, "draws", 1)
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None = None) -> Tensor:
+        try:
+            with propagation(self.selector, model, x, target, box) as propagate:
+                return propagate.through(self.selector.kept(propagate(), propagate))
+        except Inapplicable as reason:
+            raise Inapplicable(f"PathMap needs a path: {reason}") from reason

@@ -11,11 +11,10 @@ OPAQUE = ("linear", "report", "")  # each of their outputs may read every input
 def receptive_fields(graph: GraphModule, layer: str) -> tuple[Tensor, Tensor]:
     """Return the pixel rows that each row of a layer can read (h, 2), and the same for columns (w, 2).
 
-    Ranges are the first pixel and the one after the last. The field of a position is the product of both: the smallest
-    box of the image outside which no pixel can matter, without padding. Positions are followed exactly, with the holes
-    of strides and dilations. Operations without positions, and unknown ones, read everything. If a concatenation is
-    split again, a channel that reads some channels only may have a smaller field. A position that reads only padding
-    has 0, 0.
+    Ranges are the first pixel and the one after the last. The product of both is the smallest box of the image outside
+    which no pixel can matter, without padding. Positions are followed exactly, with the holes of strides and dilations.
+    Operations without positions, and unknown ones, read everything. If a concatenation is split again, a channel that
+    reads some channels only may have a smaller field. One that reads only padding has 0, 0.
     """
     nodes = {node.name: node for node in graph.graph.nodes}
     return tuple(_ends(_seen(graph, nodes[layer], axis)) for axis in (0, 1))

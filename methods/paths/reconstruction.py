@@ -20,10 +20,10 @@ def reconstructions(graph: GraphModule, x: Tensor, channels: Mapping[str, Tensor
     channel's maximum alone (the first of several), then from its whole map. Also returns the receptive field (n, k, 4)
     of the maximum in pixels: top, left, and after the last ones bottom, right; all 0 where the channel is 0 everywhere.
 
-    Max pools pass the signal to their switches, ReLUs rectify the signal whatever their own input was, convolutions
-    are transposed, without biases. Our choices: batch norms are folded into convolutions, as in the canonical form;
+    Max pools pass the signal to their switches, ReLUs rectify the signal whatever their own input was, convolutions are
+    transposed, without biases. Our choices: batch norms are folded into convolutions, as in the canonical form;
     residual sums and concatenations pass the signal to all branches; average pools and activations other than ReLU pass
-    their gradient. The cost is one forward pass, and two backward passes for each channel of an image.
+    their gradient. The cost is one forward pass, and two backward passes for each channel.
 
     Pictures from deep layers differ little between channels: those of the whole maps of a layer's four most relevant
     channels correlate by .99 in the last convolution of a VGG16 fitted to shapes, and by .42 in the first.

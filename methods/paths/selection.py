@@ -1,14 +1,15 @@
-"""What selectors of paths share: checks of fields, the path of the kept channels, and how many channels are kept."""
+"""What selectors of paths share: checks of fields, the path of the kept channels, and the ranking of channels."""
 
+import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from entries import choice, number
 from methods.paths import Path
 from methods.paths.nodes import layers
 from methods.paths.propagation import Propagated, propagation
-from methods.paths.ranking import count, gap, places, totals
 from methods.paths.rules import RULES
 
 SIZES = ("share", "gap")
@@ -48,3 +49,37 @@ def sizes(selector: object, full: Propagated) -> list[Tensor | int]:
     if selector.sizes == "gap":
         return [gap(score, selector.share) for score in relevant(full)]
     return [count(selector.share, activation.shape[1]) for activation in full.activations]
+
+
+def totals(values: Tensor) -> Tensor:
+    """Return the sums over positions (n, c), in float64."""
+    return values.double().flatten(2).sum(2) if values.ndim > 2 else values.double()
+
+
+def count(share: float, channels: int) -> int:
+    """Return the number of channels that make a share of a layer, rounded up, at least one."""
+    return max(1, math.ceil(round(share * channels, 9)))  # 0.07 * 100 is 7, not 7.000000000000001
+
+
+def places(scores: Tensor) -> Tensor:
+    """Return each channel's place, 0 for the highest score; equal scores are in the order of channels."""
+    return scores.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
+
+
+def gap(scores: Tensor, share: float) -> Tensor:
+    """Return the number (n, 1) of highest scores before the largest gap between one score and the next.
+
+    Of equal gaps the first counts; no more than `share` of a layer are kept.
+    """
+    ordered = scores.sort(-1, descending=True).values
+    drops = ordered[:, :-1] - ordered[:, 1:]
+    if not drops.shape[1]:
+        return torch.ones(len(scores), 1, dtype=torch.int64, device=scores.device)
+    return drops[:, : count(share, scores.shape[1])].max(-1, keepdim=True).indices + 1
+
+
+def shares(values: Tensor) -> Tensor:
+    """Return magnitudes as shares of their sum; a layer of zeros has shares of zero."""
+    sizes = values.abs()
+    total = sizes.sum(-1, keepdim=True)
+    return sizes / total.where(total > 0, torch.ones_like(total))

@@ -3,7 +3,7 @@
 This is our reading of Bhati et al. 2024; the paper's own algorithm was not available. A layer is the output of a plain
 ReLU; units in the head are channels. In every layer a share of the channels is kept, rounded up and at least one.
 Channels are ranked by sums over positions: of relevance b by its magnitude, or of activation f. Equal channels are
-ranked in their order. `selector(model, x, target, box)` gives the `Path`; `methods.paths.heat_map` makes it a map.
+ranked in their order. `selector(model, x, target, box)` gives the `Path`; `methods.paths.propagation` makes it a map.
 
 `lrp` names the rules (`methods.paths.rules`), which for `tutorial` read `box` (2, c), the values of black and white
 pixels. `sizes` says what the number of kept channels follows: the selector's `share`; the largest `gap` between
@@ -12,7 +12,6 @@ relevances, where `share` is only an upper limit; or `all` channels.
 
 from dataclasses import dataclass
 from functools import partialmethod
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,9 +19,8 @@ from torch import Tensor
 from entries import choice, explains, number, whole
 from methods.graph import Canonical
 from methods.paths.propagation import Propagated, Propagation
-from methods.paths.ranking import gap, places, shares, totals
 from methods.paths.rules import RULES
-from methods.paths.selection import SIZES, best, check, path_of, relevant, sizes
+from methods.paths.selection import SIZES, best, check, gap, path_of, places, relevant, shares, sizes, totals
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
@@ -36,8 +34,7 @@ class Relevance:
     share: float
     lrp: str
     canonical: Canonical
-
-    sizes: ClassVar[str] = "share"
+    sizes = "share"
     __post_init__ = check
     __call__ = path_of
 
@@ -58,8 +55,7 @@ class Gap:
     share: float  # the largest
     lrp: str
     canonical: Canonical
-
-    sizes: ClassVar[str] = "gap"
+    sizes = "gap"
     __post_init__ = check
     __call__ = path_of
 
@@ -79,8 +75,7 @@ class Beam:
     share: float
     lrp: str
     canonical: Canonical
-
-    sizes: ClassVar[str] = "share"
+    sizes = "share"
     __post_init__ = check
     __call__ = path_of
 
@@ -108,8 +103,7 @@ class ForwardBackward:
     weight: float
     lrp: str
     canonical: Canonical
-
-    sizes: ClassVar[str] = "share"
+    sizes = "share"
     __call__ = path_of
 
     def __post_init__(self) -> None:
@@ -135,7 +129,6 @@ class Activation:
     sizes: str  # share | gap
     lrp: str
     canonical: Canonical
-
     __call__ = path_of
 
     def __post_init__(self) -> None:
@@ -152,8 +145,8 @@ class Activation:
 class Random:
     """Control: random channels of each layer, in several draws.
 
-    All images share the draws, and a larger share contains a smaller one. With `sizes: gap` as many channels are drawn
-    as `Gap` keeps of this image and layer.
+    All images share the draws, and a larger share contains a smaller one. With `sizes: gap` as many are drawn as `Gap`
+    keeps.
     """
 
     share: float
@@ -162,7 +155,6 @@ class Random:
     seed: int
     lrp: str
     canonical: Canonical
-
     __call__ = path_of
 
     def __post_init__(self) -> None:
@@ -184,8 +176,7 @@ class All:
 
     lrp: str
     canonical: Canonical
-
-    sizes: ClassVar[str] = "all"
+    sizes = "all"
     __call__ = path_of
     __post_init__ = partialmethod(choice, "lrp", RULES)
 

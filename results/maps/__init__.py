@@ -15,7 +15,7 @@ from results import scores as stored
 from results import tables
 from results.maps.cost import methods
 from results.maps.differences import compare
-from results.maps.judging import judged
+from results.maps.judging import judge, judged, judged_place
 from results.maps.missing import undefined
 from results.maps.overview import leaderboard
 from results.maps.passes import budget
@@ -56,7 +56,7 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
     from results.maps import drawing  # matplotlib takes half a second to import
 
     if default(rows) == "judged":
-        yield from drawing.judged(rows)
+        yield "judged", drawing.heat.judged(judge(rows), f"Metrics judged on {judged_place(rows)}")
     else:
         yield from drawing.of_methods(comparable(rows, options), options)
 

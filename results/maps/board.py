@@ -1,6 +1,7 @@
 """The leaderboard of maps as numbers: one row per data set, network, metric and entry."""
 
 import json
+from argparse import Namespace
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,13 @@ def board(scores: pd.DataFrame) -> pd.DataFrame:
     every.index = pd.MultiIndex.from_tuples(every.index, names=laws.index.names)
     table = table.assign(group=table.entry.map(group)).join(every, on=laws.index.names)
     return table.assign(control=table.group == "control").reindex(columns=COLUMNS)
+
+
+def leaders(scores: pd.DataFrame, options: Namespace) -> pd.DataFrame:
+    """Return the leaderboard; a command computes it once, whatever it prints and draws."""
+    if "board" not in options:
+        options.board = board(scores)
+    return options.board
 
 
 def ordered_metrics(cells: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ HEADS = {
     "w": "W",
     "w_chance": "W by chance",
 }
-OUTCOMES = {"kept": "", "failed": "!", "undecided": "?"}
+OUTCOMES = {"kept": " ", "failed": "!", "undecided": "?"}
 LEGEND = {
     "!": "The metric fails: the 95 % interval over images lies below what is required.",
     "?": f"Undecided: the interval holds what is required, or there are fewer than {summary.FEWEST} images.",
@@ -139,37 +139,37 @@ def judged(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     table = judge(rows)
     tables.known("--metric", options.metric, table.metric)
     table = table[table.metric.isin(options.metric)] if options.metric else table
-    shown = [name for name in HEADS if table[name].notna().any()]
-    frame = {"category": [*table.category]}
-    frame |= {HEADS[name]: [_cell(row, name) for _, row in table.iterrows()] for name in shown}
+    place = judged_place(rows)
     return [
         Table(
             "metrics",
-            f"Metrics judged: {judged_place(rows)}",
-            pd.DataFrame(frame, table.metric).rename_axis(None),
-            (),
-            f"Metrics judged by the rankings that they give: {judged_place(rows)}",
-            table,
+            f"Metrics judged: {place}",
+            cells(table),
+            caption=f"Metrics judged by the rankings that they give: {place}",
+            data=table,
             legend=LEGEND,
             explanations=EXPLANATIONS,
         )
     ]
 
 
+def cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the criteria that were measured as texts: metrics x criteria, after the metrics' category."""
+    shown = [name for name in HEADS if table[name].notna().any()]
+    frame = {HEADS[name]: [_cell(row, name) for _, row in table.iterrows()] for name in shown}
+    return pd.DataFrame({"category": [*table.category]} | frame, [*table.metric])
+
+
 def judged_place(rows: pd.DataFrame) -> str:
     """Return where metrics were judged."""
     plain = rows[rows.condition == PLAIN]
-    return (
-        f"{', '.join(map(str, plain.dataset.unique()))} / {', '.join(map(str, plain.model.unique()))}: "
-        f"{plain.image[plain.image != ''].nunique()} images"
-    )
+    datasets, models = (", ".join(map(str, plain[column].unique())) for column in ("dataset", "model"))
+    return f"{datasets} / {models}: {plain.image[plain.image != ''].nunique()} images"
 
 
 def _cell(row: pd.Series, name: str) -> str:
     """Return a number with the mark of its outcome; in brackets where nothing is required."""
     if np.isnan(row[name]):
         return f"{NONE} "
-    if name not in REQUIRED:
-        return f"{row[name]:.2f} "
-    mark = OUTCOMES.get(row[f"{name}_outcome"])
-    return f"({row[name]:.2f})" if mark is None else f"{row[name]:.2f}{mark or ' '}"
+    outcome = row.get(f"{name}_outcome", "kept")
+    return f"{row[name]:.2f}{OUTCOMES[outcome]}" if outcome else f"({row[name]:.2f})"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from results import tables
 from results.maps import laws
-from results.maps.board import MEAN_RANK, OVERALL, board
+from results.maps.board import MEAN_RANK, OVERALL, leaders
 from results.maps.place import ALL_MODELS, Place, place, places
 from results.summary import FEWEST
 from results.tables import NONE, Table
@@ -42,7 +42,7 @@ DETAILS = (
 
 def leaderboard(scores: pd.DataFrame, options: Namespace) -> list[Table]:
     """Return the overview of every network, or with `--metric` the details of some metrics."""
-    table, cells, found = board(scores), dict(places(scores)), []
+    table, cells, found = leaders(scores, options), dict(places(scores)), []
     if options.metric:
         rows = table[table.metric.isin(options.metric) & (table.model != ALL_MODELS)]
         return [

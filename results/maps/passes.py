@@ -7,7 +7,7 @@ import pandas as pd
 
 from results import tables
 from results.maps import laws
-from results.maps.board import MEAN_RANK, board
+from results.maps.board import MEAN_RANK, leaders
 from results.maps.cost import costs
 from results.maps.place import ALL_MODELS, place, places
 from results.tables import Inapplicable, Table
@@ -16,7 +16,7 @@ BUDGETS = {"steps", "samples", "masks", "iterations"}  # settings that say how m
 NEEDED = "The view budget needs an entry with two budgets, such as method=rise method.masks=100,1000"
 
 
-def budgets(rows: pd.DataFrame) -> pd.DataFrame:
+def budgets(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Return the leaderboard's rows of the entries that the sweep varies in budget, with `line` and `passes`.
 
     A `line` is an entry with all settings but its budget. Variants that spend the same are one row. Controls, whose
@@ -25,16 +25,13 @@ def budgets(rows: pd.DataFrame) -> pd.DataFrame:
     entries = rows.drop_duplicates("entry")
     lines = pd.Series([_line(row) for row in entries.itertuples()], entries.entry.astype(str))
     several = lines[lines.duplicated(keep=False)]
-    if several.empty:
-        return pd.DataFrame()
-    table = board(rows)
     table = table[(table.metric != MEAN_RANK) & (table.model != ALL_MODELS)].dropna(subset="mean")
     table = table.assign(line=table.entry.map(lines)).merge(costs(rows)[[*laws.PLACE, "passes"]], on=laws.PLACE)
     table = table[table.line.isin(several) | table.control]
     table = table.sort_values(["control", "line", "passes"], kind="stable")
     table = table.drop_duplicates(["dataset", "model", "metric", "line", "passes"], ignore_index=True)
     spent = table.groupby(["dataset", "model", "line"]).passes.transform("nunique")
-    return table[(spent > 1) | table.control] if (spent > 1).any() else pd.DataFrame()
+    return table[((spent > 1) | table.control) & (spent > 1).any()]
 
 
 def _line(row) -> str:
@@ -44,7 +41,7 @@ def _line(row) -> str:
 
 def budget(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     """Return the passes of one map and the mean scores, by network."""
-    points = budgets(rows)
+    points = budgets(rows, leaders(rows, options))
     if points.empty:
         raise Inapplicable(NEEDED)
     found = []

@@ -30,7 +30,7 @@ class Agreement:
 
     place: Place
     family: str
-    baselines: bool  # whether the protocols differ in their baseline only
+    what: str  # protocols, or baselines where they differ in their baseline only
     ranks: pd.DataFrame  # entries x protocols, best first, controls last
     control: pd.Series  # by entry
     pairs: pd.DataFrame  # a, b, tau, low, high, and how many methods change places
@@ -42,12 +42,8 @@ class Agreement:
         return half.fillna(half.T)
 
     @property
-    def stem(self) -> str:
-        return f"{self.family}_{'baselines' if self.baselines else 'protocols'}"
-
-    @property
     def title(self) -> str:
-        return f"{self.family}, {'baselines' if self.baselines else 'protocols'}"
+        return f"{self.family}, {self.what}"
 
 
 def agreements(scores: pd.DataFrame) -> Iterator[Agreement]:
@@ -59,9 +55,10 @@ def agreements(scores: pd.DataFrame) -> Iterator[Agreement]:
         for family, starts in FAMILIES.items():
             members = [metric for metric in facts.index if facts.metric_stem[metric].startswith(starts)]
             others = [m for m in members if m in (f"{family}_{fills[m]}", f"{family} (baseline={fills[m]})")]
-            for metrics in ([metric for metric in members if metric not in others], others):
+            rest = [metric for metric in members if metric not in others]
+            for what, metrics in (("protocols", rest), ("baselines", others)):
                 if len(metrics) > 2 and (parts := agreement(cells, metrics)):
-                    yield Agreement(place(cells, parts[0]), family, metrics == others, *parts[1:])
+                    yield Agreement(place(cells, parts[0]), family, what, *parts[1:])
 
 
 def agreement(cells: pd.DataFrame, metrics: Sequence[str]) -> tuple | None:
@@ -109,37 +106,37 @@ def protocols(scores: pd.DataFrame, options: Namespace) -> list[Table]:
 def _ranks(one: Agreement) -> Table:
     frame = {metric: tables.numerals(one.ranks[metric]) for metric in one.ranks}
     frame["places"] = tables.numerals(one.ranks.max(axis=1) - one.ranks.min(axis=1))
-    return one.place.table(
-        f"Ranks under {one.title}",
-        pd.DataFrame(frame, one.ranks.index),
-        f"{one.stem}_ranks",
-        data=_placed(one, one.ranks.rename_axis("entry").reset_index().melt("entry", None, "metric", "rank")),
-        controls=int(one.control.sum()),
-        explanations=EXPLANATIONS,
-    )
-
-
-def _placed(one: Agreement, data: pd.DataFrame) -> pd.DataFrame:
-    here = one.place
-    return data.assign(dataset=here.dataset, model=here.model, family=one.title, images=here.images)
+    data = one.ranks.rename_axis("entry").reset_index().melt("entry", None, "metric", "rank")
+    return _table(one, "Ranks under", "ranks", pd.DataFrame(frame, one.ranks.index), data, (), int(one.control.sum()))
 
 
 def _taus(one: Agreement) -> Table:
-    tau = one.matrix("tau")
-    frame = tau.apply(lambda values: tables.numerals(values, ".2f"))
-    first = one.ranks.columns[0]
-    methods = one.ranks[~one.control]
-    notes = []
-    for row in one.pairs[one.pairs.a == first].itertuples():
+    methods, notes = one.ranks[~one.control], []
+    for row in one.pairs[one.pairs.a == one.ranks.columns[0]].itertuples():
         ranks = methods[[row.a, row.b]].rank(method="min")
         moved = [f"{entry} from {a:g} to {b:g}" for entry, a, b in ranks.itertuples() if a != b]
         places = f"places change for {', '.join(moved)}" if moved else "no method changes its place"
         notes.append(f"{row.a} and {row.b}: tau {row.tau:.2f} [{row.low:.2f}, {row.high:.2f}]; {places}.")
-    return one.place.table(
-        f"Kendall's tau between {one.title}",
+    frame = one.matrix("tau").apply(lambda values: tables.numerals(values, ".2f"))
+    return _table(one, "Kendall's tau between", "tau", frame, one.pairs, notes)
+
+
+def _table(
+    one: Agreement,
+    what: str,
+    stem: str,
+    frame: pd.DataFrame,
+    data: pd.DataFrame,
+    notes: Sequence[str],
+    controls: int = 0,
+) -> Table:
+    here = one.place
+    return here.table(
+        f"{what} {one.title}",
         frame,
-        f"{one.stem}_tau",
+        f"{one.family}_{one.what}_{stem}",
         notes=notes,
-        data=_placed(one, one.pairs),
+        data=data.assign(dataset=here.dataset, model=here.model, family=one.title, images=here.images),
+        controls=controls,
         explanations=EXPLANATIONS,
     )

@@ -15,7 +15,6 @@ __all__ = ["VIEWS", "figures"]
 
 
 def figures(scores: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, "Figure"]]:
-    """Yield robust accuracy, the blocks at a glance, correlations within networks and attacked maps."""
     from results.networks import pictures  # matplotlib takes a while to import
 
-    yield from pictures.figures(scores, options)
+    return pictures.figures(scores, options)

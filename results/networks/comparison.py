@@ -61,11 +61,12 @@ def maps_of(beside: Sequence[pd.DataFrame], cells: pd.DataFrame) -> pd.DataFrame
         raise ValueError(f"Beside scores of networks, --beside needs scores of maps; {', '.join(wrong)} was given")
     maps = scores.labelled(maps)
     maps = maps[maps.dataset.isin(cells.dataset.unique()) & maps.model.isin(cells.model.unique())]
-    for column, what, keys in (("weights", "weights", ["model"]), ("data", "images", ["dataset", "image"])):
-        known = [rows.loc[rows[column] != "", [*keys, column]].astype(str).drop_duplicates() for rows in (cells, maps)]
-        both = known[0].merge(known[1], on=keys)
-        if len(differ := both[both[f"{column}_x"] != both[f"{column}_y"]]):
-            place = " / ".join(differ.iloc[0][keys])
+    both = pd.concat([cells[maps.columns.intersection(cells.columns)], maps])
+    for column, what, context in (("weights", "weights", ["model"]), ("data", "images", ["dataset", "image"])):
+        values = both[both[column] != ""].astype({name: str for name in context}).groupby(context)[column].nunique()
+        if (values > 1).any():
+            place = values.idxmax()
+            place = place if isinstance(place, str) else " / ".join(place)
             raise ValueError(f"Maps can only be shown beside networks with the same {what}; those of {place} differ")
     return maps
 

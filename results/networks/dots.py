@@ -10,9 +10,10 @@ from results import style
 from results.networks.comparison import Comparison
 from results.networks.measures import BLOCKS, POINTS
 
-NOTE = "Each row has a scale of its own, whose ends stand beside it; to the right is better. Blocks are never merged."
-BARS = " Bars are 95 % intervals over images, where six or more have a score."
-LOG = " log: a logarithmic scale, since the ends are more than a factor of 100 apart."
+NOTE = """\
+Each row has a scale of its own, whose ends stand beside it; to the right is better. Blocks are never merged. Bars are \
+95 % intervals over images, where six or more have a score. log: a logarithmic scale, where the ends are more than a \
+factor of 100 apart."""
 WIDE = 100  # ends that are this many times as large as each other need a logarithmic scale
 ROW = 0.25  # inches
 
@@ -28,63 +29,52 @@ def look(networks: list[str]) -> dict[str, dict]:
 
 def dots(rows: pd.DataFrame, comparison: Comparison, method: str) -> Figure:
     """Draw every score of two networks or more, and of one method's maps; curves are drawn elsewhere."""
-    shown = rows[(rows.part != POINTS) & rows.method.isin(["", method])]
-    blocks = [part for block in BLOCKS if len(part := shown[shown.block == block])]
-    counts = [part.number.nunique() for part in blocks]
-    row = min(ROW, (style.HEIGHT - 1.1) / (sum(counts) + 1.2 * len(counts)))
-    figure = style.figure(style.PAGE, 1.1 + row * (sum(counts) + 1.2 * len(counts)))
-    panels = figure.subplots(len(blocks), 1, squeeze=False, height_ratios=[k + 0.2 for k in counts])[:, 0]
+    shown = rows[(rows.part != POINTS) & rows.method.isin(["", method]) & rows["mean"].notna()]
     styles = {network: one | {"ls": ""} for network, one in look(comparison.networks).items()}
-    logs = False
-    for axes, part in zip(panels, blocks, strict=True):
-        logs |= _block(axes, part, styles)
+    lines = shown.number.nunique() + 1.5 * shown.block.nunique()
+    figure = style.figure(style.PAGE, 1 + lines * min(ROW, (style.HEIGHT - 1) / lines))
+    axes, names, y = figure.add_subplot(), {}, 0.0
+    for block, part in shown.groupby("block", sort=False):
         about = f" ({style.readable([method])[0]})" if part.method.ne("").any() else ""
-        axes.set_title(f"{part.block.iloc[0]}{about}", size=8, loc="left", weight="bold", pad=2)
+        axes.text(-0.13, y, f"{block}{about}", size=8, weight="bold", va="center")
+        for y, (_, mine) in enumerate(part.groupby("number", sort=False), y + 1):
+            names[y] = _row(axes, y, mine.set_index("network"), styles)
+        y += 1.5
+    axes.set(ylim=(y - 0.8, -0.6), xlim=(-0.13, 1.12), xticks=[])
+    axes.set_yticks([*names], names.values(), size=6.5)
+    style.bare(axes)
     handles = [Line2D([], [], **one) for one in styles.values()]
-    panels[0].legend(handles, style.readable(comparison.networks), loc="lower right", bbox_to_anchor=(1, 1.06), ncols=6)
+    figure.legend(handles, style.readable(styles), loc="outside upper right", ncols=6)
     style.heading(figure, f"Networks on {comparison.dataset}: {comparison.selection()}")
-    style.note(figure, NOTE + BARS * bool(shown.low.notna().any()) + LOG * logs)
+    style.note(figure, NOTE)
     return figure
 
 
-def _block(axes: Axes, part: pd.DataFrame, styles: dict[str, dict]) -> bool:
-    """Draw a row per quantity; return whether one has a logarithmic scale."""
-    labels, logs = [], []
-    for y, (_, mine) in enumerate(part.groupby("number", sort=False)):
-        mine = mine.set_index("network").loc[list(styles)]
-        ends = mine[["mean", "low", "high"]].to_numpy(float)
-        logs.append(wide(ends))
-        labels.append(_name(mine) + ", log" * logs[-1])
-        _row(axes, y, ends, bool(mine.higher_is_better.iloc[0]), styles)
-    axes.set(ylim=(len(labels) - 0.4, -0.6), xlim=(-0.13, 1.12), xticks=[])
-    axes.set_yticks(range(len(labels)), labels, size=6.5)
-    style.bare(axes)
-    return any(logs)
+def _row(axes: Axes, y: float, mine: pd.DataFrame, styles: dict[str, dict]) -> str:
+    """Draw one quantity from its worst end to its best one; return its name."""
+    ends, small = mine[["mean", "low", "high"]].to_numpy(float), {"size": style.SMALL, "va": "center", "color": "0.35"}
+    worst, best = (np.nanmin(ends), np.nanmax(ends))[:: 1 if mine.higher_is_better.iloc[0] else -1]
+    places = pd.DataFrame(scaled(ends, worst, best), mine.index)
+    axes.plot([0, 1], [y, y], color="0.88", lw=0.6, zorder=0)
+    axes.text(-0.015, y, _written(worst), ha="right", **small)
+    axes.text(1.015, y, _written(best), ha="left", **small)
+    for up, (network, one) in zip(np.linspace(-0.3, 0.3, len(styles)), styles.items(), strict=True):
+        mean, *bar = places.loc[network]
+        axes.plot(bar, [y + up] * 2, color=one["color"], lw=0.9)
+        axes.plot(mean, y + up, **one)
+    return _name(mine) + ", log" * wide(ends)
 
 
 def wide(ends: np.ndarray) -> bool:
     """Return whether a row's numbers are too far apart for a linear scale."""
-    known = ends[~np.isnan(ends)]
-    return bool(known.size and 0 < WIDE * known.min() < known.max())
+    return bool(0 < WIDE * np.nanmin(ends) < np.nanmax(ends))
 
 
-def _row(axes: Axes, y: int, ends: np.ndarray, higher: bool, styles: dict[str, dict]) -> None:
-    """Draw one quantity, `ends` (networks, 3) its mean and interval; equal means of all networks are written."""
-    known, means = ends[~np.isnan(ends)], ends[:, 0][~np.isnan(ends[:, 0])]
-    if not means.size or means.min() == means.max():
-        words = f"all {_written(means[0])}" if means.size else "no score"
-        axes.text(0.5, y, words, size=style.SMALL, ha="center", va="center", color="0.35")
-        return
-    axes.plot([0, 1], [y, y], color="0.88", lw=0.6, zorder=0)
-    low, high = known.min(), known.max()
-    place = np.log(ends / low) / np.log(high / low) if wide(ends) else (ends - low) / (high - low)
-    place = place if higher else 1 - place
-    offsets = 0.36 * (np.arange(len(styles)) - (len(styles) - 1) / 2) / max(len(styles) / 2, 1)
-    for (x, *bar), up, one in zip(place, offsets, styles.values(), strict=True):
-        axes.plot(bar, [y + up] * 2, color=one["color"], lw=0.9)
-        axes.plot(x, y + up, **one)
-    for x, value in ((-0.015, low if higher else high), (1.015, high if higher else low)):
-        axes.text(x, y, _written(value), size=style.SMALL, ha="right" if x < 0 else "left", va="center", color="0.35")
+def scaled(ends: np.ndarray, worst: float, best: float) -> np.ndarray:
+    """Return places between 0, the worst end, and 1, the best one; if both are the same, the middle."""
+    if worst == best:
+        return np.where(np.isnan(ends), np.nan, 0.5)
+    return np.log(ends / worst) / np.log(best / worst) if wide(ends) else (ends - worst) / (best - worst)
 
 
 def _written(value: float) -> str:

@@ -16,14 +16,12 @@ __all__ = ["VIEWS", "figures", "files"]
 
 
 def figures(scores: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, "Figure"]]:
-    """Yield curves over shares, layers, heat maps, channels and graphs of paths, each with the stem of its file."""
     from results.paths import pictures  # matplotlib takes a while to import
 
-    yield from pictures.figures(scores, options)
+    return pictures.figures(scores, options)
 
 
 def files(scores: pd.DataFrame, folder: Path) -> Iterator[Path]:
-    """Write the graph of the first image of each selector that is no control as GraphML and JSON; yield the paths."""
     from results.paths import pictures
 
-    yield from pictures.files(scores, folder)
+    return pictures.files(scores, folder)

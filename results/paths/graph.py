@@ -3,15 +3,14 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from pathlib import Path
+from posixpath import commonpath
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 
 SHARES = ("forward", "backward", "relevance")
-BLOCK = 2  # parts of a layer's name that name its block, as mixed_5b_branch1x1 is in mixed_5b
-APART = 20  # more columns than this have no room for a name each
 
 
 def graphs(gallery: Mapping[str, np.ndarray]) -> Iterator[tuple[str, nx.DiGraph]]:
@@ -20,22 +19,20 @@ def graphs(gallery: Mapping[str, np.ndarray]) -> Iterator[tuple[str, nx.DiGraph]
     A node is called "layer:channel". The graph's attributes are the image's name, the target and, as lists, the layers
     with their depth, their number of channels and how many channels are kept.
     """
-    names, ends = [*map(str, gallery["layers"][0]), "logit"], ("child", "parent")
+    names = [*map(str, gallery["layers"][0]), "logit"]
     for i, image in enumerate(map(str, gallery["image"])):
-        lists = {
-            key: gallery[column][i].tolist()
-            for key, column in (("depth", "depth"), ("kept", "layer_kept"), ("channels", "layer_channels"))
-        }
+        columns = {"depth": "depth", "kept": "layer_kept", "channels": "layer_channels"}
+        lists = {key: gallery[column][i].tolist() for key, column in columns.items()}
         graph = nx.DiGraph(image=image, target=str(gallery["target"][i]), layers=names[:-1], **lists)
-        here = gallery["node_image"] == image
-        columns = {key: gallery[f"node_{key}"][here].tolist() for key in ("layer", "channel", "kept", *SHARES)}
-        for values in sorted(zip(*columns.values(), strict=True)):
-            node = dict(zip(columns, values, strict=True))
+        keys = ("layer", "channel", "kept", *SHARES)
+        nodes = pd.DataFrame({key: gallery[f"node_{key}"] for key in keys})[gallery["node_image"] == image]
+        for node in nodes.sort_values(["layer", "channel"]).to_dict("records"):
             graph.add_node(f"{node['layer']}:{node['channel']}", name=names[node["layer"]], **node)
-        here = gallery["edge_image"] == image
-        columns = [gallery[f"edge_{end}{kind}"][here].tolist() for end in ends for kind in ("_layer", "")]
-        for *pair, relevance in zip(*columns, gallery["edge_relevance"][here].tolist(), strict=True):
-            graph.add_edge(f"{pair[0]}:{pair[1]}", f"{pair[2]}:{pair[3]}", relevance=relevance)
+        keys = ("child_layer", "child", "parent_layer", "parent", "relevance")
+        edges = pd.DataFrame({key: gallery[f"edge_{key}"] for key in keys})[gallery["edge_image"] == image]
+        for edge in edges.to_dict("records"):
+            ends = (f"{edge[f'{end}_layer']}:{edge[end]}" for end in ("child", "parent"))
+            graph.add_edge(*ends, relevance=edge["relevance"])
         yield image, graph
 
 
@@ -60,46 +57,26 @@ def columns(graph: nx.DiGraph) -> dict[int, list[str]]:
 
     Layers of one depth stay together, and so do their columns: the logit is the deepest.
     """
-    depth = [*graph.graph["depth"], max(graph.graph["depth"], default=-1) + 1]
-    layer_of = nx.get_node_attributes(graph, "layer")
+    nodes = pd.Series(nx.get_node_attributes(graph, "layer"), name="layer").to_frame()
+    depths = [*graph.graph["depth"], max(graph.graph["depth"], default=-1) + 1]
     height: dict[str, float] = {}
 
     def pull(node: str) -> float:
         parents = [(height[parent], abs(relevance)) for _, parent, relevance in graph.out_edges(node, data="relevance")]
-        total = sum(weight for _, weight in parents)
-        return sum(y * weight for y, weight in parents) / total if total else 0.0
+        return sum(y * weight for y, weight in parents) / (sum(weight for _, weight in parents) or 1)
 
     ordered: dict[int, list[str]] = {}
-    for place in sorted({depth[layer] for layer in layer_of.values()}, reverse=True):
-        pulls = {node: pull(node) for node in graph if depth[layer_of[node]] == place}
-        layers: dict[int, list[float]] = {}
-        for node, y in pulls.items():
-            layers.setdefault(layer_of[node], []).append(y)
-        nodes = sorted(pulls, key=lambda node: (np.mean(layers[layer_of[node]]), layer_of[node], pulls[node]))
-        height |= dict(zip(nodes, np.linspace(-1, 1, len(nodes)) if len(nodes) > 1 else [0.0], strict=True))
-        ordered[place] = nodes
+    for depth, part in reversed([*nodes.groupby(nodes.layer.map(depths.__getitem__))]):
+        part = part.assign(pull=[pull(node) for node in part.index])
+        part["middle"] = part.groupby("layer").pull.transform("mean")
+        ordered[depth] = [*part.sort_values(["middle", "layer", "pull"]).index]
+        height |= {node: (k + 0.5) / len(part) - 0.5 for k, node in enumerate(ordered[depth])}
     return dict(reversed(ordered.items()))
 
 
-def captions(graph: nx.DiGraph) -> Iterator[tuple[int, int, str, str]]:
-    """Yield first and last column of every label, its name, and how many channels are kept of how many.
-
-    Every column has a label while there is room, else every block of layers that share the start of their names.
-    """
-    by_depth: dict[int, list[int]] = {}
-    for layer, place in enumerate(graph.graph["depth"]):
-        by_depth.setdefault(place, []).append(layer)
-    crowded = len(by_depth) > APART
-    names = [_start([graph.graph["layers"][layer].split("_") for layer in layers]) for layers in by_depth.values()]
-    blocks = [tuple(name[:BLOCK]) if crowded else column for column, name in enumerate(names)]
-    for _, run in groupby(range(len(blocks)), key=blocks.__getitem__):
-        first, *_, last = (*(run := list(run)), run[-1])
-        layers = [layer for column in run for layer in [*by_depth.values()][column]]
-        kept, channels = (sum(graph.graph[key][layer] for layer in layers) for key in ("kept", "channels"))
-        yield first, last, " ".join(names[first][: BLOCK if crowded else None]), f"{kept}/{channels}"
-
-
-def _start(names: list[list[str]]) -> list[str]:
-    """Return the parts with which all names start."""
-    same = [len(set(parts)) == 1 for parts in zip(*names, strict=False)]
-    return names[0][: same.index(False) if False in same else len(same)]
+def captions(graph: nx.DiGraph) -> Iterator[str]:
+    """Yield for every depth what the names of its layers start with, and how many channels are kept of how many."""
+    layers = pd.DataFrame({key: graph.graph[key] for key in ("depth", "layers", "kept", "channels")})
+    for _, part in layers.groupby("depth"):
+        start = commonpath(name.replace("_", "/") for name in part.layers)
+        yield f"{start.replace('/', ' ')}  {part.kept.sum()}/{part.channels.sum()}"

@@ -23,35 +23,32 @@ def heatmaps(galleries: Mapping[str, Mapping[str, np.ndarray]], images: list[str
 
     Selectors with the same rules of LRP share one full map; a path that keeps everything has no column of its own.
     """
-    at = {entry: [list(gallery["image"]).index(image) for image in images] for entry, gallery in galleries.items()}
     maps: dict[str, np.ndarray] = {}
-    known: list[np.ndarray] = []
     for entry, gallery in galleries.items():
-        full, path = (gallery[part][at[entry]] for part in ("full", "maps"))
-        if not any(np.allclose(full, other) for other in known):
+        at = [list(gallery["image"]).index(image) for image in images[:IMAGES]]
+        full, path = gallery["full"][at], gallery["maps"][at]
+        if not any(np.allclose(full, other) for other in maps.values()):
             settings = entry.partition(" (")[2]
             maps["Full LRP" + f" ({settings}" * bool(settings)] = full
-            known.append(full)
         if not np.allclose(path, full):
-            kept = gallery["layer_kept"][at[entry]].sum() / gallery["layer_channels"][at[entry]].sum()
-            (name,) = style.readable([entry])
-            maps[f"{name}\n{100 * kept:.2g} %"] = path
-    pixels, mask, target = (gallery[part][at[entry]] for part in ("pixels", "mask", "target"))
+            kept = gallery["layer_kept"][at].sum() / gallery["layer_channels"][at].sum()
+            maps[f"{style.readable([entry])[0]}\n{100 * kept:.2g} %"] = path
     side = min((style.PAGE - 0.9) / (len(maps) + 1), 1.0)
-    figure = style.figure(max(side * (len(maps) + 1) + 0.9, 5.0), len(images) * side + 1.15)
+    figure = style.figure(max(side * (len(maps) + 1) + 0.9, 5.0), len(at) * side + 1.15)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-    panels = figure.subplots(len(images), len(maps) + 1, squeeze=False, subplot_kw={"xticks": [], "yticks": []})
-    for axes in panels.ravel():
-        axes.spines[:].set(visible=True, color="0.6", lw=0.3)
-    for k, (axes, *others) in enumerate(panels):
-        axes.imshow(pixels[k], interpolation="nearest")
-        axes.set_ylabel(style.wrapped(str(target[k]).split(",")[0], side, 8))
-        for colour, width in (("black", 1.4), ("white", 0.7)) if mask[k].any() else ():
-            axes.contour(mask[k], [0.5], colors=colour, linewidths=width)
-        for axes, (name, values) in zip(others, maps.items(), strict=True):
+    panels = figure.subplots(len(at), len(maps) + 1, squeeze=False, subplot_kw={"xticks": [], "yticks": []})
+    for axes, name in zip(panels[0, 1:], maps, strict=True):
+        axes.set_title(style.wrapped(name.replace("-", "- "), 1.1 * side, 7).replace("- ", "-"))
+    for k, (line, image) in enumerate(zip(panels, at, strict=True)):
+        line[0].imshow(gallery["pixels"][image], interpolation="nearest")
+        line[0].set_ylabel(style.wrapped(str(gallery["target"][image]).split(",")[0], side, 8))
+        if gallery["mask"][image].any():
+            line[0].contour(gallery["mask"][image], [0.5], colors="white", linewidths=1)
+        for axes, values in zip(line[1:], maps.values(), strict=True):
             limit = np.quantile(np.abs(values[k]), 0.995) or np.abs(values[k]).max() or 1
             axes.imshow(values[k], cmap=COLOURS, vmin=-limit, vmax=limit, interpolation="nearest")
-            axes.set_title(style.wrapped(name.replace("-", "- "), 1.1 * side, 7).replace("- ", "-") if k == 0 else "")
+        for axes in line:
+            axes.spines[:].set(visible=True, color="0.6", lw=0.3)
     place = {"location": "right", "shrink": 0.6, "aspect": 30, "pad": 0.01}
     bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), COLOURS), ax=panels, **place)
     bar.set_ticks([-1, 0, 1], labels=["against\nthe class", "0", "for the\nclass"])

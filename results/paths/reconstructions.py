@@ -1,9 +1,10 @@
 """Figure of what the channels of a path show in an image."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -20,47 +21,47 @@ where it is near 1, the pictures say little about single channels. Grey is zero;
 percentile."""
 
 
-def reconstructions(gallery: Mapping[str, np.ndarray], title: str, image: int = 0) -> Figure:
-    """Draw the strongest channels of a path in one image, by its number among those that have reconstructions."""
-    name = gallery["recon_image"][image]
+def reconstructions(gallery: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Draw the strongest channels of a path in the first image that has reconstructions."""
+    name = gallery["recon_image"][0]
     at = list(gallery["image"]).index(name)
-    layers, channels, boxes = (gallery[f"recon_{part}"][image] for part in ("layer", "channel", "box"))
-    pictures, (rows, columns) = gallery["recon"][image].astype(float), channels.shape
+    layers, channels, boxes, pictures = (gallery[f"recon{part}"][0] for part in ("_layer", "_channel", "_box", ""))
+    rows, columns = channels.shape
     side = min((style.PAGE - LABELS) / (3.3 * columns), (style.HEIGHT - FOOT) / rows - 0.16, 0.9)
     figure = style.figure(min(LABELS + 3.3 * columns * side, style.PAGE), rows * (side + 0.16) + FOOT)
-    grid = figure.add_gridspec(rows, 4 * columns, width_ratios=[1, 1, 1, 0.12] * columns)
-    for row, layer in enumerate(layers):
+    widths = [1, 1, 1, 0.12] * columns
+    panels = figure.subplots(rows, len(widths), squeeze=False, width_ratios=widths, subplot_kw={"visible": False})
+    for row, (layer, line) in enumerate(zip(layers, panels, strict=True)):
         fields = windows(boxes[row], gallery["pixels"].shape[1:3])
         for k, channel in enumerate(channels[row]):
-            if channel < 0:
-                continue
-            panels = [figure.add_subplot(grid[row, 4 * k + j], xticks=[], yticks=[]) for j in range(len(PICTURES))]
-            maximum, everything = (visible(picture) for picture in pictures[row, k])
-            for axes, picture in zip(panels, (gallery["pixels"][at], maximum, everything), strict=True):
-                axes.imshow(picture, interpolation="nearest")
-                axes.set_anchor("N")
-                axes.spines[:].set(visible=True, color="0.6", lw=0.3)
-            for axes in panels[:2]:
-                top, left, bottom, right = fields[k] - 0.5
-                axes.set(xlim=(left, right), ylim=(bottom, top))
-            top, left, bottom, right = boxes[row, k]
-            for colour, width in (("white", 1.0), ("black", 0.4)):
-                frame = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, ec=colour, lw=width)
-                panels[2].add_patch(frame)
-            share = _share(gallery, name, layer, channel)
-            panels[0].set_title(f"channel {channel}{share}", loc="left", size=style.SMALL, pad=2)
-            if k == 0:
-                same = alike(pictures[row, channels[row] >= 0, 1])
-                words = textwrap.fill(str(gallery["layers"][at, layer]).replace("_", " "), 12)
-                panels[0].set_ylabel(
-                    words + f"\nr = {same:.2f}" * (same == same), rotation=0, ha="right", va="center", size=style.SMALL
-                )
-            if row == len(layers) - 1 or (channels[row + 1 :, k] < 0).all():
-                for axes, words in zip(panels, PICTURES, strict=True):
-                    axes.set_xlabel(words, size=style.SMALL)
+            if channel >= 0:
+                shown = [gallery["pixels"][at], *map(visible, pictures[row, k].astype(float))]
+                share = _share(gallery, name, layer, channel)
+                _draw(line[4 * k : 4 * k + 3], shown, boxes[row, k], fields[k], f"channel {channel}{share}")
+        same = alike(pictures[row, channels[row] >= 0, 1].astype(float))
+        words = textwrap.fill(str(gallery["layers"][at, layer]).replace("_", " "), 12)
+        words += f"\nr = {same:.2f}" * (same == same)
+        line[0].set_ylabel(words, rotation=0, ha="right", va="center", size=style.SMALL)
     style.heading(figure, f"{title}, image {name}, {str(gallery['target'][at]).split(',')[0]}")
     style.note(figure, NOTE)
     return figure
+
+
+def _draw(panels: Sequence[Axes], pictures: Sequence[np.ndarray], box: np.ndarray, field: np.ndarray, title: str):
+    """Draw image, maximum and whole map of one channel, whose largest activation sees a box of the image."""
+    for axes, picture, words in zip(panels, pictures, PICTURES, strict=True):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set(visible=True, xticks=[], yticks=[], anchor="N")
+        axes.set_xlabel(words, size=style.SMALL, labelpad=1)
+        axes.spines[:].set(visible=True, color="0.6", lw=0.3)
+    panels[0].set_title(title, loc="left", size=style.SMALL, pad=2)
+    top, left, bottom, right = field - 0.5
+    for axes in panels[:2]:
+        axes.set(xlim=(left, right), ylim=(bottom, top))
+    top, left, bottom, right = box
+    for colour, width in (("white", 1.0), ("black", 0.4)):
+        frame = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, ec=colour, lw=width)
+        panels[2].add_patch(frame)
 
 
 def windows(boxes: np.ndarray, image: tuple[int, int]) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 from results import scores as stored
 from results.paths.comparison import CONTROLS, ORDER, SIZE, layers, shares, whole
 from results.summary import FEWEST
-from results.tables import Table, interval, known, writer
+from results.tables import NONE, Table, interval, known, writer
 
 LEGEND = {"↑": "Higher is better.", "↓": "Lower is better."}
 EXPLANATIONS = [
@@ -46,19 +46,15 @@ def paths_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
 
 def layers_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     """Return every metric of paths in one layer alone: layers down, selectors across."""
-    return [*_by_place(named(layers(chosen(rows, options)), options), "layer", "in one layer alone")]
+    return _by_place(named(layers(chosen(rows, options)), options), "layer", "in one layer alone")
 
 
 def shares_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     """Return every metric of whole paths: shares of each layer's channels down, selectors across."""
-    return [*_by_place(named(shares(chosen(rows, options)), options), "share", "by the share of channels kept")]
+    return _by_place(named(shares(chosen(rows, options)), options), "share", "by the share of channels kept")
 
 
-VIEWS: dict[str, Callable[[pd.DataFrame, Namespace], list[Table]]] = {
-    "paths": paths_view,
-    "layers": layers_view,
-    "shares": shares_view,
-}
+VIEWS = {"paths": paths_view, "layers": layers_view, "shares": shares_view}
 
 
 def chosen(rows: pd.DataFrame, options: Namespace) -> pd.DataFrame:
@@ -78,49 +74,47 @@ def _whole(rows: pd.DataFrame, dataset: str, model: str) -> Table:
     """Return selectors down, and across each metric's mean and gains over the controls."""
     entries, columns = rows.drop_duplicates("entry"), {}
     for metric, part in rows[rows.metric != SIZE].groupby("metric", sort=False):
-        write, part = writer(part), part.set_index("entry").reindex(entries.entry)
-        columns[arrowed(metric, part), "mean"] = _cells(part, "mean", "low", "high", write=write)
+        head, write, part = arrowed(metric, part), writer(part), part.set_index("entry").reindex(entries.entry)
+        columns[head, "mean"] = _cells(part, "mean", write)
         for gain in (f"over_{kind}" for kind in CONTROLS):
             if gain in part and part[gain].notna().any():
-                gains = _cells(part, gain, f"{gain}_low", f"{gain}_high", write=write, sign="+")
-                columns[arrowed(metric, part), gain.replace("_", " ")] = gains
-    frame, title = pd.DataFrame(columns, index=[*entries.entry]), f"{dataset} / {model}: whole paths, {counted(rows)}"
-    caption = f"Critical paths on {dataset}, {model}, {counted(rows)}"
+                columns[head, gain.replace("_", " ")] = _cells(part, gain, write, "+")
     about = {"data": rows, "controls": int(entries.control.sum()), "legend": LEGEND, "explanations": EXPLANATIONS}
-    return Table(f"{dataset} {model}", title, frame, [*_remarks(rows)], caption, **about)
+    about["caption"] = f"Critical paths on {dataset}, {model}, {counted(rows)}"
+    title = f"{dataset} / {model}: whole paths, {counted(rows)}"
+    return Table(f"{dataset} {model}", title, pd.DataFrame(columns, [*entries.entry]), [*_remarks(rows)], **about)
 
 
 def _order(metric: str, rows: pd.DataFrame) -> Table:
     """Return networks and shares down, and across the three selectors, both gains and whether the order holds."""
-    write, lines, heads = writer(rows), [], []
-    for _, row in rows[rows.order != ""].iterrows():
-        others = rows[(rows[[*stored.TABLE, "share"]] == row[[*stored.TABLE, "share"]]).all(axis=1)].set_index("entry")
-        three = others.loc[[row.entry, *(row[kind] for kind in CONTROLS)]]
-        line = dict(zip(ORDER, _cells(three, "mean", "low", "high", write=write), strict=True))
-        for name, rival in zip(ORDER, CONTROLS, strict=False):
-            ends = (f"over_{rival}", f"over_{rival}_low", f"over_{rival}_high")
-            line[f"{name} over {rival}"] = _cells(three, *ends, write=write, sign="+")[ORDER.index(name)]
-        lines.append(line | {"order": row.order})
-        heads.append(f"{row.model}, {row.share:g} {row.entry.partition(' ')[2]}".strip())
+    write, lines = writer(rows), {}
+    place, data = [*stored.TABLE, "share"], rows[rows.order != ""]
+    for _, row in data.iterrows():
+        here = rows[(rows[place] == row[place]).all(axis=1)].set_index("entry")
+        here = here.loc[[row.entry, *(row[kind] for kind in CONTROLS)]]
+        line = dict(zip(ORDER, _cells(here, "mean", write), strict=True))
+        for k, kind in enumerate(CONTROLS):
+            line[f"{ORDER[k]} over {kind}"] = _cells(here, f"over_{kind}", write, "+")[k]
+        lines[f"{row.model}, {row.share:g} {row.entry.partition(' ')[2]}".strip()] = line | {"order": row.order}
     title = f"Is relevance better than activation, and activation than random? {arrowed(metric, rows)}"
-    notes, data = ["Rows are networks and the share of channels that is kept."], rows[rows.order != ""]
-    caption = f"{metric} of whole paths by the share of each layer's channels that is kept"
+    notes = ["Rows are networks and the share of channels that is kept."]
     about = {"data": data, "legend": LEGEND, "explanations": [ORDERS]}
-    return Table(f"order {metric}", title, pd.DataFrame(lines, index=heads), notes, caption, **about)
+    about["caption"] = f"{metric} of whole paths by the share of each layer's channels that is kept"
+    return Table(f"order {metric}", title, pd.DataFrame.from_dict(lines, "index"), notes, **about)
 
 
-def _by_place(table: pd.DataFrame, column: str, where: str) -> Iterator[Table]:
-    """Yield one table of means for each data set, network and metric; gains are in the CSV file."""
+def _by_place(table: pd.DataFrame, column: str, where: str) -> list[Table]:
+    """Return one table of means for each data set, network and metric; gains are in the CSV file."""
+    tables = []
     for (dataset, model, metric), rows in table.groupby([*stored.TABLE, "metric"], sort=False):
-        write, places = writer(rows), rows[column].unique()
-        cells = {
-            entry: _cells(part.set_index(column).reindex(places), "mean", "low", "high", write=write)
-            for entry, part in rows.groupby("entry", sort=False)
-        }
-        frame = pd.DataFrame(cells, index=[f"{place:g}" if column == "share" else place for place in places])
-        title, caption = (f"{dataset}{mark}{model}: {arrowed(metric, rows)} {where}" for mark in (" / ", ", "))
+        cells = rows.assign(cell=_cells(rows, "mean", writer(rows)))
+        frame = cells.pivot(index=column, columns="entry", values="cell").fillna(NONE)
+        frame = frame.reindex(index=rows[column].unique(), columns=rows.entry.unique()).rename_axis(columns=None)
+        frame.index = [f"{place:g}" if column == "share" else place for place in frame.index]
+        title = f"{dataset} / {model}: {arrowed(metric, rows)} {where}"
         about = {"data": rows, "legend": LEGEND, "explanations": EXPLANATIONS}
-        yield Table(f"{dataset} {model} {metric}", title, frame, [], caption, **about)
+        tables.append(Table(f"{dataset} {model} {metric}", title, frame, **about))
+    return tables
 
 
 def _remarks(rows: pd.DataFrame) -> Iterator[str]:
@@ -158,5 +152,7 @@ def arrowed(metric: str, rows: pd.DataFrame) -> str:
     return metric if metric == SIZE else f"{metric} {'↑' if rows.higher_is_better.dropna().iloc[0] else '↓'}"
 
 
-def _cells(rows: pd.DataFrame, *columns: str, write: Callable[..., str], sign: str = "") -> list[str]:
-    return [interval(*ends, write, sign) for ends in rows[list(columns)].astype(float).to_numpy()]
+def _cells(rows: pd.DataFrame, column: str, write: Callable[..., str], sign: str = "") -> list[str]:
+    """Return the means, or gains, of a column with their intervals."""
+    ends = ("low", "high") if column == "mean" else (f"{column}_low", f"{column}_high")
+    return [interval(*numbers, write, sign) for numbers in rows[[column, *ends]].astype(float).to_numpy()]

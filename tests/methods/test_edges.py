@@ -11,8 +11,8 @@ from methods.paths import Path
 from methods.paths.edges import edges
 from methods.paths.nodes import layers
 from methods.paths.propagation import propagated
-from methods.paths.ranking import totals
 from methods.paths.rules import EPSILON, RULES
+from methods.paths.selection import totals
 from models.canonical import canonical
 from tests.methods.networks import images, network, randomised
 

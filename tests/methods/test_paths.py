@@ -10,11 +10,10 @@ from torch import Tensor, nn
 
 from entries import Inapplicable
 from methods.lrp import LrpAlphaBeta, LrpEpsilonPlus
-from methods.paths.heat_map import PathMap
 from methods.paths.nodes import below, depths, layers
-from methods.paths.propagation import heat_map, propagated
-from methods.paths.ranking import count, gap, places, shares
+from methods.paths.propagation import PathMap, heat_map, propagated
 from methods.paths.rules import RULES, convolution_depths, rules
+from methods.paths.selection import count, gap, places, shares
 from models.canonical import canonical
 from tests.conftest import options
 from tests.methods import networks

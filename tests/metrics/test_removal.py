@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.conformance.cases import case, explained, frozen, images, levels
 from benchmarks.conformance.models import Network
-from benchmarks.maps.metrics.superpixels import superpixels
+from benchmarks.maps.metrics.faithfulness.irof import superpixels
 from tests.metrics.entries import METRICS
 
 

@@ -6,6 +6,7 @@
 import json
 import shutil
 from argparse import Namespace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -214,17 +215,22 @@ def test_differences_are_signed_by_words():
     np.testing.assert_allclose(rows.seed_high["b"] - rows.seed_low["b"], 0.2)
 
 
+def points_of(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = stored.labelled(categorical(rows))
+    return budgets(rows, board(rows))
+
+
 def test_budgets_are_lines_of_one_entry():
-    points = budgets(stored.labelled(categorical(with_budgets())))
+    points = points_of(with_budgets())
     rise = points[(points.line.str.startswith("rise")) & (points.metric == "deletion")]
     assert len(rise) == 3 and rise.passes.is_monotonic_increasing and set(points.entry[points.control]) == {"uniform"}
     assert "grad_cam" not in set(points.entry)
-    assert budgets(stored.labelled(categorical(sweep(models=("resnet18",))))).empty
+    assert points_of(sweep(models=("resnet18",))).empty
 
 
 def test_protocols_that_rank_alike_agree():
     one, fills = agreements(stored.labelled(categorical(with_protocols())))
-    assert not one.baselines and fills.baselines and fills.ranks.shape[1] == 3
+    assert (one.what, fills.what) == ("protocols", "baselines") and fills.ranks.shape[1] == 3
     tau = one.matrix("tau")
     assert tau.loc["deletion", "deletion_rise"] == 1 and tau.loc["deletion", "deletion_latec"] < 1
     assert one.pairs.moved[0] == 0 and [*one.ranks.index[one.control]] == [*one.ranks.index[-3:]]
@@ -327,11 +333,10 @@ def test_the_picture_of_one_cell(tmp_path):
     assert (tmp_path / "maps.png").stat().st_size > 10_000
 
 
-def test_many_metrics_are_several_figures_of_ranks():
-    names = [f"m{k}" for k in range(70)]
-    metrics = pd.DataFrame({"metric": names, "category": ["one"] * 40 + ["two"] * 30})
-    parts = [*drawing.heat.pages(metrics)]
-    assert [len(part) for part in parts] == [30, 10, 30]
+def test_many_metrics_are_several_figures_of_ranks(labelled, monkeypatch):
+    monkeypatch.setattr(drawing, "ACROSS", 4)
+    names = [name for name, _ in islice(drawing.of_methods(labelled[labelled.model == "resnet18"], options()), 2)]
+    assert names == ["ranks_1_shapes_resnet18", "ranks_2_shapes_resnet18"]
 
 
 if __name__ == "__main__":

@@ -69,12 +69,11 @@ class InputInvariance:
     """Relative change of the map under a shift that the model takes back [Kindermans et al. 2019].
 
     The score is ||map' - map|| / ||map||, Euclidean. map' explains images that are brighter by `shift` pixel units in
-    every channel, not clipped, to a model that first subtracts the shift, so that all its values are as before. What
-    the data set gives a method moves with the images: the range of pixel values and the background images. A method's
-    own reference, such as a baseline of 0, does not move. Departs from the paper, where the first bias takes the shift
-    back, because at padded borders that is another model. Here the shift is an operation of its own, through which
-    rules of LRP pass relevance unchanged, so they keep the axiom. A map that keeps it scores the rounding of the shift,
-    about 1e-6.
+    every channel, not clipped, to a model that first subtracts the shift, so that all its values are as before. The
+    data set's range of pixel values and background images move with the images; a method's own baseline does not.
+    Departs from the paper, where the first bias takes the shift back, because at padded borders that is another model.
+    Here it is an operation of its own, through which rules of LRP pass relevance unchanged. A map that keeps it scores
+    the rounding of the shift, about 1e-6.
     """
 
     shift: float

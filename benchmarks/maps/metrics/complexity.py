@@ -19,7 +19,7 @@ complexity = partial(scores, "complexity", undefined="the map is zero")
 class Gini:
     """Gini index of the absolute map, 0 for a constant and 1 - 1/d for one pixel [Chalasani et al. 2020].
 
-    The index is that of Hurley and Rickard 2009 without an epsilon, so the map's scale does not matter.
+    The index is that of Hurley and Rickard 2009 without an epsilon.
     """
 
     def __call__(self, explained: Explained) -> Tensor:
@@ -36,8 +36,7 @@ class Entropy:
     """Entropy of the absolute map as a distribution over the pixels: complexity [Bhatt et al. 2020].
 
     `unit` is "nats" or "share", the share of the largest entropy, log d of d pixels. With "share" a constant map scores
-    1 at every image size, though the same picture drawn larger still comes closer to 1. There is no epsilon, so the
-    map's scale does not matter.
+    1 at every image size, though the same picture drawn larger still comes closer to 1. There is no epsilon.
     """
 
     unit: str
@@ -60,8 +59,7 @@ class Entropy:
 class EffectiveComplexity:
     """Share of pixels above `threshold` times the map's largest absolute value [Nguyen & Martinez 2020].
 
-    As in Quantus, the score counts attributions above a threshold, here as a share of the pixels. The paper itself asks
-    the model how many features it needs.
+    Attributions are counted as in Quantus; the paper itself asks the model how many features it needs.
     """
 
     threshold: float

@@ -21,8 +21,8 @@ NOTHING_POSITIVE = f"{NO_MASK}, or no positive value in the map"
 class PointingGame:
     """Whether the map's largest pixel lies on the object [Zhang et al. 2018].
 
-    The paper's tolerance of 15 pixels is left out. Where several pixels share the maximum, the score is the share of
-    them that lies on the object. This is the expected hit, so a constant map scores the object's share of the image.
+    The paper's tolerance of 15 pixels is left out. Of several pixels that share the maximum, the share on the object
+    counts, so a constant map scores the object's share of the image.
     """
 
     def __call__(self, explained: Explained) -> Tensor:
@@ -64,8 +64,7 @@ class TopKInMask:
     """Share of the `fraction` of largest pixels on the object: top-k intersection [Theiner et al. 2022].
 
     Where the fraction is no whole number of pixels, the last pixel counts in part. Ties there count by their expected
-    share, so a constant map scores the object's share of the image. An object that is smaller than the fraction cannot
-    reach 1.
+    share, so a constant map scores the object's share of the image. A smaller object cannot reach 1.
     """
 
     fraction: float

@@ -13,9 +13,8 @@ def tie_groups(maps: Tensor) -> Tensor:
 
     From the smallest value on, a group holds all that exceed its first by at most `TIE`. Maps carry rounding noise that
     depends on batch size and threads, so that a flat region would be ordered by noise. Values are not rounded: a flat
-    region can lie across an edge between two rounded values. Two close values of a map without ties can still change
-    places with the noise; no rule for ties prevents that. Where a map spans more than six decades, its small values
-    tie.
+    region can lie across an edge between two rounded values. Two close values can still change places with the noise.
+    Where a map spans more than six decades, its small values tie.
     """
     values = maps.flatten(1).double()
     return grouped(values, TIE * values.abs().amax(1))

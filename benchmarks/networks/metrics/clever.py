@@ -28,10 +28,9 @@ class Clever:
     at most `radius`, in pixel units. L_j is the location of a reverse Weibull distribution, fitted by maximum
     likelihood to the largest norms of the margin's gradient in `batches` of `samples` points. The points are uniform in
     the ball of that radius, clipped to [0, 1], and the same for all images. The score is an estimate and no
-    certificate, since no sample sees the steepest point. It is 0 where another class is predicted. Departs from the
-    paper: shapes are at least 1, below which the likelihood has no bound, and at most 10, above which a few norms that
-    are skewed to the right have no end. Where all norms are the same, L_j is their value. `rounding` is the share of
-    the score that may be rounding, since the fit is that much more sensitive than the norms.
+    certificate. It is 0 where another class is predicted. Departs from the paper: shapes are at least 1, below which
+    the likelihood has no bound, and at most 10, above which a few norms that are skewed to the right have no end. Where
+    all norms are the same, L_j is their value. `rounding` is the share of the score that may be rounding.
     """
 
     norm: str

@@ -27,8 +27,7 @@ class CorruptionError:
     This is the mean corruption error without normalisation: it is taken over fifteen types of corruption and five
     severities, one picture each, and is not divided by the errors of a reference network. The pictures are made in
     memory from the images at the network's size, on 8 bits, with severities chosen for about that size (see
-    `corruptions`). The draws of a type and severity are those of every image. The clean image is not among the
-    pictures.
+    `corruptions`). The draws of a type and severity are those of every image.
     """
 
     seed: int

@@ -30,11 +30,10 @@ class InducedMetric:
     "radius" is sqrt(2 `divergence` / eigenvalue): the length of the shortest step that costs the divergence, were the
     output as curved as it is at x. It is at most the diagonal of the pixel space, since no image is farther.
 
-    Pixels are in [0, 1] and lengths Euclidean over all values of the image: eigenvalues are per squared pixel unit, and
-    grow with the number of pixels. The result is exact, from the k x k matrix R' J J' R with R R' = F, in float64 from
-    float32 gradients, and J J' is shared by all outputs and quantities. Where the softmax is saturated, G of the
-    probabilities vanishes whatever the network does to the image. G of the logits does not, but twice the logits have
-    four times its eigenvalues.
+    Pixels are in [0, 1], and eigenvalues per squared pixel unit; they grow with the number of pixels. The result is
+    exact, from the k x k matrix R' J J' R with R R' = F, in float64 from float32 gradients, and J J' is shared by all
+    outputs and quantities. Where the softmax is saturated, G of the probabilities vanishes whatever the network does to
+    the image. G of the logits does not, but its eigenvalues grow with the square of the logits.
     """
 
     output: str

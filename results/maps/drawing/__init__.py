@@ -3,36 +3,35 @@
 from argparse import Namespace
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from results import scores as stored
-from results.maps.board import ALL_MODELS, MEAN_RANK, board
+from results.maps.board import MEAN_RANK, leaders
 from results.maps.cost import groups
 from results.maps.drawing import heat, lines
 from results.maps.gallery import common, gallery
-from results.maps.judging import judge, judged_place
 from results.maps.likeness import by_group, contrast, similarity
 from results.maps.passes import budgets
 from results.maps.place import place, places
 from results.maps.protocols import agreements
 
 METRICS = ("deletion", "insertion")  # of the figure of differences, unless the command names others
-
-
-def judged(rows: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
-    yield "judged", heat.judged(judge(rows), f"Metrics judged on {judged_place(rows)}")
+ACROSS = 30  # metrics of a figure of ranks, so that two digits can be read
 
 
 def of_methods(scores: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
     """Yield the figures of every data set and network; `scores` are labelled."""
-    scores = scores[scores.metric.isin(options.metric)] if options.metric else scores
-    table, curves, points = board(scores), stored.curves(scores), budgets(scores)
+    table = leaders(scores, options)
+    if options.metric:
+        scores, table = (
+            scores[scores.metric.isin(options.metric)],
+            table[table.metric.isin([*options.metric, MEAN_RANK])],
+        )
+    curves, points = stored.curves(scores), budgets(scores, table)
     for (dataset, model), cells in places(scores):
-        own = [
-            some[(some.dataset == dataset) & (some.model == model)] if len(some) else some
-            for some in (table, curves, points)
-        ]
+        own = (some[(some.dataset == dataset) & (some.model == model)] for some in (table, curves, points))
         for name, figure in _one_network(cells, *own, options):
             yield f"{name}_{dataset}_{model}", figure
 
@@ -41,22 +40,24 @@ def _one_network(
     cells: pd.DataFrame, table: pd.DataFrame, curves: pd.DataFrame, points: pd.DataFrame, options: Namespace
 ) -> Iterator[tuple[str, Figure]]:
     here = place(cells, int(table.images.iloc[0]))
-    ranked = table[(table.metric != MEAN_RANK) & (table.model != ALL_MODELS)]
-    methods = ranked[ranked["rank"].notna() & ~ranked.control].entry.nunique()
-    if ranked.entry[ranked["rank"].notna()].nunique() > 1:
-        parts = [*heat.pages(ranked)]
-        for k, part in enumerate(parts, 1):
-            yield "ranks" if len(parts) == 1 else f"ranks_{k}", heat.ranks(part, table, here.printed)
+    ranked = table[table.metric != MEAN_RANK]
+    scored, metrics = ranked[ranked["rank"].notna()], ranked.metric.unique()
+    methods = scored[~scored.control].entry.nunique()
+    if scored.entry.nunique() > 1:
+        count = -(-len(metrics) // ACROSS)
+        for k, part in enumerate(np.array_split(metrics, count), 1):
+            shown = ranked[ranked.metric.isin(part)]
+            yield "ranks" if count == 1 else f"ranks_{k}", heat.ranks(shown, table, here.printed)
     panels = [ranked[ranked.metric == metric] for metric in (options.metric or METRICS)[:3]]
     if methods > 1 and (panels := [rows for rows in panels if rows.difference.notna().any()]):
         yield "differences", lines.differences(panels, here.printed)
     if len(curves) and methods:
         yield "curves", lines.curves(curves, table, here)
-    if ranked.metric.nunique() > 1 and methods > 2:
-        yield "agreement", heat.agreement(table, here.printed)
-    for name, baselines in (("protocols", False), ("baselines", True)):
-        if found := [one for one in agreements(cells) if one.baselines == baselines]:
-            yield name, lines.protocols(found, here.printed)
+    if len(metrics) > 1 and methods > 2:
+        yield "agreement", heat.agreement(ranked, here.printed)
+    compared = [*agreements(cells)]
+    for name in dict.fromkeys(one.what for one in compared):
+        yield name, lines.protocols([one for one in compared if one.what == name], here.printed)
     if len(points):
         yield "budget", lines.budget(points, here.printed)
     maps = stored.galleries(cells)

@@ -35,8 +35,7 @@ class Infidelity:
     The score is E[(I . map - (f(x) - f(x - I)))^2] in logit^2, where x - I has one square of `side` times the image's
     shorter side at `baseline`. There are `samples` independent squares, the same for all images and methods. Maps have
     no channels, so I . map is the map's sum over the square: the map is read as contributions, as those of methods that
-    multiply by the input are. The scale of any other map, such as a gradient, is not that of a fall; for these only
-    `InfidelityScaled` can be compared.
+    multiply by the input are. For maps of another scale, such as gradients, only `InfidelityScaled` can be compared.
     """
 
     samples: int
@@ -59,8 +58,7 @@ class InfidelityScaled:
 
     The score is the least over b >= 0 of E[(b I . map - fall)^2] / E[fall^2], for the squares of `Infidelity`; the best
     b is E[(I . map) fall] / E[(I . map)^2], image by image. It is 0 where the sums are proportional to the falls, and 1
-    where the map is no better than one that is zero. A map whose sums point the other way scores 1, too, though a
-    negative b would make it a good one.
+    where the map is no better than one that is zero. A map whose sums point the other way scores 1, too.
     """
 
     samples: int

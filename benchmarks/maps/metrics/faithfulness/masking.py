@@ -22,10 +22,8 @@ class AverageDrop:
     """Share of the target's probability that is lost under the map [Chattopadhay et al. 2018].
 
     The score is max(0, p - p_masked) / p. The masked image is m x + (1 - m) `baseline` in pixel space, where m is the
-    map stretched to [0, 1] image by image: its least value hides a pixel, and its largest shows it. The score is a
-    fraction where the paper has percent, and it is of one image, so the table's mean is the paper's average. A constant
-    map cannot be stretched, and to show all of the image, nothing or half of it would be the metric's own choice, so it
-    is undefined.
+    map stretched to [0, 1] image by image: its least value hides a pixel, and its largest shows it. The table's mean is
+    the paper's average, as a fraction in place of percent. A constant map cannot be stretched, so it is undefined.
     """
 
     baseline: str
@@ -46,8 +44,7 @@ class IncreaseInConfidence:
     """Whether the target is more probable under the map than without it [Chattopadhay et al. 2018].
 
     The score is 1 if p_masked > p, else 0, with the masked image of `AverageDrop` and its pass. A rise within the
-    rounding of the logits does not count. The table's mean is the paper's share of images, as a fraction where the
-    paper has percent.
+    rounding of the logits does not count. The table's mean is the paper's share of images, as a fraction.
     """
 
     baseline: str
@@ -68,10 +65,9 @@ class IncreaseInConfidence:
 class Sufficiency:
     """Fall of the target's probability when only the largest pixels are kept [DeYoung et al. 2020].
 
-    The score is p(x) - p(x'), where x' keeps round(`kept` N) of the N pixels and has `baseline` elsewhere. Departs from
-    the paper, which keeps words and takes the predicted class. Dasgupta et al. 2022 call another thing sufficiency:
-    whether images of one explanation have one prediction. With the settings of `Abpc`, and `kept` at one of its steps,
-    it needs no pass of its own.
+    The score is p(x) - p(x'), where x' keeps round(`kept` N) of the N pixels and has `baseline` elsewhere. The paper
+    keeps words and takes the predicted class. Dasgupta et al. 2022 call another thing sufficiency: whether images of
+    one explanation have one prediction. It shares the states of `Abpc`.
     """
 
     kept: float

@@ -71,8 +71,7 @@ class NonSensitivity:
     The patches are those of `SingleDeletion`, with its passes. The map is zero where a patch has at most `tolerance` of
     the magnitude of the largest patch, summed over its pixels. The model is still where the target logit moves, up or
     down, by at most `tolerance` of its largest move. Rounding is taken off both. The paper counts features with exact
-    zeros. No patch is still for a network that reads the whole image, so by that count noise would score 0 and the
-    object alone almost 1.
+    zeros. By that count, noise would score 0 and the object alone almost 1 where a network reads the whole image.
     """
 
     grid: int

@@ -91,8 +91,7 @@ class Abpc:
 
     The curves are those of the target's probability while pixels are removed. An order that says nothing scores about
     0, whatever the removal does to the image; the paper compares ways of removal by it. Departs from the paper: pixels
-    in place of regions, and the trapezoid rule of `Deletion` in place of the sum over steps. The curve of the largest
-    first is that of `Deletion`.
+    in place of regions, and the trapezoid rule of `Deletion` in place of the sum over steps.
     """
 
     steps: int

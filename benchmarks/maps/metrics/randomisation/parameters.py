@@ -32,12 +32,11 @@ class Mprt:
     """Mean absolute rank correlation of the map with those of randomised models [Adebayo et al. 2018].
 
     In this model parameter randomisation test, cascading, layers lose their weights top-down in the order in which they
-    run, and after each of `stages` equal shares of the layers the copy is explained. The original is not in the mean.
-    A map whose sign flips as a whole, as that of LRP does with the sign of the logit, has not changed, so |rho| counts.
-    Weights are drawn anew as for an untrained network, see `redraw`. Randomised batch norms take the statistics of
-    `NOISE` seeded noise images; without them the logits of a deep residual network grow to thousands, and every
-    probability is 0 or 1. Read it with care: top-down randomisation keeps the scale of activations, and noisy maps
-    score well [Binder et al. 2023].
+    run, and after each of `stages` equal shares of the layers the copy is explained. The original is not in the mean. A
+    map whose sign flips as a whole has not changed, so |rho| counts. Weights are drawn anew as for an untrained
+    network, see `redraw`. Randomised batch norms take the statistics of `NOISE` seeded noise images; without them the
+    logits of a deep residual network grow to thousands. Top-down randomisation keeps the scale of activations, and
+    noisy maps score well [Binder et al. 2023].
     """
 
     stages: int
@@ -73,8 +72,7 @@ class SmoothMprt:
     Without the means, maps that are noise look as if they had changed more. The noisy images are those of
     `MaxSensitivity` with the same settings, and so are the original's maps; the map of the image itself is not read.
     The preset has one stage, in which all weights are drawn anew, since partly randomised models keep information
-    [Binder et al. 2023]. Departs from the paper: uniform noise within `radius` pixel units in place of Gaussian noise,
-    and |rho|.
+    [Binder et al. 2023]. The paper has Gaussian noise in place of uniform noise within `radius`, and rho.
     """
 
     stages: int

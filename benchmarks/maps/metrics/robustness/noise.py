@@ -33,8 +33,7 @@ class MaxSensitivity:
 
     The score is max ||map(x + d) - map(x)|| / ||map(x)||, Euclidean, for d uniform in the L-infinity ball of `radius`
     pixel units, not clipped to [0, 1]. The d are the same for all images and methods, and the target is fixed. The
-    score is a lower bound of the maximum over the ball and grows with `samples`, which is part of the protocol. The
-    paper does not divide by ||map(x)||.
+    score is a lower bound of the maximum over the ball and grows with `samples`. The paper does not divide.
     """
 
     radius: float
@@ -52,8 +51,7 @@ class MaxSensitivity:
 class AvgSensitivity:
     """Mean relative change of the map over `samples` images within `radius` [Bhatt et al. 2020].
 
-    This is the mean of what `MaxSensitivity` takes the maximum of, so its expectation does not depend on `samples`. The
-    paper leaves the distance open.
+    This is the mean of what `MaxSensitivity` takes the maximum of. The paper leaves the distance open.
     """
 
     radius: float
@@ -73,8 +71,7 @@ class LocalLipschitz:
 
     The score is max ||map(x + d) - map(x)|| / (||d|| ||map(x)||) over the noise of `MaxSensitivity`, d in pixel units.
     Departs from the paper: divided by ||map(x)||, without which methods rank by the units of their maps. Uniform noise
-    hardly differs in ||d||, so the score ranks nearly as `MaxSensitivity` does; ||d|| grows with the root of the number
-    of pixels.
+    hardly differs in ||d||, so the score ranks nearly as `MaxSensitivity` does.
     """
 
     radius: float
@@ -96,8 +93,7 @@ class NoiseStability:
 
     The `measure` "spearman" is the rank correlation, and "ssim" the structural similarity. "top_10" is the share of the
     10 % largest pixels, round(N / 10), that both maps have in common; ties are broken by the permutation that all maps
-    share. The noise, uniform within `radius` pixel units, is that of `MaxSensitivity`, and so are the images and maps
-    where the settings agree.
+    share. The noise is that of `MaxSensitivity`.
     """
 
     measure: str

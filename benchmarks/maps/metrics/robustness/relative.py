@@ -78,8 +78,7 @@ class RelativeRepresentationStability:
     """Largest relative change of the map by that of a layer's output [Agarwal et al. 2022].
 
     The score is max ||(map(x) - map(x')) / map(x)|| / max(||(L(x) - L(x')) / L(x)||, eps_min), for the output L of
-    `layer`. |L(x)|, often zero, is at least the share `floor` of its largest value. All else is as in
-    `RelativeInputStability`.
+    `layer`. |L(x)| is at least the share `floor` of its largest value. All else is as in `RelativeInputStability`.
     """
 
     layer: str
