@@ -177,6 +177,4 @@ def mark_sweep(folder: Path, name: str, kind: str, varied: list[str] | None = No
 
 def cells(folder: Path) -> Iterator[Path]:
     """Yield the folders of the finished cells below a folder."""
-    for path in sorted(folder.rglob(SCORES)):
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path.parent
+    yield from (path.parent for path in sorted(folder.rglob(DONE)))

@@ -161,8 +161,7 @@ class EigenCam:
     """Activations projected on their first right singular vector over channels [Muhammad & Yeasin 2020].
 
     As in the paper the channels are not centred, and the class plays no part. The sign of a singular vector is
-    arbitrary: here the map's sum is positive. A ReLU of the map is returned; it changes nothing where the layer is the
-    output of a ReLU.
+    arbitrary: here the map's sum is positive. A ReLU of the map is returned; it changes nothing after a ReLU.
     """
 
     layer: str

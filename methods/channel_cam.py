@@ -59,8 +59,7 @@ class AblationCam:
 
     w_k = (S - S_k) / S with the target's logit S, and S_k the logit with channel k set to 0; the map is ReLU(sum_k w_k
     A^k). As in the paper S keeps its sign, so the map of a negative logit shows what speaks against the class; where S
-    = 0 the map is 0. A channel that is 0 everywhere has S_k = S and takes no pass. The whole network runs for each
-    channel. The group is our choice.
+    = 0 the map is 0. A channel that is 0 everywhere has S_k = S and takes no pass. The group is our choice.
     """
 
     layer: str

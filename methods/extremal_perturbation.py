@@ -30,8 +30,7 @@ class ExtremalPerturbation:
     Kernel, optimiser and constants are those of TorchRay. Departures: masks are averaged, not added. No second step
     flips the image (a mirrored digit is no digit), and there is no margin. The smooth maximum is taken at the cells
     alone. Values begin at `start`; from 1, a saturated network would leave most of them there. The first step follows
-    the logit alone, since all cells still tie. `weight` begins ten times lower, or the area is settled before the
-    evidence.
+    the logit alone, since all cells still tie. `weight` begins ten times lower, or the area settles first.
     """
 
     iterations: int

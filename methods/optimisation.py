@@ -14,8 +14,7 @@ from methods.batching import within_batch
 def gaussian(points: int, side: int, sigma: float, x: Tensor) -> Tensor:
     """Return the weight of each of `points` evenly spaced cells in each pixel of a side, (side, points).
 
-    The weights of a pixel sum to 1, and `sigma` is a fraction of the side. With fewer points than pixels this
-    interpolates.
+    The weights of a pixel sum to 1, and `sigma` is a fraction of the side. Fewer points than pixels interpolate.
     """
     pixel, centre = ((torch.arange(many, dtype=torch.float64) + 0.5) / many for many in (side, points))
     return (-(((pixel[:, None] - centre) / sigma) ** 2) / 2).softmax(1).to(x)

@@ -50,12 +50,11 @@ class BlurIntegratedGradients:
 
     The path starts at a standard deviation of `sigma` times the image's shorter side and ends at the image, in `steps`
     equal steps of the deviation; channels are summed. The blur is the discrete Gaussian exp(sigma^2 / 2 Laplacian) with
-    mirrored borders. On a finite grid, too, it has the scale-space properties that the paper asks for (no new extrema,
-    blurs add up), and it keeps the mean colour.
+    mirrored borders. It has the scale-space properties that the paper asks for and keeps the mean colour.
 
     Departures from the authors' code, which bring the map's sum closer to the difference of the logits: borders are not
-    black, a step is the difference of two blurs and not a derivative at its left end, and the gradient is taken half
-    way between the two blurs.
+    black, a step is the difference of two blurs and not a derivative at its left end, and the gradient is that half way
+    between.
     """
 
     steps: int

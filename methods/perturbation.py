@@ -71,9 +71,8 @@ class Rise:
 
     A mask is a `grid` x `grid` of ones (with probability `p`) and zeros, upsampled bilinearly to one cell more than the
     image and cropped at a random place. The map is the sum of probability times mask over (masks p). Cells have
-    ceil(side / grid) pixels, as in the authors' code. Beyond the centres of the outermost cells their values continue;
-    the authors' code mirrors them. Hidden pixels become 0 in model units, the mean colour of the network's
-    normalisation. All images share the masks.
+    ceil(side / grid) pixels, as in the authors' code. Beyond the centres of the outermost cells values continue; the
+    authors mirror them. Hidden pixels become 0 in model units, the mean colour. All images share the masks.
     """
 
     masks: int

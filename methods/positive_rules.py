@@ -27,8 +27,8 @@ class DeepTaylor:
     `box` (2, c) has the values of black and white pixels. Biases are left out of the denominators, since the paper
     takes them to be at most zero. So the map sums to the logit, except for relevance that reaches a sum without a
     positive term, as in linear bottlenecks. Departures: the paper explains positive outputs only; here a negative logit
-    gives a map of negative values. Sums and average pools share among their positive terms, the z+ rule with weights of
-    one, so that all values have the logit's sign.
+    gives a negative map. Sums and average pools share among their positive terms, the z+ rule with weights of one, so
+    that all values have the logit's sign.
     """
 
     stabilizer: float

@@ -22,17 +22,14 @@ Select = Callable[[int, Tensor], Tensor]  # (watched node, its relevance) -> the
 
 
 class Share(Hook):
-    """Each term of a sum gets the share of the relevance that it has of the sum."""
+    """Each term of a sum gets the share of the relevance that it, or its `positive` part, has of all of these."""
 
-    def __init__(self, stabilizer: float):
+    def __init__(self, stabilizer: float, positive: bool = False):
         super().__init__()
-        self.stabilizer = stabilizer
+        self.stabilizer, self.positive = stabilizer, positive
 
     def forward(self, module: nn.Module, input: tuple[Tensor, ...], output: Tensor) -> None:
-        self.stored_tensors["terms"] = self.counted(input)
-
-    def counted(self, terms: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return terms
+        self.stored_tensors["terms"] = tuple(term.clamp(min=0) for term in input) if self.positive else input
 
     def backward(self, module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple[Tensor, ...]:
         terms = self.stored_tensors["terms"]
@@ -40,21 +37,14 @@ class Share(Hook):
         return tuple((term * ratio).sum_to_size(term.shape) for term in terms)
 
     def copy(self) -> "Share":
-        return type(self)(self.stabilizer)
-
-
-class PositiveShare(Share):
-    """Each term of a sum gets the share of the relevance that its positive part has of all positive parts."""
-
-    def counted(self, terms: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return tuple(term.clamp(min=0) for term in terms)
+        return Share(self.stabilizer, self.positive)
 
 
 def positive_terms(stabilizer: float) -> dict[str, Hook]:
     """Return the z+ rule of operations without weights: sums and average pools share among positive terms."""
     average = Norm(stabilizer)
     average.input_modifiers = [lambda a: a.clamp(min=0)]
-    return {"sum": PositiveShare(stabilizer), "average": average}
+    return {"sum": Share(stabilizer, positive=True), "average": average}
 
 
 def no_bias(bias: bool) -> str | None:
@@ -107,8 +97,7 @@ class Backward:
     """Backward passes over one forward pass of a graph whose rules are hooks.
 
     `outputs` are those of the `watched` nodes, in the graph's order. A backward pass gives the relevance that reached
-    each of them, and the input's. `select(i, relevance)` chooses the channels (n, c) of the i-th watched node that pass
-    their relevance on.
+    each of them, and the input's. `select(i, relevance)` chooses the channels (n, c) of the i-th node that pass it on.
     """
 
     def __init__(self, graph: GraphModule, x: Tensor, target: Tensor, start: Start, watched: Iterable[Node]):
@@ -158,8 +147,8 @@ def backward(
 def by_role(graph: GraphModule, rules: Mapping[str, Hook], stabilizer: float) -> dict[str, Hook]:
     """Return the rule of each node, chosen by its role.
 
-    `rules` has those of layers with weights. By default sums and average pools share relevance in proportion to their
-    terms, and activations and scales pass it on.
+    `rules` has those of layers with weights. Sums and average pools share in proportion to their terms, and activations
+    and scales pass relevance on.
     """
     shares = {"average": Norm(stabilizer), "sum": Share(stabilizer)}
     rules = {"relu": Pass(), "activation": Pass(), "scale": Pass(), **shares, **rules}

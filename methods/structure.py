@@ -66,12 +66,11 @@ def bottlenecks(graph: nn.Module) -> dict[tuple[int, int], Node]:
 class Mlfem:
     """FEM of the last layer of each resolution, each over its maximum, averaged [Bourroux et al. 2022].
 
-    The paper was not available to us, so the choice of layers and their fusion are our own reading of it. For every map
-    size we take the last layer that all paths to the logits go through (an activation, a residual sum, a concatenation
-    of branches), and of those with more than k^2 + 1 pixels (see `Fem`) the deepest `layers`. Each layer's FEM is
-    divided by its largest value, since means of different layers have no common unit, and resized as in `Fem`. The map
-    is the mean over layers; a layer without outliers counts as zeros. As in `Fem`, the layers should be outputs of
-    ReLUs.
+    The paper was not available to us, so the choice of layers and their fusion are our own. For every map size we take
+    the last layer that all paths to the logits go through (an activation, a residual sum, a concatenation of branches),
+    and of those with more than k^2 + 1 pixels (see `Fem`) the deepest `layers`. Each layer's FEM is divided by its
+    largest value, since means of different layers have no common unit, and resized as in `Fem`. The map is the mean
+    over layers; a layer without outliers counts as zeros. As in `Fem`, the layers should be outputs of ReLUs.
     """
 
     k: float

@@ -14,8 +14,7 @@ def superpixels(x: Tensor, segments: int) -> Tensor:
     An image gets about `segments` of them, since SLIC starts from a grid of squares. Distances are skimage's: every
     image is scaled to [0, 1] by its own extremes, three channels are taken for sRGB and converted to Lab, and the
     weight of place against colour is 10, or .1 without Lab (whose lightness goes to 100). An image with fewer than half
-    or more than twice as many superpixels as wanted is segmented again with ten times the weight of place, up to
-    squares.
+    or more than twice as many superpixels as wanted is segmented again with ten times the weight of place.
     """
     images = x.detach().double().movedim(1, -1).cpu().numpy()
     return torch.from_numpy(np.stack([cut(image, segments) for image in images])).to(x.device)

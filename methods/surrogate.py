@@ -42,8 +42,8 @@ class Lime:
     Each of about `segments` superpixels is shown with probability 1/2, else painted with `value` in model units (0 is
     the mean colour of the network's normalisation); the first of the `masks` is the image itself. The model is a ridge
     regression with an intercept and penalty `ridge`. A sample has the weight exp(-D^2 / width^2), where D is its cosine
-    distance to the image. A pixel gets its superpixel's weight divided by the number of the superpixel's pixels, so
-    that sums over pixels are sums over superpixels.
+    distance to the image. A pixel gets its superpixel's weight over the number of its pixels, so that sums are those
+    over superpixels.
 
     Departures: superpixels are SLIC's, not quickshift's. The authors' code takes the root of the weight, paints each
     superpixel with its own mean unless a colour is given, and may drop superpixels.
@@ -99,8 +99,7 @@ class KernelShap:
     the constraint that the values sum to logit(image) - logit(baseline). Where there are few more pairs than
     superpixels, the samples hardly determine some directions of the values (eigenvalues of the normal equations below 1
     / 100 of the largest); along these the values stay equal. A pixel gets its superpixel's value divided by the number
-    of the superpixel's pixels, so that pixels have the same sum. The authors' code enumerates sizes and selects
-    superpixels.
+    of the superpixel's pixels, so that pixels have the same sum. The authors enumerate sizes and select superpixels.
     """
 
     masks: int
@@ -142,8 +141,7 @@ class KernelShap:
     def draws(self, count: Tensor) -> tuple[Tensor, Tensor]:
         """Return the number of superpixels of each image in each coalition (n, pairs), and their order (pairs, most).
 
-        A coalition has the first superpixels in this order, and its complement the others. The first pair is all and
-        none.
+        A coalition has the first superpixels in this order, its complement the others. The first pair is all and none.
         """
         rng, pairs = torch.Generator().manual_seed(self.seed), (self.masks + 1) // 2
         place = (torch.arange(pairs) + torch.rand(pairs, generator=rng).double()) / pairs

@@ -24,8 +24,8 @@ def canonical(model: nn.Module, x: Tensor) -> GraphModule:
     Adaptive pools with equal windows become plain pools, and a convolution of the head over the whole map a `Dense`.
     `meta["role"]` of a node names the rule that it needs (a key of `models.modules.ROLES`; "" where none is known), and
     `meta["size"]` is the size of one image's activation. Weights that are not folded share the model's memory and are
-    frozen. The model is not changed, and its own forward hooks are called with the logits. The graph takes any batch of
-    images of x's size.
+    frozen. The model is not changed, and its own forward hooks are called with the logits. It takes any batch of x's
+    size.
 
     The graph is kept until parameters, buffers, modules or the image size change; a write through `.data` is not
     noticed. A network without such a form raises ValueError with the name of the operation.

@@ -1,15 +1,16 @@
 """Print a sweep's tables, and write them and its figures: `python -m results outputs/NAME [VIEW] [options]`."""
 
 import argparse
-import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from results.names import plain
 
 if TYPE_CHECKING:  # pandas and matplotlib take a second to import, which --help must not
     import pandas as pd
@@ -41,82 +42,65 @@ def show(options: argparse.Namespace) -> None:
     rows = scores.read(options.sweep)
     options.sweeps_beside, options.beside = options.beside, [scores.read(sweep) for sweep in options.beside]
     kind = package(rows, options.sweep)
-    view = options.view or default(kind, rows)
+    view = options.view or (kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS)))
     if view not in kind.VIEWS:
         raise ValueError(f"There is no view {view!r} of this sweep; its views are {', '.join(kind.VIEWS)}")
-    found = kind.VIEWS[view](rows, options)
-    print(tables.page(found, min(shutil.get_terminal_size((110, 24)).columns, WIDEST), options.explain), end="")
+    shown = kind.VIEWS[view](rows, options)
+    print(tables.page(shown, min(shutil.get_terminal_size((110, 24)).columns, WIDEST), options.explain), end="")
     if not options.view and (others := [name for name in kind.VIEWS if name != view]):
         print(f"Further views: python -m results {options.sweep} {' | '.join(others)}")
-    for path in write(found, view, rows, kind, options):
+    paths = [*files(shown, view, [rows, *options.beside], options)]
+    for path in [*paths, *(figures(kind, rows, options) if options.figures else [])]:
         print(f"written: {path}", file=sys.stderr)
 
 
 def package(rows: "pd.DataFrame", sweep: Path) -> ModuleType:
     """Return the package with the views of the sweep's kind."""
-    kinds = [*rows.kind.unique()]
-    if len(kinds) > 1:
-        raise ValueError(f"A sweep holds one kind of benchmark; {sweep} holds {' and '.join(sorted(kinds))}")
-    if find_spec(f"results.{kinds[0]}") is None:
-        raise ValueError(f"{sweep} holds the kind {kinds[0]!r}, for which there is no package results/{kinds[0]}")
-    return import_module(f"results.{kinds[0]}")
+    kind = f"results.{rows.kind.iloc[0]}"
+    if find_spec(kind) is None:
+        raise ValueError(f"{sweep} holds a kind of benchmark for which there is no package {kind}")
+    return import_module(kind)
 
 
-def default(kind: ModuleType, rows: "pd.DataFrame") -> str:
-    """Return the view that the kind chooses for these rows, by default its first."""
-    return kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS))
-
-
-def write(
-    found: Sequence["Table"], view: str, rows: "pd.DataFrame", kind: ModuleType, options: argparse.Namespace
-) -> list[Path]:
-    """Write what the options ask for; the options that change a file's content are part of its name."""
+def files(
+    shown: Sequence["Table"], view: str, sweeps: Sequence["pd.DataFrame"], options: argparse.Namespace
+) -> Iterator[Path]:
+    """Write tables as the options ask for; the options that change a file's content are part of its name."""
     from results import names, tables
 
-    folder, chosen = options.sweep / "tables", suffix(options)
-    contents: dict[Path, str] = {}
+    stem, contents = view + suffix(options), {}
     if options.csv:
-        for name, data in tables.numbers(found).items():
-            contents[folder / f"{view}{chosen}{name and '_' + plain(name)}.csv"] = tables.csv(data)
+        for name, data in tables.numbers(shown).items():
+            contents["_".join(filter(None, [stem, plain(name)])) + ".csv"] = tables.csv(data)
     if options.latex:
-        for table in found:
-            name = f"_{plain(table.name)}" if len(found) > 1 else ""
-            contents[folder / f"{view}{chosen}{name}.tex"] = tables.latex(table)
-        contents[folder / "refs.bib"] = names.references(cited([rows, *options.beside]))
-    for path, content in contents.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for table in shown:
+            contents[f"{stem}_{plain(table.name)}.tex" if len(shown) > 1 else f"{stem}.tex"] = tables.latex(table)
+        cited = (rows[column].dropna().unique() for rows in sweeps for column in ("cites", "metric_cites"))
+        contents["refs.bib"] = names.references(work for works in cited for work in works)
+    for name, content in contents.items():
+        path = options.sweep / "tables" / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(content, encoding="utf-8")
-    return [*contents, *(figures(kind, rows, options) if options.figures else [])]
+        yield path
 
 
-def cited(sweeps: Sequence["pd.DataFrame"]) -> list[str]:
-    """Return what the entries and the metrics of sweeps cite."""
-    columns = [rows[column] for rows in sweeps for column in ("cites", "metric_cites") if column in rows]
-    return [work for column in columns for work in column.dropna().unique()]
-
-
-def figures(kind: ModuleType, rows: "pd.DataFrame", options: argparse.Namespace) -> list[Path]:
+def figures(kind: ModuleType, rows: "pd.DataFrame", options: argparse.Namespace) -> Iterator[Path]:
     """Draw every figure that the sweep has the data for, and write the kind's other files beside them."""
     from results import style
 
-    folder, paths = options.sweep / "figures", []
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = options.sweep / "figures"
+    folder.mkdir(exist_ok=True)
     for name, figure in kind.figures(rows, options):
         chosen = suffix(options).replace(f"_{options.model}", "") if f"{options.model}" in name else suffix(options)
-        paths += style.save(figure, folder / f"{plain(name)}{chosen}")
-    return [*paths, *(kind.files(rows, folder) if hasattr(kind, "files") else [])]
+        yield from style.save(figure, folder / f"{plain(name)}{chosen}")
+    yield from kind.files(rows, folder) if hasattr(kind, "files") else ()
 
 
 def suffix(options: argparse.Namespace) -> str:
     """Return the options that choose rows, as a part of a file's name."""
-    parts = [*options.metric, *([f"to_{options.to}"] if options.to else []), *filter(None, [options.model])]
+    parts = [*options.metric, f"to_{options.to}" if options.to else "", options.model or ""]
     parts += [f"beside_{sweep.name}" for sweep in options.sweeps_beside]
-    return "".join(f"_{plain(part)}" for part in parts)
-
-
-def plain(name: str) -> str:
-    """Return a name without what a file's name had better not have."""
-    return re.sub(r"[^\w.=-]+", "_", name).strip("_")
+    return "".join(f"_{plain(part)}" for part in parts if part)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from results import names
 
-PAGE, COLUMN, HEIGHT = 7.0, 3.4, 9.5  # inches: the width of a page, of one of its two columns, and its height
+PAGE, HEIGHT = 7.0, 9.5  # inches: the width of a page and its height
 # Six colours of seaborn's palette "colorblind" that also differ in grey, then dashes for further lines.
 COLOURS = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9"]
 DASHES = [(3, 1.5), (1, 1), (6, 2), (6, 1.5, 1, 1.5), (3, 1, 1, 1, 1, 1), (1, 3)]

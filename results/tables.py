@@ -182,13 +182,8 @@ def _environment(table: Table, chosen: Sequence[int], columns: Sequence["_Column
             frame = frame.mask(marked.to_numpy(), frame.map(form.__mod__))
     heads = _heads(frame)
     lines = [textwrap.wrap(names.label(head), 13, break_long_words=False) for head in heads]
-    frame.columns = pd.MultiIndex.from_arrays(
-        [
-            *([tex(names.label(str(over))) for over in frame.columns.get_level_values(0)],)
-            * (frame.columns.nlevels - 1),
-            [_stacked("\n".join(words), "") for words in lines],
-        ]
-    )
+    above = [[tex(names.label(str(over))) for over in frame.columns.get_level_values(0)]] * (frame.columns.nlevels - 1)
+    frame.columns = pd.MultiIndex.from_arrays([*above, [_stacked("\n".join(words), "") for words in lines]])
     index = [tex(names.label(str(name))) for name in frame.index]
     if 0 < table.controls < len(index):
         index[-table.controls] = "\\midrule\n" + index[-table.controls]
@@ -273,13 +268,9 @@ class _Column:
 
 def packed(head: str, width: int) -> list[str]:
     """Return a head on lines that are no longer than its longest word or `width`; stems break behind underscores."""
-    words = re.sub(r"(_|\n| )", r"\1\n", head).split("\n")
-    room, lines = max(width, *(len(word.strip()) for word in words)), [""]
-    for word in words:
-        if lines[-1] and len((lines[-1] + word).strip()) > room:
-            lines.append("")
-        lines[-1] += word
-    return [line.strip() for line in lines]
+    words = head.replace("_", "_ ").split()
+    lines = textwrap.wrap(" ".join(words), max([width, *map(len, words)]), break_long_words=False)
+    return [line.replace("_ ", "_") for line in lines] or [""]
 
 
 def _stub(table: Table) -> int:

@@ -1,13 +1,13 @@
 """Counts what a metric costs: calls, its own passes, passes that all methods share, and maps made anew."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.conformance.cases import case
-from benchmarks.explained import Explained, Method
+from benchmarks.conformance.cases import InputXGradient, case
+from benchmarks.explained import Explained
 
 
 @dataclass
@@ -44,24 +44,20 @@ class Passes:
 
 
 @dataclass(frozen=True)
-class Counting:
+class Counting(InputXGradient):
     """A method whose maps are counted and whose own passes are not."""
 
-    method: Method
-    passes: Passes
+    passes: Passes = field(default_factory=Passes)
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         self.passes.explanations += len(x)
-        return self.passes.paid("method", lambda: self.method(model, x, target))
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(object.__getattribute__(self, "method"), name)
+        return self.passes.paid("method", lambda: InputXGradient.__call__(self, model, x, target))
 
 
 def metered(metric: Callable[[Explained], Tensor], n: int) -> Passes:
     """Return the price of `n` images whose maps and clean logits are there."""
     passes, e = Passes(), case(n=n)
-    e = replace(e, method=Counting(e.method, passes), store=passes.store, shared={})
+    e = replace(e, method=Counting(passes=passes), store=passes.store, shared={})
     e.clean_logits()
     with torch.no_grad():
         handle = e.model.register_forward_hook(passes)

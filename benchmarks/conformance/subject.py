@@ -104,12 +104,9 @@ class Subject:
         return self(self.case())
 
     @cached_property
-    def two(self) -> Passes:
-        return metered(self, 2)
-
-    @cached_property
-    def six(self) -> Passes:
-        return metered(self, 6)
+    def prices(self) -> tuple[Passes, Passes]:
+        """What two images cost, and six."""
+        return metered(self, 2), metered(self, 6)
 
     def fact(self, name: str) -> object:
         """Return what the metric states of itself."""

@@ -152,12 +152,9 @@ class PathSize:
 
 def shares(pathed: Pathed) -> list[tuple[Tensor, Tensor]]:
     """Return the forward and the backward share (n, c) of every layer's channels; nan in a layer without any."""
-
-    def compute() -> list[tuple[Tensor, Tensor]]:
-        both = zip(pathed.path.forward, pathed.path.backward, strict=True)
-        return [(f / f.sum(1, keepdim=True), b / b.abs().sum(1, keepdim=True)) for f, b in both]
-
-    return pathed.once("shares", compute)
+    both = zip(pathed.path.forward, pathed.path.backward, strict=True)
+    parts = ((f / f.sum(1, keepdim=True), b / b.abs().sum(1, keepdim=True)) for f, b in both)
+    return pathed.once("shares", lambda: [*parts])
 
 
 def over_channels(terms: Tensor, kept: Tensor) -> Tensor:

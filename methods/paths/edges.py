@@ -1,7 +1,6 @@
 """Edges of a critical path: the relevance that a channel gets when one channel of a layer above keeps its own.
 
-This is our reading of Bhati et al. 2024; the paper's own algorithm was not available. The conditional step is that of
-concept relevance propagation [Achtibat et al. 2023].
+The conditional step is that of concept relevance propagation [Achtibat et al. 2023].
 """
 
 from collections.abc import Callable, Iterable, Iterator

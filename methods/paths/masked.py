@@ -39,8 +39,8 @@ def only(
 
     `kept` has (n, c) bool for each layer of `nodes.layers`, or None for a layer that keeps all its channels. The others
     are set at every position to zero, or to their mean in the layer's `means` (c,). All layers are masked in one run,
-    so that kept channels are computed from kept channels below. With `clean`, the result of `run` for these images,
-    only the nodes that depend on a masked layer are run.
+    so that kept channels are computed from kept channels below. With `clean`, the result of `run`, only nodes that
+    depend on a masked layer are run.
     """
     nodes, zero = layers(graph), torch.zeros(())
     values = [zero] * len(nodes) if means is None else means

@@ -85,8 +85,8 @@ class PathMap:
     """Relevance of the target's logit that reaches the pixels through a path's channels only [after Bhati et al. 2024].
 
     `selector` (`methods.paths.selectors`) chooses the path, and its `lrp` names the rules. A channel outside the path
-    gets its relevance but passes nothing on. Relevance is summed over the colours of a pixel; the map of a selector
-    with several draws is the mean over them.
+    gets its relevance but passes nothing on. Relevance is summed over colours; the map of a random selector is the mean
+    over its draws.
     """
 
     selector: Callable[..., Path]

@@ -45,7 +45,9 @@ def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int)
     if adaptive:
         return (place >= first * size // length) & (place < -(-(first + 1) * size // length))
     if role in WINDOWS and getattr(module, "padding_mode", "zeros") == "zeros":
-        offset = place - first * _of(module.stride, axis) + _before(module, axis)
+        named = isinstance(module.padding, str)  # "same" and "valid" are resolved by the convolution itself
+        before = module._reversed_padding_repeated_twice[2 - 2 * axis] if named else _of(module.padding, axis)
+        offset = place - first * _of(module.stride, axis) + before
         step = _of(getattr(module, "dilation", 1), axis)
         return (offset >= 0) & (offset % step == 0) & (offset < step * _of(module.kernel_size, axis))
     if isinstance(module, nn.ZeroPad2d):
@@ -53,12 +55,6 @@ def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int)
     if length == size and role not in (*OPAQUE, *WINDOWS):
         return place == first
     return torch.ones(length, size, dtype=torch.bool)
-
-
-def _before(module: nn.Module, axis: int) -> int:
-    if isinstance(module.padding, str):  # "same" and "valid" are resolved by the convolution itself
-        return module._reversed_padding_repeated_twice[2 - 2 * axis]
-    return _of(module.padding, axis)
 
 
 def _of(setting: int | tuple[int, ...], axis: int) -> int:

@@ -1,9 +1,8 @@
 """Selectors of critical paths by LRP: which channels of every layer are kept.
 
-This is our reading of Bhati et al. 2024; the paper's own algorithm was not available. A layer is the output of a plain
-ReLU; units in the head are channels. In every layer a share of the channels is kept, rounded up and at least one.
-Channels are ranked by sums over positions: of relevance b by its magnitude, or of activation f. Equal channels are
-ranked in their order. `selector(model, x, target, box)` gives the `Path`; `methods.paths.propagation` makes it a map.
+A layer is the output of a plain ReLU; units in the head are channels. In every layer a share of the channels is kept,
+rounded up and at least one. Channels are ranked by sums over positions: of relevance b by its magnitude, or of
+activation f. Equal channels are ranked in their order. `selector(model, x, target, box)` gives the `Path`.
 
 `lrp` names the rules (`methods.paths.rules`), which for `tutorial` read `box` (2, c), the values of black and white
 pixels. `sizes` says what the number of kept channels follows: the selector's `share`; the largest `gap` between
@@ -145,8 +144,7 @@ class Activation:
 class Random:
     """Control: random channels of each layer, in several draws.
 
-    All images share the draws, and a larger share contains a smaller one. With `sizes: gap` as many are drawn as `Gap`
-    keeps.
+    All images share the draws, and a larger share contains a smaller one. `sizes: gap` draws as many as `Gap` keeps.
     """
 
     share: float

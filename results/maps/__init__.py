@@ -26,11 +26,7 @@ View = Callable[[pd.DataFrame, Namespace], list[tables.Table]]
 
 def of_methods(view: View) -> View:
     """Return a view that labels the scores, checks the options' names, and refuses sweeps that judge metrics."""
-
-    def labelled(rows: pd.DataFrame, options: Namespace) -> list[tables.Table]:
-        return view(comparable(rows, options), options)
-
-    return labelled
+    return lambda rows, options: view(comparable(rows, options), options)
 
 
 def comparable(rows: pd.DataFrame, options: Namespace) -> pd.DataFrame:
@@ -62,11 +58,12 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
 
 
 def pictures(gallery: Mapping[str, np.ndarray], folder: Path) -> None:
-    """Write the first maps of one cell, which MLflow shows beside its scores."""
-    from results.maps.gallery import first_maps
+    """Write the first images of one cell beside their maps, which MLflow shows beside its scores."""
+    from results import style
+    from results.maps.gallery import IMAGES, maps_of
 
-    signed = bool(gallery["signed"].any())
-    first_maps(gallery["pixels"], gallery["maps"], signed, folder / "first_maps.png")
+    maps, signed = {"map": gallery["maps"][:IMAGES]}, {"map": bool(gallery["signed"].any())}
+    style.save(maps_of(gallery["pixels"][:IMAGES], maps, signed), folder / "first_maps", [".png"])
 
 
 VIEWS: dict[str, View] = {

@@ -42,12 +42,10 @@ def board(scores: pd.DataFrame) -> pd.DataFrame:
             parts.append(_merged(merged).assign(dataset=dataset, model=ALL_MODELS))
     table = pd.concat(parts, ignore_index=True)
     group = scores.drop_duplicates("entry").set_index("entry").group.astype(str)
-    laws = residuals(scores)
-    worst = laws.groupby(["dataset", "entry"], observed=True).max()
-    every = pd.concat([laws, pd.concat({ALL_MODELS: worst}, names=["model"]).reorder_levels([1, 0, 2])])
-    every.index = pd.MultiIndex.from_tuples(every.index, names=laws.index.names)
-    table = table.assign(group=table.entry.map(group)).join(every, on=laws.index.names)
-    return table.assign(control=table.group == "control").reindex(columns=COLUMNS)
+    laws = residuals(scores).reset_index().astype({"dataset": str, "model": str, "entry": str})
+    worst = laws.groupby(["dataset", "entry"], as_index=False).residual.max().assign(model=ALL_MODELS)
+    table = table.assign(group=table.entry.map(group), control=table.entry.map(group) == "control")
+    return table.merge(pd.concat([laws, worst]), "left", ["dataset", "model", "entry"]).reindex(columns=COLUMNS)
 
 
 def leaders(scores: pd.DataFrame, options: Namespace) -> pd.DataFrame:
@@ -81,7 +79,7 @@ def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], sum
     seeds = cells.groupby("entry", observed=True).seed.nunique()
     seeds.index = seeds.index.astype(str)
     if not images:
-        reasons = _reasons(cells)
+        reasons = _reasons(cells[cells.status != "ok"], ["entry"])
         table = pd.DataFrame(
             {"entry": [*reasons.index], "reason": [*reasons], "category": OVERALL, "metric": MEAN_RANK}
         )
@@ -113,32 +111,26 @@ def _metrics(cells: pd.DataFrame, values: pd.DataFrame, facts: pd.DataFrame) -> 
     blind = [entry for entry in controls(cells) if entry.split(" (")[0] not in CEILINGS]
     table = summary.summary(values, higher, hits, blind, summary.resampled_means(values))
     tests = inference.verdicts(values, higher, controls(cells), ends=table[["low", "high"]])
-    tests = tests.rename(columns={"low": "difference_low", "high": "difference_high"})
-    table = table.join(tests[["difference", "difference_low", "difference_high", "direction", "p", "verdict"]])
+    sign = np.where(tests.direction == "better by", -1, 1)
+    ends = np.sort(tests[["low", "high"]].mul(sign, axis=0), axis=1).T
+    table = table.join(tests[["p", "verdict"]]).assign(difference=sign * tests.difference)
+    table = table.assign(difference_low=ends[0], difference_high=ends[1])
     table = table.join(summary.rank_bounds(values, higher, lower_bound, upper_bound))
-    better = table.direction == "better by"
-    table.loc[better, "difference"] *= -1
-    table.loc[better, ["difference_low", "difference_high"]] = -table[["difference_high", "difference_low"]].to_numpy()[
-        better
-    ]
-    ideal = np.where(higher, upper_bound, lower_bound)
-    reached = np.isclose(table["mean"], ideal, rtol=0, atol=1e-12)
+    reached = np.isclose(table["mean"], np.where(higher, upper_bound, lower_bound), rtol=0, atol=1e-12)
     by_control = pd.Series(reached & table.index.get_level_values(1).isin(blind), table.index)
     free = by_control.groupby(level=0).transform("any") & reached & table.verdict.isin(["best", "level"])
     table["verdict"] = table.verdict.mask(free, "ceiling")
     if "gain" in table:  # what ignores the image is perfectly robust: no map can beat it
-        table.loc[(_of(facts.category, values) == "robustness"), ["gain", "gain_low", "gain_high"]] = np.nan
-    table = table.rename_axis(["metric", "entry"]).reset_index().join(facts[["category", "version"]], on="metric")
-    table = table.assign(
-        higher_is_better=higher, settings=table.metric.map(facts.metric_settings.map(written_settings))
-    )
-    missing = cells[(cells.status != "ok") & (cells.status != "inapplicable")]
-    missing = missing.groupby(["metric", "entry"], observed=True).size()
+        table.loc[_of(facts.category, values) == "robustness", ["gain", "gain_low", "gain_high"]] = np.nan
+    table = table.assign(higher_is_better=higher).rename_axis(["metric", "entry"]).reset_index()
+    facts = facts.assign(settings=facts.metric_settings.map(written_settings))
+    table = table.join(facts[["category", "version", "settings"]], on="metric")
+    refused, missing = cells[cells.status == "inapplicable"], cells[~cells.status.isin(["ok", "inapplicable"])]
     pairs = pd.MultiIndex.from_frame(table[["metric", "entry"]])
-    refused = table.entry.map(_reasons(cells[cells.status == "inapplicable"]))
-    undefined = missing.reindex(pairs).fillna(0).astype(int).to_numpy()
-    reasons = _reasons(cells, ["metric", "entry"]).reindex(pairs).to_numpy()
-    return table.assign(undefined=undefined, reason=refused.where(refused.notna(), reasons))
+    counts = missing.groupby(["metric", "entry"], observed=True).size().reindex(pairs).fillna(0).astype(int)
+    reasons = pd.Series(_reasons(missing, ["metric", "entry"]).reindex(pairs).to_numpy())
+    refusals = table.entry.map(_reasons(refused, ["entry"]))
+    return table.assign(undefined=counts.to_numpy(), reason=refusals.where(refusals.notna(), reasons))
 
 
 def _of(fact: pd.Series, values: pd.DataFrame) -> np.ndarray:
@@ -146,12 +138,10 @@ def _of(fact: pd.Series, values: pd.DataFrame) -> np.ndarray:
     return fact.reindex(values.columns.get_level_values(0)).to_numpy()
 
 
-def _reasons(cells: pd.DataFrame, by: list[str] | str = "entry") -> pd.Series:
-    """Return why the first missing score is missing."""
-    missing = cells[cells.status != "ok"].drop_duplicates(by)
-    said = missing.status.astype(str) + ": " + missing.reason.astype(str)
-    index = missing[by].astype(str) if isinstance(by, str) else pd.MultiIndex.from_frame(missing[by].astype(str))
-    return pd.Series(said.to_numpy(), index)
+def _reasons(missing: pd.DataFrame, by: list[str]) -> pd.Series:
+    """Return why the first of missing scores is missing."""
+    missing = missing.drop_duplicates(by).astype(dict.fromkeys(by, str))
+    return (missing.status.astype(str) + ": " + missing.reason.astype(str)).set_axis(missing.set_index(by).index)
 
 
 def _merged(ranks: dict[tuple[str, str], summary.Ranks]) -> pd.DataFrame:

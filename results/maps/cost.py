@@ -1,6 +1,5 @@
 """What an entry's map costs, and whether it keeps the law that its method states."""
 
-import math
 from argparse import Namespace
 
 import pandas as pd
@@ -13,13 +12,7 @@ from results.maps.place import place, places
 from results.tables import NONE, Table
 
 COST = {"explain_seconds": "seconds", "explain_forwards": "forwards", "explain_backwards": "backwards"}
-HEADS = {
-    "seconds": "seconds",
-    "forwards": "forwards",
-    "backwards": "backwards",
-    "peak_memory": "MiB",
-    "residual": "residual",
-}
+HEADS = [*COST.values(), "peak_memory", "residual"]
 EXPLANATIONS = (
     "Cost of one map: seconds (median over images), passes of one image through the network, and the peak memory of "
     "its batch in MiB, on a CPU that of the whole process.",
@@ -45,11 +38,10 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
     refused = cells[cells.status == "inapplicable"].drop_duplicates(laws.PLACE).set_index(laws.PLACE).reason
     every = pd.MultiIndex.from_frame(rows[laws.PLACE].drop_duplicates().astype(str))
     table = pd.DataFrame(index=every).join([table, laws.residuals(rows), refused]).reset_index()
-    group = groups(rows)
-    order = {entry: k for k, entry in enumerate(by_group(group).index)}
-    table = table.assign(group=table.entry.map(group), order=table.entry.map(order))
-    first = table.groupby(["dataset", "model"], sort=False).ngroup()
-    return table.assign(first=first).sort_values(["first", "order"]).drop(columns=["first", "order"])
+    group = by_group(groups(rows))
+    table = table.assign(group=table.entry.map(group), order=table.entry.map({e: k for k, e in enumerate(group.index)}))
+    table["first"] = table.groupby(["dataset", "model"], sort=False).ngroup()
+    return table.sort_values(["first", "order"]).drop(columns=["first", "order"])
 
 
 def groups(rows: pd.DataFrame) -> pd.Series:
@@ -58,23 +50,15 @@ def groups(rows: pd.DataFrame) -> pd.Series:
     return group.set_axis(group.index.astype(str))
 
 
-def contrasts(rows: pd.DataFrame) -> dict[tuple[str, str], Contrast]:
-    """Return how much more alike entries of one group explain, by data set and network, where maps were stored."""
-    found = {}
-    for here, cells in places(rows):
-        stored = scores.galleries(cells)
-        if common(stored) and (answer := contrast(similarity(stored).correlation, groups(cells))):
-            found[here] = answer
-    return found
-
-
 def methods(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     """Return the cost and the law of every entry, and whether entries of one group explain alike."""
-    found, every = [], costs(rows)
+    found, answers, every = [], {}, costs(rows)
     for (dataset, model), cells in places(rows):
         table = every[(every.dataset == dataset) & (every.model == model)]
         shown = [name for name in HEADS if table[name].notna().any()]
-        frame = {"group": [*table.group]} | {HEADS[name]: [_cell(name, v) for v in table[name]] for name in shown}
+        frame = {"group": [*table.group]} | {
+            name.replace("peak_memory", "MiB"): [_cell(name, value) for value in table[name]] for name in shown
+        }
         found.append(
             place(cells).table(
                 "Cost of one map",
@@ -86,39 +70,29 @@ def methods(rows: pd.DataFrame, options: Namespace) -> list[Table]:
                 explanations=EXPLANATIONS[:2],
             )
         )
-    answers = contrasts(rows)
+        stored = scores.galleries(cells)
+        if common(stored) and (answer := contrast(similarity(stored).correlation, groups(cells))):
+            answers[f"{dataset} / {model}"] = answer
     return [*found, _likeness(answers)] if answers else found
 
 
-def _likeness(answers: dict[tuple[str, str], Contrast]) -> Table:
+def _likeness(answers: dict[str, Contrast]) -> Table:
     """Return whether entries of one group explain alike, a row per network."""
-    rows = [f"{dataset} / {model}" for dataset, model in answers]
-    every = [*answers.values()]
-    own = by_group(pd.Series({name: name for answer in every for name in answer.own})).index
-    cells = {
-        ("", "methods"): [str(answer.methods) for answer in every],
-        ("mean correlation", "within"): [f"{answer.within:.2f}" for answer in every],
-        ("mean correlation", "between"): [f"{answer.between:.2f}" for answer in every],
-        ("mean correlation", "difference"): [f"{answer.within - answer.between:+.2f}" for answer in every],
-        ("mean correlation", "p"): [tables.p_value(answer.p) for answer in every],
-    }
-    for name in own:
-        values = [answer.own.get(name, math.nan) for answer in every]
-        cells["within", name] = [NONE if math.isnan(r) else f"{r:.2f}" for r in values]
-    data = pd.DataFrame([vars(answer) | {"dataset": d, "model": m} for (d, m), answer in answers.items()])
+    data = pd.DataFrame({place: vars(answer) for place, answer in answers.items()}).T.drop(columns="own")
+    data = data.astype(float).rename_axis("network")
+    own = pd.DataFrame({place: answer.own for place, answer in answers.items()}).T
+    own = own[by_group(pd.Series({name: name for name in own})).index]
+    cells = {("", "methods"): tables.numerals(data.methods, ".0f")}
+    cells |= {("mean correlation", head): tables.numerals(data[head], ".2f") for head in ("within", "between")}
+    cells["mean correlation", "difference"] = tables.numerals(data.within - data.between, "+.2f")
+    cells["mean correlation", "p"] = [*map(tables.p_value, data.p)]
+    cells |= {("within", name): tables.numerals(own[name], ".2f") for name in own}
     title = "Do methods of one group explain alike?"
-    return Table(
-        "likeness", title, pd.DataFrame(cells, rows), data=data.drop(columns="own"), explanations=EXPLANATIONS[2:]
-    )
+    return Table("likeness", title, pd.DataFrame(cells, own.index), data=data, explanations=EXPLANATIONS[2:])
 
 
 def _cell(name: str, value: float) -> str:
-    """Write seconds and residuals to two digits, passes and memory to units where they are large."""
+    """Write seconds and residuals to two digits, passes and memory to units."""
     if pd.isna(value):
         return NONE
-    if name == "seconds" and 0 < value < 1e-3:
-        return "<.001"
-    digits = max(1 - math.floor(math.log10(value)), 0) if value > 0 else 0
-    if name in ("seconds", "residual"):
-        return f"{value:.{digits}f}" if value < 1e6 else f"{value:.1e}"
-    return f"{value:,.0f}" if value == round(value) or value >= 100 else f"{value:.1f}"
+    return f"{value:.2g}" if name in ("seconds", "residual") else f"{value:,.0f}"

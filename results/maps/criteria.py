@@ -14,6 +14,7 @@ from results import inference, summary
 from results.summary import FEWEST
 
 RESAMPLES, SEED, SPLITS = 500, 0, 40
+NONE = np.full(1, np.nan)  # what stands for draws where there is no correlation
 PLAIN, ORACLE, RANDOM = "plain", "oracle", "uniform"
 STILL = {"seeds": "other_seed", "models": "other_model", "minor": "minor"}  # criterion: condition that must not matter
 FILLS = ("black", "blur")
@@ -52,17 +53,23 @@ def criteria(tables: Mapping[str, pd.DataFrame], control: pd.Series, moved: Iter
     `control` says by entry whether it is one; `moved` are the conditions with another baseline that change the metric.
     """
     entries = {name: table[[entry for entry in table if not control[entry]]] for name, table in tables.items()}
-    plain = tables[PLAIN]
-    methods = entries[PLAIN]
-    rows = truth(tables.get(ORACLE), control) | correlation("images", halves(methods), len(plain))
-    for name, condition in STILL.items():
-        rows |= correlation(name, *against(methods, entries.get(condition)))
-    fills = [against(methods, entries[fill]) for fill in moved]
-    fills = [(draws, n) for draws, n in fills if np.isfinite(draws[0])]
-    draws = np.mean([draws for draws, _ in fills], axis=0) if fills else np.full(1, np.nan)
-    rows |= correlation("baselines", draws, min((n for _, n in fills), default=0))
+    plain, methods = tables[PLAIN], entries[PLAIN]
+    fills = [(draws, n) for draws, n in (against(methods, entries[fill]) for fill in moved) if np.isfinite(draws[0])]
+    draws, images = (
+        np.mean([draws for draws, _ in fills], axis=0) if fills else NONE,
+        min((n for _, n in fills), default=0),
+    )
     noise = pd.DataFrame(dict.fromkeys(methods, plain[RANDOM])) if RANDOM in plain else None
-    return rows | share("class", methods, entries.get("other_class")) | share("random", methods, noise)
+    measured = {"truth": truth(tables.get(ORACLE), control), "images": correlation(halves(methods), len(plain))}
+    measured |= {name: correlation(*against(methods, entries.get(other))) for name, other in STILL.items()}
+    measured |= {"baselines": correlation(draws, images), "class": share(methods, entries.get("other_class"))}
+    measured |= {"random": share(methods, noise)}
+    return dict(pair for name, ends in measured.items() for pair in columns(name, ends).items())
+
+
+def columns(name: str, ends: tuple[float, float, float]) -> dict[str, float]:
+    """Return a criterion and its interval by the names of their columns."""
+    return dict(zip((name, f"{name}_low", f"{name}_high"), map(float, ends), strict=True))
 
 
 def weights(images: Iterable[str]) -> np.ndarray:
@@ -70,23 +77,22 @@ def weights(images: Iterable[str]) -> np.ndarray:
     return summary.draws([*images], RESAMPLES, SEED)
 
 
-def correlation(name: str, draws: np.ndarray, images: int, least: float = -1.0) -> dict[str, float]:
+def correlation(draws: np.ndarray, images: int, least: float = -1.0) -> tuple[float, float, float]:
     """Return a correlation with its interval, none on fewer than six images; row 0 of `draws` is the sample."""
     resampled, wide = draws[1:][np.isfinite(draws[1:])], np.nan
     if images >= FEWEST and len(resampled) > 1:
         wide = 1.96 * resampled.std()
-    low, high = np.clip([draws[0] - wide, draws[0] + wide], least, 1)
-    return {name: float(draws[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+    return draws[0], *np.clip([draws[0] - wide, draws[0] + wide], least, 1)
 
 
-def truth(oracle: pd.DataFrame | None, control: pd.Series) -> dict[str, float]:
+def truth(oracle: pd.DataFrame | None, control: pd.Series) -> tuple[float, float, float]:
     """Return the share of the other controls that the mask beats by mean; a tie is no win."""
     rest = [e for e in oracle if control[e] and e != "truth" and oracle[e].notna().any()] if oracle is not None else []
     if not rest or "truth" not in oracle or oracle.truth.isna().all():
-        return correlation("truth", np.full(1, np.nan), 0)
+        return (np.nan,) * 3
     draws = summary.comparable(summary.means(oracle[["truth", *rest]].to_numpy(), weights(oracle.index)))
     wins = np.where(np.isnan(draws[:, :1]) | np.isnan(draws[:, 1:]), np.nan, draws[:, :1] > draws[:, 1:])
-    return _percentiles("truth", _mean(wins), len(oracle))
+    return _percentiles(_mean(wins), len(oracle))
 
 
 def halves(plain: pd.DataFrame) -> np.ndarray:
@@ -96,7 +102,7 @@ def halves(plain: pd.DataFrame) -> np.ndarray:
     """
     n = len(plain)
     if n < FEWEST:
-        return np.full(1, np.nan)
+        return NONE
     rng, drawn, taus = np.random.default_rng(SEED), weights(plain.index), []
     for _ in range(SPLITS):
         half = np.isin(np.arange(n), rng.permutation(n)[: n // 2])
@@ -108,31 +114,25 @@ def against(plain: pd.DataFrame, other: pd.DataFrame | None) -> tuple[np.ndarray
     """Return tau between two conditions, and on how many images."""
     images = plain.index.intersection(other.index) if other is not None else []
     if not len(images) or len(other.columns) < 3:
-        return np.full(1, np.nan), 0
+        return NONE, 0
     both = (table.loc[images, other.columns].to_numpy() for table in (plain, other))
     return inference.tau(*(summary.means(table, weights(images)) for table in both)), len(images)
 
 
-def share(name: str, plain: pd.DataFrame, worse: pd.DataFrame | None) -> dict[str, float]:
+def share(plain: pd.DataFrame, worse: pd.DataFrame | None) -> tuple[float, float, float]:
     """Return how often a score is better than its counterpart, a tie counts half; the mean over entries."""
     if worse is None:
-        return correlation(name, np.full(1, np.nan), 0)
+        return (np.nan,) * 3
     a, b = plain.to_numpy(), worse.reindex(index=plain.index, columns=plain.columns).to_numpy()
     ties = np.abs(a - b) <= 1e-6 * np.maximum(np.abs(a), np.abs(b))
     wins = np.where(np.isnan(a) | np.isnan(b), np.nan, np.where(ties, 0.5, a > b))
-    if np.isnan(wins).all():
-        return correlation(name, np.full(1, np.nan), 0)
-    images = int((~np.isnan(wins)).any(1).sum())
-    return _percentiles(name, _mean(summary.means(wins, weights(plain.index))), images)
+    return _percentiles(_mean(summary.means(wins, weights(plain.index))), int((~np.isnan(wins)).any(1).sum()))
 
 
-def _percentiles(name: str, draws: np.ndarray, images: int) -> dict[str, float]:
-    low, high = summary.interval(draws[:, None], [images])[:, 0] if images >= FEWEST else (np.nan, np.nan)
-    return {name: float(draws[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+def _percentiles(draws: np.ndarray, images: int) -> tuple[float, float, float]:
+    return draws[0], *summary.interval(draws[:, None], [images])[:, 0]
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
     """Return the means of rows over what is defined, nan where nothing is."""
-    defined = ~np.isnan(values)
-    count = defined.sum(1)
-    return np.divide(np.where(defined, values, 0).sum(1), count, out=np.full(len(values), np.nan), where=count > 0)
+    return np.ma.masked_invalid(values).mean(axis=1).filled(np.nan)

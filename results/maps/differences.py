@@ -97,19 +97,15 @@ def _sizes(gap: np.ndarray, p: float, family: int) -> list[float]:
 
 def _table(rows: pd.DataFrame, own: pd.DataFrame, model: str) -> Table:
     """Return the table of one network; `own` are the scores of its metric."""
-    fact = own.iloc[0]
+    fact, write = own.iloc[0], tables.writer(rows)
     here = place(own, len(rows) and rows.images.iloc[0], model if model == ALL_MODELS else "")
     group = own.drop_duplicates("entry").set_index("entry").group.astype(str)
     rows = rows.assign(group=rows.entry.map(group), metric=fact.metric, dataset=here.dataset, model=model)
-    write = tables.writer(rows)
     rows = rows.reindex(columns=[*dict.fromkeys([*rows, "d_z", "wins", "needed", "needed_in_family"])])
-    gaps = [
-        NONE if np.isnan(gap) else f"{said} {write(gap)}"
-        for said, gap in zip(rows.direction, rows.difference, strict=True)
-    ]
+    gaps = zip(rows.direction, map(write, rows.difference), strict=True)
     cells = {
         ("", "mean"): [*map(write, rows["mean"])],
-        ("difference", ""): gaps,
+        ("difference", ""): [NONE if gap == NONE else f"{said} {gap}" for said, gap in gaps],
         ("difference", "adjusted 95 %"): tables.spans(rows.low, rows.high, write),
         ("difference", "p"): [*map(tables.p_value, rows.p)],
     }
@@ -121,15 +117,14 @@ def _table(rows: pd.DataFrame, own: pd.DataFrame, model: str) -> Table:
     cells["", "wins"] = tables.numerals(rows.wins, ".2f")
     cells["images needed", "alone"] = tables.numerals(rows.needed, ",.0f")
     cells["images needed", "corrected"] = tables.numerals(rows.needed_in_family, ",.0f")
-    frame = pd.DataFrame(cells, rows.entry).rename_axis(None)
+    frame = pd.DataFrame(cells, [*rows.entry])
     verdicts = pd.DataFrame("", frame.index, frame.columns, dtype=object)
     if "reference" not in set(rows.verdict):  # the verdict of tables is about the best entry
         verdicts["", "mean"] = rows.verdict.where(rows.verdict.isin([*tables.MARKS]), "").to_numpy()
-    reference = [name for name in rows.reference.unique() if name]
+    reference, undefined = [*filter(None, rows.reference.unique())], rows.entry[rows.n < rows.images]
     better, settings = "Higher" if fact.higher_is_better else "Lower", written_settings(fact.metric_settings)
-    said = [f"{better} is better; {settings}." if settings else f"{better} is better."]
-    said += [f"Reference: {reference[0]}." if len(reference) else "The reference has no score here."]
-    undefined = rows.entry[rows.n < rows.images]
+    said = ["; ".join(filter(None, [f"{better} is better", settings])) + "."]
+    said += [f"Reference: {reference[0]}." if reference else "The reference has no score here."]
     said += [f"Undefined on some or all images: {', '.join(undefined)}."] if len(undefined) else []
     return here.table(
         f"Differences in {fact.metric}",

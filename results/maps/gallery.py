@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby, product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from results.maps.laws import DAGGER, PROMISE, broken
 
 IMAGES = 4  # of a gallery, fewer where they would not fit a page
 COLUMNS = range(8, 13)  # maps beside each other: as few as fit a page, since these are the largest
-LEFT, GAP, HEAD, BETWEEN = 0.3, 0.03, 0.45, 0.1  # inches: left of tiles, between tiles, of names, between bands
+LEFT, GAP, HEAD, BETWEEN = 0.3, 0.03, 0.5, 0.1  # inches: left of tiles, between tiles, of names, between bands
 SCALED = (
     "Every map has its own colour scale, which ends at the 99.5th percentile of its absolute values. Maps without a "
     "sign begin at 0; maps with a sign are white at 0. The outline on an image is the object's mask."
@@ -69,7 +68,8 @@ def maps_of(
                 _tile(axes, LEFT + j * side, y, side, maps[name][i], signed[name])
             if len(targets):
                 target = style.wrapped(str(targets[i]).split(",")[0], tall * side - 0.05, 6)
-                axes.text(LEFT - 0.04, y + tall * side / 2, target, rotation=90, ha="right", va="center", size=6)
+                turned = {"rotation": 90, "ha": "right", "va": "center", "multialignment": "center", "size": 6}
+                axes.text(LEFT - 0.04, y + tall * side / 2, target, **turned)
     y = 0.27 + bands * high
     _bars(axes, sorted({bool(signed[name]) for name in maps}), y)
     axes.text(0.1, y + 0.26, note, va="top", size=style.SMALL, linespacing=1.3)
@@ -82,6 +82,7 @@ def _heads(axes, names: Sequence[str], groups: Mapping[str, str], side: float, t
     """Write the names above their columns, so small that the longest word fits, and above the names their groups."""
     widest = max(style.inches(word, 10) for name in names for word in name.split(" "))
     size = min(7.0, 10 * (side - GAP) / widest)
+    size *= min(1, 3 / max(style.wrapped(name, side - GAP, size).count("\n") + 1 for name in names))
     for j, name in enumerate(["image", *names]):
         said = style.wrapped(name, side - GAP, size)
         axes.text(LEFT + j * side, top - 0.03, said, va="bottom", size=size, linespacing=1.1)
@@ -142,9 +143,3 @@ def common(stored: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
     sets = [set(maps["image"]) for maps in stored.values()]
     first = next(iter(stored.values()), {"image": []})["image"]
     return [image for image in first if all(image in images for images in sets)]
-
-
-def first_maps(pixels: np.ndarray, maps: np.ndarray, signed: bool, path: Path) -> None:
-    """Write the picture of one cell: its first images (n, h, w, 3) beside their maps (n, h, w)."""
-    figure = maps_of(pixels[:IMAGES], {"map": maps[:IMAGES]}, {"map": signed})
-    style.save(figure, path.with_suffix(""), [path.suffix])

@@ -9,7 +9,7 @@ from scipy import stats
 
 from results import inference, summary, tables
 from results.maps.board import ordered_metrics
-from results.maps.criteria import CATEGORIES, FILLS, PLAIN, REQUIRED, correlation, criteria, outcome, weights
+from results.maps.criteria import CATEGORIES, FILLS, PLAIN, REQUIRED, columns, correlation, criteria, outcome, weights
 from results.tables import NONE, Inapplicable, Table
 
 HEADS = {
@@ -69,10 +69,8 @@ def judge(rows: pd.DataFrame) -> pd.DataFrame:
     plain, judged = {}, {}
     for metric in facts.index:
         own = rows[rows.metric == metric]
-        every = {
-            str(name): scores(some, bool(facts.higher_is_better[metric]))
-            for name, some in own.groupby("condition", observed=True)
-        }
+        higher = bool(facts.higher_is_better[metric])
+        every = {str(name): scores(some, higher) for name, some in own.groupby("condition", observed=True)}
         settings = own.drop_duplicates("condition").set_index("condition").metric_settings
         moved = [fill for fill in FILLS if fill in every and settings[fill] != settings[PLAIN]]
         judged[metric] = criteria(every, control, moved)
@@ -81,11 +79,11 @@ def judge(rows: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame.from_dict(judged, orient="index").assign(category=category)
     table = table.assign(higher_is_better=facts.higher_is_better.astype(bool)).join(agreement(plain, category))
     for name in REQUIRED:
-        ends = zip(table.category, table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)
+        ends = table[["category", *columns(name, (0, 0, 0))]].to_numpy()
         table[f"{name}_outcome"] = [outcome(category, name, *rest) for category, *rest in ends]
+    outcomes = table[[f"{name}_outcome" for name in REQUIRED]].set_axis([*REQUIRED], axis=1)
     for column, what in {"fails": "failed", "undecided": "undecided"}.items():
-        outcomes = table[[f"{name}_outcome" for name in REQUIRED]].to_numpy()
-        table[column] = [", ".join(np.array([*REQUIRED])[row == what]) for row in outcomes]
+        table[column] = (outcomes == what).apply(lambda row: ", ".join(row.index[row]), axis=1)
     return table.rename_axis("metric").reset_index()
 
 
@@ -116,9 +114,8 @@ def agreement(plain: Mapping[str, pd.DataFrame], category: pd.Series) -> pd.Data
     entries = sorted(set().union(*(table.columns for table in plain.values())))
     drawn, rows = weights(images), {}
     for _, metrics in category.groupby(category).groups.items():
-        means = {
-            name: summary.means(plain[name].reindex(images, columns=entries).to_numpy(), drawn) for name in metrics
-        }
+        wide = {name: plain[name].reindex(images, columns=entries).to_numpy() for name in metrics}
+        means = {name: summary.means(table, drawn) for name, table in wide.items()}
         some = ~np.all([np.isnan(mean[0]) for mean in means.values()], axis=0)
         ranks = {
             name: stats.rankdata(summary.comparable(-mean[:, some]), axis=-1)
@@ -126,11 +123,12 @@ def agreement(plain: Mapping[str, pd.DataFrame], category: pd.Series) -> pd.Data
             if some.any() and not np.isnan(mean[0, some]).any()
         }
         w = kendalls_w(np.stack([*ranks.values()], axis=1)) if len(ranks) > 1 else np.full(1, np.nan)
-        shared = correlation("w", w, len(images), 0) | {"w_chance": 1 / len(ranks) if np.isfinite(w[0]) else np.nan}
+        shared = columns("w", correlation(w, len(images), 0))
+        shared["w_chance"] = 1 / len(ranks) if np.isfinite(w[0]) else np.nan
         for name in metrics:
             others = [theirs for other, theirs in ranks.items() if other != name]
             tau = inference.tau(ranks[name], np.mean(others, 0)) if name in ranks and others else np.full(1, np.nan)
-            rows[name] = correlation("agrees", tau, len(images)) | shared
+            rows[name] = columns("agrees", correlation(tau, len(images))) | shared
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

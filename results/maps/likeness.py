@@ -40,20 +40,13 @@ def similarity(stored: Mapping[str, Mapping[str, np.ndarray]]) -> Similarity:
     A constant map has no correlation: it is counted, and left out of the means of its pairs. Signed maps are ranked
     with their sign.
     """
-    entries, images = [*stored], common(stored)
-    place = {entry: {image: k for k, image in enumerate(stored[entry]["image"])} for entry in entries}
-    total, count = np.zeros((2, len(entries), len(entries)))
-    undefined = np.zeros(len(entries), dtype=int)
+    entries, images, each = [*stored], common(stored), []
     for image in images:
-        ranks = np.stack([rankdata(stored[entry]["maps"][place[entry][image]], axis=None) for entry in entries])
-        ranks -= ranks.mean(1, keepdims=True)
-        size = np.linalg.norm(ranks, axis=1)
-        defined = size > 0
-        ranks[defined] /= size[defined, None]
-        total += ranks @ ranks.T
-        count += np.outer(defined, defined)
-        undefined += ~defined
-    mean = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0).clip(-1, 1)
+        maps = (own["maps"][[*own["image"]].index(image)] for own in stored.values())
+        with np.errstate(divide="ignore", invalid="ignore"):  # of constant maps
+            each.append(np.atleast_2d(np.corrcoef([rankdata(one, axis=None) for one in maps])))
+    mean = np.ma.masked_invalid(each).mean(axis=0).filled(np.nan)
+    undefined = np.isnan(each).diagonal(axis1=1, axis2=2).sum(axis=0)
     return Similarity(pd.DataFrame(mean, entries, entries), pd.Series(undefined, entries), len(images))
 
 

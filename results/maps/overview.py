@@ -1,7 +1,7 @@
 """The leaderboard of maps as tables: mean ranks by category, ranks by metric, and single metrics in detail."""
 
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,9 @@ DETAILS = (
 )
 
 
+ALONE = "One entry cannot be ranked; add others, and controls such as uniform, to the sweep."
+
+
 def leaderboard(scores: pd.DataFrame, options: Namespace) -> list[Table]:
     """Return the overview of every network, or with `--metric` the details of some metrics."""
     table, cells, found = leaders(scores, options), dict(places(scores)), []
@@ -52,16 +55,18 @@ def leaderboard(scores: pd.DataFrame, options: Namespace) -> list[Table]:
     for (dataset, model), rows in table.groupby(["dataset", "model"], sort=False):
         if options.model not in (None, model):
             continue
-        metrics, pooled = rows[rows.metric != MEAN_RANK], model == ALL_MODELS
-        own = scores[scores.dataset == dataset] if pooled else cells[dataset, model]
-        here = place(own, None if pooled else rows.images.iloc[0], ALL_MODELS if pooled else "")
+        if pooled := model == ALL_MODELS:
+            here = place(scores[scores.dataset == dataset], None, ALL_MODELS)
+        else:
+            here = place(cells[dataset, model], rows.images.iloc[0])
+        metrics = rows[rows.metric != MEAN_RANK]
         if rows.entry.nunique() == 1:
-            found.append(one_entry(metrics, here))
+            found.append(by_metric(rows, here, True, [*notes(rows), ALONE]))
             continue
         found.append(mean_ranks(rows, here))
-        found += [by_metric(metrics, ordered(rows), here)] if len(metrics) else []
-        if len(metrics) and not pooled and getattr(options, "latex", False):
-            found.append(by_metric(metrics, ordered(rows), here, scores=True))
+        if len(metrics):
+            found.append(by_metric(rows, here))
+            found += [by_metric(rows, here, scores=True)] if options.latex and not pooled else []
     return found
 
 
@@ -103,35 +108,26 @@ def mean_ranks(rows: pd.DataFrame, here: Place) -> Table:
     order, merged, cells = ordered(rows), rows[rows.metric == MEAN_RANK], {}
     for category, own in merged.groupby("category", sort=False):
         own = own.set_index("entry").reindex(order.index)
-        few = own.merged < own.merged_of
-        means = zip(tables.numerals(own["mean"], ".1f"), few & own["mean"].notna(), strict=True)
-        cells[category, "mean rank"] = [mean + "~" * partial for mean, partial in means]
+        partial = (own.merged < own.merged_of) & own["mean"].notna()
+        means = zip(tables.numerals(own["mean"], ".1f"), partial, strict=True)
+        cells[category, "mean rank"] = [mean + "~" * few for mean, few in means]
         if merged.low.notna().any():
             ends = zip(tables.numerals(np.floor(own.low)), tables.numerals(np.ceil(own.high)), strict=True)
             cells[category, "range"] = [NONE if low == NONE else f"{low}-{high}" for low, high in ends]
     pooled = here.model == ALL_MODELS
-    what = "Mean ranks by category, averaged over networks" if pooled else "Mean ranks by category"
-    frame = pd.DataFrame(cells, laws.marked(order.index, laws.broken(rows)))
-    return here.table(
-        what,
-        frame,
-        "mean_ranks",
-        notes=[] if pooled else notes(rows),
-        data=rows,
-        controls=int(order.sum()),
-        legend=LEGEND,
-        explanations=EXPLANATIONS,
-    )
+    what = "Mean ranks by category" + ", averaged over networks" * pooled
+    return _of_entries(rows, here, what, "mean_ranks", cells, data=rows, notes=[] if pooled else notes(rows))
 
 
-def by_metric(metrics: pd.DataFrame, order: pd.Series, here: Place, scores: bool = False) -> Table:
+def by_metric(rows: pd.DataFrame, here: Place, scores: bool = False, said: Sequence[str] = ()) -> Table:
     """Return the rank of the mean score by metric, with verdicts, or the mean `scores` with their intervals.
 
     Over all networks the ranks are means of the networks' ranks.
     """
-    cells, verdicts, settings, pooled = {}, {}, {}, here.model == ALL_MODELS
+    metrics, order, pooled = rows[rows.metric != MEAN_RANK], ordered(rows), here.model == ALL_MODELS
+    cells, verdicts, settings = {}, {}, {}
     for (category, metric), own in metrics.groupby(["category", "metric"], sort=False):
-        head = f"{metric} {'↑' if own.higher_is_better.iloc[0] else '↓'}" if scores else metric
+        head = metric + (" ↑" if own.higher_is_better.iloc[0] else " ↓") * scores
         own, settings[head] = own.set_index("entry").reindex(order.index), own.settings.iloc[0]
         values = tables.numerals(own["mean"], ".1f") if pooled else tables.numerals(own["rank"])
         if scores:
@@ -139,21 +135,17 @@ def by_metric(metrics: pd.DataFrame, order: pd.Series, here: Place, scores: bool
             values = [tables.interval(row.mean, row.low, row.high, write) for row in own.itertuples()]
         cells[category, head], verdicts[category, head] = values, own.verdict.fillna("").to_numpy()
     what = "Mean ranks over the networks by metric" if pooled else "Ranks by metric"
-    name = "ranks"
-    if scores:
-        what, name = "Mean scores with 95 % intervals over images", "means"
-    rows = laws.marked(order.index, laws.broken(metrics))
-    return here.table(
-        what,
-        pd.DataFrame(cells, rows),
-        name,
-        data=metrics,
-        controls=int(order.sum()),
-        legend=LEGEND,
-        verdicts=pd.DataFrame(verdicts, rows, dtype=object),
-        settings=settings,
-        explanations=EXPLANATIONS,
-    )
+    what = "Mean scores with 95 % intervals over images" if scores else what
+    best = pd.DataFrame(verdicts, dtype=object) if len(order) > 1 else None
+    more = {"data": metrics, "verdicts": best, "settings": settings, "notes": said}
+    return _of_entries(rows, here, what, "means" if scores else "ranks", cells, **more)
+
+
+def _of_entries(rows: pd.DataFrame, here: Place, what: str, name: str, cells: Mapping, **more) -> Table:
+    """Return a table with the entries as rows, by overall mean rank, controls below the line."""
+    order = ordered(rows)
+    frame = pd.DataFrame(cells, laws.marked(order.index, laws.broken(rows)))
+    return here.table(what, frame, name, controls=int(order.sum()), legend=LEGEND, explanations=EXPLANATIONS, **more)
 
 
 def details(rows: pd.DataFrame, here: Place) -> Table:
@@ -177,15 +169,9 @@ def details(rows: pd.DataFrame, here: Place) -> Table:
     frame = pd.DataFrame(cells, laws.marked(rows.entry, laws.broken(rows)))
     verdicts = pd.DataFrame("", frame.index, frame.columns, dtype=object)
     verdicts["score", "mean"] = rows.verdict.fillna("").to_numpy()
-    rivals = rows.rival.dropna().unique()
-    about = [
-        f"{'Higher' if fact.higher_is_better else 'Lower'} is better",
-        fact.category,
-        fact.settings,
-        f"version {fact.version:.0f}",
-        *(f"best control: {rival}" for rival in rivals[:1]),
-    ]
-    about = "; ".join(filter(None, about))
+    better = "Higher is better" if fact.higher_is_better else "Lower is better"
+    rival = [f"best control: {rival}" for rival in rows.rival.dropna()[:1]]
+    about = "; ".join(filter(None, [better, fact.category, fact.settings, f"version {fact.version:.0f}", *rival]))
     return here.table(
         str(fact.metric),
         frame,
@@ -196,31 +182,4 @@ def details(rows: pd.DataFrame, here: Place) -> Table:
         controls=int(rows.control.sum()),
         legend=LEGEND,
         explanations=(*DETAILS, *EXPLANATIONS),
-    )
-
-
-def one_entry(metrics: pd.DataFrame, here: Place) -> Table:
-    """Return the means of an entry that has nothing to be ranked against."""
-    lines = {}
-    for k, row in enumerate(metrics.itertuples()):
-        write = tables.writer(metrics[k : k + 1])
-        better = "higher" if row.higher_is_better else "lower"
-        lines[row.metric] = [
-            better,
-            write(row.mean),
-            *tables.spans([row.low], [row.high], write),
-            f"{row.n:.0f}",
-            f"{row.undefined:.0f}",
-        ]
-    heads = ["better", "mean", "95 %", "n", "undefined"]
-    entry = metrics.entry.iloc[0]
-    alone = "One entry cannot be ranked; add others, and controls such as uniform, to the sweep."
-    return here.table(
-        laws.marked([entry], laws.broken(metrics))[0],
-        pd.DataFrame.from_dict(lines, orient="index", columns=heads),
-        entry,
-        notes=[*notes(metrics), alone],
-        data=metrics,
-        legend=LEGEND,
-        explanations=DETAILS[:1],
     )

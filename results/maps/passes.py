@@ -7,7 +7,7 @@ import pandas as pd
 
 from results import tables
 from results.maps import laws
-from results.maps.board import MEAN_RANK, leaders
+from results.maps.board import MEAN_RANK, leaders, written_settings
 from results.maps.cost import costs
 from results.maps.place import ALL_MODELS, place, places
 from results.tables import Inapplicable, Table
@@ -36,7 +36,7 @@ def budgets(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 def _line(row) -> str:
     settings = {name: value for name, value in json.loads(row.settings).items() if name not in BUDGETS}
-    return row.entry_stem + (f" {json.dumps(settings, sort_keys=True)}" if settings else "")
+    return row.entry_stem + (f" ({written_settings(json.dumps(settings, sort_keys=True))})" if settings else "")
 
 
 def budget(rows: pd.DataFrame, options: Namespace) -> list[Table]:

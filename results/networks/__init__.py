@@ -2,19 +2,16 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from results.networks.views import VIEWS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["VIEWS", "figures"]
 
 
-def figures(scores: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, "Figure"]]:
+def figures(scores: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
     from results.networks import pictures  # matplotlib takes a while to import
 
     return pictures.figures(scores, options)

@@ -61,9 +61,9 @@ def maps_of(beside: Sequence[pd.DataFrame], cells: pd.DataFrame) -> pd.DataFrame
         raise ValueError(f"Beside scores of networks, --beside needs scores of maps; {', '.join(wrong)} was given")
     maps = scores.labelled(maps)
     maps = maps[maps.dataset.isin(cells.dataset.unique()) & maps.model.isin(cells.model.unique())]
-    both = pd.concat([cells[maps.columns.intersection(cells.columns)], maps])
+    both = pd.concat([cells, maps])
     for column, what, context in (("weights", "weights", ["model"]), ("data", "images", ["dataset", "image"])):
-        values = both[both[column] != ""].astype({name: str for name in context}).groupby(context)[column].nunique()
+        values = both[both[column] != ""].astype(dict.fromkeys(context, str)).groupby(context)[column].nunique()
         if (values > 1).any():
             place = values.idxmax()
             place = place if isinstance(place, str) else " / ".join(place)
@@ -82,29 +82,25 @@ def _comparison(dataset: str, cells: pd.DataFrame, maps: pd.DataFrame) -> Compar
     measures += [*_of_networks(scored, networks, images), *_of_maps(maps, networks, images)]
     measures.sort(key=lambda measure: (BLOCKS.index(measure.block), measure.control))
     sizes = cells[cells.input_size > 0].groupby("entry", sort=False).input_size.first().to_dict()
-    left_out, unscored, remarks = (
-        len(right) - len(images),
-        right.isna().any(axis=1).sum(),
-        _remarks(cells, maps, measures),
-    )
-    return Comparison(dataset, networks, images, left_out, int(unscored), measures, sizes, [*remarks])
+    excluded = (len(right) - len(images), int(right.isna().any(axis=1).sum()))
+    return Comparison(dataset, networks, images, *excluded, measures, sizes, [*_remarks(cells, maps, measures)])
 
 
 def _of_networks(cells: pd.DataFrame, networks: list[str], images: list[str]) -> Iterator[Measure]:
     """Yield the network's own metrics with their curves. A robustness curve that starts at 0 belongs to an attack."""
     lines = scores.curves(cells).rename(columns={"value": "score"}).assign(status="ok", part="")
-    for category, metric, rows, about in _by_metric(cells, CATEGORIES):
+    for block, metric, rows, about in _by_metric(cells, CATEGORIES):
         values = summary.cube(rows, metric, images).reindex(columns=networks)
-        points = list(lines[lines.metric == metric].groupby("fraction"))
-        attack = category == "robustness" and bool(points) and points[0][0] == 0
-        yield Measure(category, values=values, what="area" if attack else "score", **about)
+        points = [*lines[lines.metric == metric].groupby("fraction")]
+        attack = block == "robustness" and bool(points) and points[0][0] == 0
+        yield Measure(block, values=values, what="area" if attack else "score", **about)
         if metric.startswith(MINIMAL):
             success = about | {"metric": metric.replace(MINIMAL, SUCCESS), "share": True, "higher_is_better": False}
-            yield Measure(category, values=values.notna().astype(float), **success)
+            yield Measure(block, values=values.notna().astype(float), **success)
         for at, some in points:
             values = summary.cube(some, metric, images).reindex(columns=networks)
             if at > 0 or not (values == 1).all(axis=None):  # the images were chosen for being right there
-                yield Measure(category, values=values, what="radius" if attack else "severity", at=float(at), **about)
+                yield Measure(block, values=values, what="radius" if attack else "severity", at=float(at), **about)
 
 
 def _of_maps(maps: pd.DataFrame, networks: list[str], images: list[str]) -> Iterator[Measure]:
@@ -112,20 +108,19 @@ def _of_maps(maps: pd.DataFrame, networks: list[str], images: list[str]) -> Iter
 
     Both are of the same network and image; without random maps, the first are the scores themselves.
     """
-    for category, metric, rows, about in _by_metric(maps, OF_MAPS):
-        controls, rows = {*rows.entry[rows.group == "control"]}, rows.assign(entry=rows.model, method=rows.entry)
+    for block, metric, rows, about in _by_metric(maps.assign(entry=maps.model, method=maps.entry), OF_MAPS):
         by_method = {
-            str(method): summary.cube(some, metric, images).reindex(columns=networks)
+            method: summary.cube(some, metric, images).reindex(columns=networks)
             for method, some in rows.groupby("method", observed=True, sort=False)
         }
-        floor = by_method.pop(UNIFORM, None) if category == "map-induced" else None
+        floor = by_method.pop(UNIFORM, None) if block == "map-induced" else None
         for method, values in by_method.items():
-            own = about | {"method": method, "control": method in controls}
+            own = about | {"method": method, "control": (rows.group[rows.method == method] == "control").all()}
             if floor is not None:
                 gap = summary.differences(values.to_numpy(), floor.to_numpy()) * (1 if own["higher_is_better"] else -1)
                 values = pd.DataFrame(gap, values.index, values.columns)
                 own |= {"what": "gap", "higher_is_better": True, "share": False}
-            yield Measure(category, values=values, **own)
+            yield Measure(block, values=values, **own)
 
 
 def _by_metric(cells: pd.DataFrame, blocks: dict[str, str]) -> Iterator[tuple[str, str, pd.DataFrame, dict]]:
@@ -133,9 +128,9 @@ def _by_metric(cells: pd.DataFrame, blocks: dict[str, str]) -> Iterator[tuple[st
     cells = cells[cells.category.isin(list(blocks)) & (cells.status != "failed") & (cells.image != "")]
     for metric, rows in cells.groupby("metric", observed=True, sort=False):
         facts = rows.iloc[0]
-        share = bool(facts.lower_bound == 0 and facts.upper_bound == 1)
-        about = {"higher_is_better": bool(facts.higher_is_better), "settings": json.loads(facts.metric_settings)}
-        yield blocks[facts.category], str(metric), rows, about | {"metric": str(metric), "share": share}
+        about = {"metric": metric, "share": bool(facts.lower_bound == 0 and facts.upper_bound == 1)}
+        about |= {"higher_is_better": bool(facts.higher_is_better), "settings": json.loads(facts.metric_settings)}
+        yield blocks[facts.category], metric, rows, about
 
 
 def _remarks(cells: pd.DataFrame, maps: pd.DataFrame, measures: Sequence[Measure]) -> Iterator[str]:

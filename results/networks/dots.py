@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 
 from results import style
 from results.networks.comparison import Comparison
-from results.networks.measures import BLOCKS, POINTS
+from results.networks.measures import POINTS
 
 NOTE = """\
 Each row has a scale of its own, whose ends stand beside it; to the right is better. Blocks are never merged. Bars are \
@@ -29,7 +29,8 @@ def look(networks: list[str]) -> dict[str, dict]:
 
 def dots(rows: pd.DataFrame, comparison: Comparison, method: str) -> Figure:
     """Draw every score of two networks or more, and of one method's maps; curves are drawn elsewhere."""
-    shown = rows[(rows.part != POINTS) & rows.method.isin(["", method]) & rows["mean"].notna()]
+    shown = rows[(rows.part != POINTS) & rows.method.isin(["", method])]
+    shown = shown[shown.groupby("number")["mean"].transform("count") > 0]
     styles = {network: one | {"ls": ""} for network, one in look(comparison.networks).items()}
     lines = shown.number.nunique() + 1.5 * shown.block.nunique()
     figure = style.figure(style.PAGE, 1 + lines * min(ROW, (style.HEIGHT - 1) / lines))
@@ -37,14 +38,15 @@ def dots(rows: pd.DataFrame, comparison: Comparison, method: str) -> Figure:
     for block, part in shown.groupby("block", sort=False):
         about = f" ({style.readable([method])[0]})" if part.method.ne("").any() else ""
         axes.text(-0.13, y, f"{block}{about}", size=8, weight="bold", va="center")
-        for y, (_, mine) in enumerate(part.groupby("number", sort=False), y + 1):
+        for _, mine in part.groupby("number", sort=False):
+            y += 1
             names[y] = _row(axes, y, mine.set_index("network"), styles)
         y += 1.5
     axes.set(ylim=(y - 0.8, -0.6), xlim=(-0.13, 1.12), xticks=[])
     axes.set_yticks([*names], names.values(), size=6.5)
     style.bare(axes)
     handles = [Line2D([], [], **one) for one in styles.values()]
-    figure.legend(handles, style.readable(styles), loc="outside upper right", ncols=6)
+    axes.legend(handles, style.readable(styles), loc="lower right", bbox_to_anchor=(1, 1), ncols=6)
     style.heading(figure, f"Networks on {comparison.dataset}: {comparison.selection()}")
     style.note(figure, NOTE)
     return figure

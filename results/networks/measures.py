@@ -32,9 +32,7 @@ class Measure:
     metric: str
     values: pd.DataFrame
     higher_is_better: bool
-    what: str = (
-        "score"  # or area (under an attack's curve), radius and severity (points of a curve), gap to random maps
-    )
+    what: str = "score"  # area under an attack's curve, radius or severity (points of curves), gap to the random map
     at: float = np.nan  # radius or severity
     method: str = ""  # which made the maps; empty for what looks at no map
     control: bool = False  # whether the method is one

@@ -18,6 +18,7 @@ from results.networks.measures import radius
 from results.networks.quantities import quantities, with_medians
 from results.networks.within import pairs, within
 from results.summary import FEWEST, LEVEL
+from results.tables import interval, writer
 
 ROBUST = """\
 Robust accuracy is the share of images that stay right under an attack of a radius; higher is better. Bands are 95 % \
@@ -93,14 +94,17 @@ def clouds(comparison: Comparison, correlations: pd.DataFrame, method: str) -> F
     """Draw interpretability against robustness, a point per image: networks across, measures down."""
     measures, networks = [(x, y) for x, y in pairs(comparison) if y.method == method], comparison.networks
     known = correlations[correlations.method == method].set_index(["interpretability", "network"])
+    write = writer(correlations.assign(mean=correlations.rho))
     figure = style.figure(style.PAGE, min(style.HEIGHT, 1.2 + 1.4 * len(measures)))
     panels = figure.subplots(len(measures), len(networks), squeeze=False, sharey="row", sharex=True)
     for line, (x, y) in zip(panels, measures, strict=True):
         for axes, network in zip(line, networks, strict=True):
             one = known.loc[(y.metric, network)]
             axes.scatter(x.values[network], y.values[network], s=6, color=style.COLOURS[0], alpha=0.6, lw=0)
-            ends = f" [{one.low:.2f}, {one.high:.2f}]" if one.low == one.low else ""
-            axes.set_title((f"r = {one.rho:.2f}{ends}, " if one.rho == one.rho else "") + f"n = {one.n}", size=5.5, pad=2)
+            if y.what == "gap":
+                axes.axhline(0, color="0.6", lw=0.5, ls=(0, style.DASHES[1]))
+            correlation = interval(one.rho, one.low, one.high, write).replace("\n", " ")
+            axes.set_title(f"r = {correlation}, n = {one.n}", size=5.5, pad=2)
         gain = ":\ngain over random map" if y.what == "gap" else ""
         line[0].set_ylabel(style.wrapped(*style.readable([y.metric]), 1.2, 7) + gain, size=7)
     for line, network in zip(panels.T, style.readable(networks), strict=True):

@@ -1,7 +1,7 @@
 """Tables of networks: blocks of quantities, curves at every radius, correlations within networks."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pandas as pd
@@ -55,11 +55,7 @@ def within_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     return [_within(comparison) for comparison in comparisons(rows, options.beside)]
 
 
-VIEWS: dict[str, Callable[[pd.DataFrame, Namespace], list[Table]]] = {
-    "networks": networks_view,
-    "radii": radii_view,
-    "within": within_view,
-}
+VIEWS = {"networks": networks_view, "radii": radii_view, "within": within_view}
 
 
 def _within(comparison: Comparison) -> Table:
@@ -67,12 +63,10 @@ def _within(comparison: Comparison) -> Table:
     rows = within(comparison)
     write = writer(rows.assign(mean=rows.rho))
     cells = [f"{interval(row.rho, row.low, row.high, write)} n={row.n}" for row in rows.itertuples()]
-    named = rows.assign(cell=cells, head=rows.interpretability + " (" + rows.method + ")")
-    frame = named.pivot(index="head", columns="network", values="cell").rename_axis(index=None, columns=None)
-    frame = frame.reindex(index=named["head"].unique(), columns=comparison.networks)
-    against = f" with {rows.robustness.iloc[0]}" if len(rows) else ""
+    cells = pd.Series(cells, [rows.interpretability + " (" + rows.method + ")", rows.network], dtype=str)
+    frame = cells.unstack(sort=False).reindex(columns=comparison.networks)
     notes = [] if len(rows) else ["There are no measures of both robustness and maps.", *comparison.remarks]
-    title = f"{comparison.dataset}: rank correlation over images{against}"
+    title = f"{comparison.dataset}: rank correlation over images" + "".join(f" with {x}" for x in rows.robustness[:1])
     return Table(f"within {comparison.dataset}", title, frame, notes, data=rows, explanations=EXPLANATIONS[:1])
 
 
@@ -94,17 +88,17 @@ def _blocks(comparison: Comparison, options: Namespace, points: bool) -> Iterato
 
 
 def _frame(rows: pd.DataFrame, networks: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return cells and verdicts; the block of attacked maps also has the number of images of every cell."""
-    counted, cells, verdicts, heads = (rows.block == "attack-induced").any(), [], [], []
+    """Return cells and verdicts; cells of the block of attacked maps also have their number of images."""
+    cells, verdicts = {}, {}
     for _, part in rows.groupby("number", sort=False):
-        write, part = writer(part), part.set_index("network").loc[networks]
-        heads.append(f"{part.label.iloc[0]} {'↑' if part.higher_is_better.iloc[0] else '↓'}")
-        means = [interval(row.mean, row.low, row.high, write) for row in part.itertuples()]
-        pairs = zip(means, part.n.astype(str), strict=True)
-        cells.append([text for pair in pairs for text in pair] if counted else means)
-        verdicts.append([word for verdict in part.verdict for word in (verdict, "")] if counted else [*part.verdict])
-    columns = pd.MultiIndex.from_product([networks, ["mean", "n"]]) if counted else networks
-    return pd.DataFrame(cells, heads, columns), pd.DataFrame(verdicts, heads, columns)
+        write, facts = writer(part), part.iloc[0]
+        head = f"{facts.label} {'↑' if facts.higher_is_better else '↓'}"
+        cells[head] = [
+            interval(row.mean, row.low, row.high, write) + f" n={row.n}" * (row.block == "attack-induced")
+            for row in part.itertuples()
+        ]
+        verdicts[head] = [*part.verdict]
+    return tuple(pd.DataFrame.from_dict(rows, "index", columns=networks) for rows in (cells, verdicts))
 
 
 def remarks(comparison: Comparison) -> Iterator[str]:
@@ -116,10 +110,8 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     if len(set(comparison.sizes.values())) > 1:
         sizes = ", ".join(f"{network} {size}" for network, size in comparison.sizes.items())
         lengths = dict.fromkeys(measure.metric for measure in comparison.measures if measure.grows_with_size)
-        yield (
-            f"Warning: input sizes differ ({sizes}), and L2 lengths grow with the number of pixels. Do not compare "
-            + (f"{', '.join(lengths) or 'what is measured in them'} between these networks.")
-        )
+        yield f"Warning: input sizes differ ({sizes}), and L2 lengths grow with the number of pixels."
+        yield f"Do not compare {', '.join(lengths) or 'what is measured in them'} between these networks."
 
 
 def rises(comparison: Comparison) -> Iterator[str]:
@@ -127,19 +119,12 @@ def rises(comparison: Comparison) -> Iterator[str]:
     for metric, curve in comparison.attacks().items():
         at = [radius(measure.norm, measure.at) for measure in curve]
         for network in comparison.networks:
-            values = [measure.values[network] for measure in curve]
-            name, means = f"robust accuracy of {network} under {metric}", [column.mean() for column in values]
-            counts = [int((b > a).sum()) for a, b in pairwise(values)]
-            rising = [
-                f"from {means[k]:.3g} at {at[k]} to {means[k + 1]:.3g} at {at[k + 1]} "
-                f"({count} image{'s' * (count > 1)} right again)"
-                for k, count in enumerate(counts)
-                if count
-            ]
-            if rising:
-                yield f"Not monotone: {name}, {'; '.join(rising)}."
-            if means[-1] > 0:
-                yield f"Not 0 at the end: {name} is {means[-1]:.3g} at the largest radius, {at[-1]}."
+            values, name = [m.values[network] for m in curve], f"robust accuracy of {network} under {metric}"
+            again = [(place, int((b > a).sum())) for place, (a, b) in zip(at[1:], pairwise(values), strict=True)]
+            if rising := [f"{place} ({count})" for place, count in again if count]:
+                yield f"Not monotone: {name} rises at a radius of (images right again) {', '.join(rising)}."
+            if (end := values[-1].mean()) > 0:
+                yield f"Not 0 at the end: {name} is {end:.3g} at the largest radius, {at[-1]}."
 
 
 def _units(rows: pd.DataFrame) -> str:

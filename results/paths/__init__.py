@@ -3,19 +3,16 @@
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from results.paths.views import VIEWS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["VIEWS", "figures", "files"]
 
 
-def figures(scores: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, "Figure"]]:
+def figures(scores: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
     from results.paths import pictures  # matplotlib takes a while to import
 
     return pictures.figures(scores, options)

@@ -11,7 +11,7 @@ from results import inference, scores, summary
 SIZE = "path_size"  # the metric that holds the share of channels kept
 CONTROLS = ("activation", "random")  # a gain is measured over each of them
 ORDER = ("relevance", *CONTROLS)  # best first, as a small trial had it
-FACTS = ["category", "higher_is_better", "lower_bound", "upper_bound"]
+FACTS = ["category", "higher_is_better", "lower_bound", "upper_bound", "causal"]
 
 
 def whole(cells: pd.DataFrame) -> pd.DataFrame:
@@ -72,6 +72,7 @@ def _compared(cells: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
         by_place = {place: summary.cubes(some, images) for place, some in here.groupby("place", sort=False)}
         values = pd.concat(by_place, axis=1, names=["place"])
         metrics = rows.drop_duplicates("metric").set_index("metric")
+        metrics["causal"] = [is_causal(json.loads(text)) for text in metrics.metric_settings]
         known = metrics.loc[values.columns.get_level_values("metric")]
         higher = known.higher_is_better.to_numpy(bool)
         table = summary.summary(values, higher, ((known.lower_bound == 0) & (known.upper_bound == 1)).to_numpy())
@@ -83,8 +84,7 @@ def _compared(cells: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
             gain = summary.gains(values, higher, {own: rival for own, rival in columns.items() if rival in values})
             names = {name: name.replace("gain", f"over_{kind}") for name in gain}
             table = table.join(gain.rename(columns=names | {"pairs": f"over_{kind}_pairs", "rival": kind}))
-        causal = known.metric_settings.map(lambda text: is_causal(json.loads(text))).to_numpy(bool)
-        table["order"] = _orders(values, causal, higher, rows, against)
+        table["order"] = _orders(values, known.causal.to_numpy(), higher, rows, against)
         entries = rows.drop_duplicates("entry").set_index("entry")
         about = {"control": entries.group == "control", "stem": entries.entry_stem.astype(str), "size": sizes.mean()}
         about = pd.DataFrame(about | {"seeds": rows.groupby("entry").seed.nunique()})

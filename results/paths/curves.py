@@ -32,7 +32,7 @@ def curves(rows: pd.DataFrame, x: str, answer: pd.Series = NO_ANSWER) -> Figure:
     `answer` says by network how often the class that it gives most often agrees with it. All networks share a scale.
     """
     metrics, models, look = rows.metric.unique(), rows.model.unique(), looks(rows)
-    handles = {entry: Line2D([], [], **one | {"lw": 1.1}) for entry, one in look.items()}
+    handles = {entry: Line2D([], [], **one) for entry, one in look.items()}
     figure = style.figure(style.PAGE, min(1.4 * len(metrics) + 1.15, style.HEIGHT))
     panels = figure.subplots(len(metrics), len(models), sharex=True, sharey="row", squeeze=False)
     _ticks(panels[0, 0], rows[x], x)
@@ -58,10 +58,7 @@ def curves(rows: pd.DataFrame, x: str, answer: pd.Series = NO_ANSWER) -> Figure:
 
 
 def looks(rows: pd.DataFrame) -> dict[str, dict]:
-    """Return each selector's line: controls are grey, variants of a selector and different controls have dashes.
-
-    The first line is the thinnest, so that it can be seen where it coincides with others, which lie behind it.
-    """
+    """Return each selector's line: controls are grey, variants of a selector and different controls have dashes."""
     entries = rows.drop_duplicates("entry").sort_values("control", kind="stable")
     entries = entries.assign(variant=entries.groupby("stem").cumcount(), stem=entries.stem.astype(str))
     numbers = entries.groupby("control").stem.transform(lambda stems: pd.factorize(stems)[0])
@@ -69,15 +66,19 @@ def looks(rows: pd.DataFrame) -> dict[str, dict]:
     for place, (row, number) in enumerate(zip(entries.itertuples(), numbers, strict=True)):
         colours, dash = (GREYS, row.variant + number) if row.control else (style.COLOURS, row.variant)
         line = {"color": colours[number % len(colours)], "ls": dashes[dash % len(dashes)]}
-        styles[row.entry] = line | {"lw": 0.9 + 0.2 * place, "zorder": 3 - place / len(entries)}
+        styles[row.entry] = line | {"lw": 0.9 if row.control else 1.1, "zorder": 3 - place / len(entries)}
     return styles
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, x: str, look: dict[str, dict]) -> None:
-    """Draw each selector's means and their intervals."""
+    """Draw each selector's means and intervals; a line that coincides with lines in front of it is broader."""
+    front: list[pd.Series] = []
     for entry, one in look.items():
         part = rows[rows.entry == entry].sort_values(x)
-        axes.plot(part[x], part["mean"], marker="o", ms=1.8, **one)
+        means = part.set_index(x)["mean"]
+        broader = 1.3 * sum(means.index.equals(line.index) and np.allclose(means, line) for line in front)
+        front.append(means)
+        axes.plot(means, marker="o", ms=1.8, **one | {"lw": one["lw"] + broader})
         axes.fill_between(part[x], part.low, part.high, color=one["color"], alpha=0.15, lw=0)
 
 

@@ -4,7 +4,6 @@ import textwrap
 
 import networkx as nx
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -16,7 +15,7 @@ from results.paths.graph import captions, columns
 AGAINST, FOR, FAINT = "#2166ac", "#b2182b", "0.6"  # the ends of the scale of signed maps; what is not kept
 ROW, TALL = 17, 330  # points of a row, and of all rows at most
 STROKE = 2.4  # points of the strongest edge
-MANY, STRONGEST = 3000, 2  # of more edges than can be told apart, the strongest of every channel on either side
+MANY = 3000  # edges, the strongest ones, that can be told apart
 STRAIGHT = {"arrows": False}
 BENT = {"arrows": True, "arrowstyle": "-", "connectionstyle": "arc3,rad=-0.2", "node_size": 0}
 NOTE = """\
@@ -39,7 +38,7 @@ def drawing(graph: nx.DiGraph, title: str) -> Figure:
     }
     figure = style.figure(style.PAGE, (rows * row + 95) / 72 + 0.75)
     axes = figure.add_subplot(xlim=(-0.6, len(layers) + 0.4), ylim=(-rows / 2 - 0.15, rows / 2 + 0.15), yticks=[])
-    edges = _visible(graph)
+    edges = sorted(graph.edges(data="relevance"), key=lambda edge: abs(edge[2]))[-MANY:]  # weak ones behind
     strongest, stroke = max((abs(relevance) for *_, relevance in edges), default=1), min(STROKE, 0.3 * row)
     _edges(axes, graph, at, edges, strongest, stroke)
     shares = {node: abs(np.nan_to_num(share)) for node, share in graph.nodes(data="backward") if node != logit}
@@ -57,18 +56,9 @@ def drawing(graph: nx.DiGraph, title: str) -> Figure:
     style.bare(axes)
     _legend(axes, largest, scale, strongest, stroke)
     style.heading(figure, title)
-    few = f" Of {graph.number_of_edges()} edges, the {len(edges)} strongest ones of the channels are drawn."
-    style.note(figure, NOTE + few * (len(edges) < graph.number_of_edges()))
+    few = f" Of {graph.number_of_edges()} edges, the {MANY} strongest ones are drawn."
+    style.note(figure, NOTE + few * (graph.number_of_edges() > MANY))
     return figure
-
-
-def _visible(graph: nx.DiGraph) -> list[tuple[str, str, float]]:
-    """Return all edges; where they are too many, the strongest of every channel on either side; the weakest is first."""
-    edges = sorted(graph.edges(data="relevance"), key=lambda edge: abs(edge[2]))
-    if len(edges) <= MANY:
-        return edges
-    strongest = [pd.DataFrame(edges).groupby(side).tail(STRONGEST).index for side in (0, 1)]
-    return [edges[k] for k in sorted({*strongest[0], *strongest[1]})]
 
 
 def _edges(axes: Axes, graph: nx.DiGraph, at: dict, edges: list, strongest: float, stroke: float) -> None:
@@ -94,11 +84,11 @@ def _legend(axes: Axes, share: float, scale: float, strongest: float, stroke: fl
     """Say above the graph what areas, widths and colours mean."""
     disc, grey = {"marker": "o", "ls": "", "mec": "none"}, {"color": "0.45"}
     parts = [("share of relevance:", {"color": "none"})]
-    parts += [(f"{100 * part:.2g} %", disc | grey | {"ms": scale * part**0.5}) for part in (share, share / 5)]
+    parts += [(f"{100 * part:.2g} %", disc | grey | {"ms": scale * part**0.5}) for part in (share / 2, share / 10)]
     parts += [("relevance / logit:", {"color": "none"})]
     parts += [(f"{100 * strongest * part:.2g} %", grey | {"lw": stroke * part**0.5}) for part in (1, 0.1)]
     colours = {"for the class": FOR, "against": AGAINST, "not kept": FAINT}
     parts += [(word, disc | {"color": colour, "ms": 5}) for word, colour in colours.items()]
     handles = [Line2D([], [], label=word, **look) for word, look in parts]
-    gaps = {"columnspacing": 0.9, "handletextpad": 0.6, "handlelength": 1.2}
+    gaps = {"columnspacing": 0.6, "handletextpad": 0.5, "handlelength": 1.2}
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.02), ncols=len(parts), **gaps)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from results import scores as stored
 from results import style
-from results.__main__ import plain
+from results.names import plain
 from results.paths import graph
 from results.paths.comparison import ORDER, layers, shares
 from results.paths.curves import curves

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from results import style
 
-PICTURES = ("image", "maximum", "whole map")
+PICTURES = ("image", "maximum", "whole map", "")  # and the gap before the next channel
 LABELS, FOOT = 0.75, 1.05  # inches: beside the pictures, and above and below them
 NOTE = """\
 Rows are layers, and each block of three pictures is one of their strongest channels, carried down a DeconvNet. From \
@@ -42,6 +42,8 @@ def reconstructions(gallery: Mapping[str, np.ndarray], title: str) -> Figure:
         words = textwrap.fill(str(gallery["layers"][at, layer]).replace("_", " "), 12)
         words += f"\nr = {same:.2f}" * (same == same)
         line[0].set_ylabel(words, rotation=0, ha="right", va="center", size=style.SMALL)
+    for axes, words in zip(panels[-1], PICTURES * columns, strict=True):
+        axes.set_xlabel(words * axes.get_visible(), size=style.SMALL)
     style.heading(figure, f"{title}, image {name}, {str(gallery['target'][at]).split(',')[0]}")
     style.note(figure, NOTE)
     return figure
@@ -49,10 +51,9 @@ def reconstructions(gallery: Mapping[str, np.ndarray], title: str) -> Figure:
 
 def _draw(panels: Sequence[Axes], pictures: Sequence[np.ndarray], box: np.ndarray, field: np.ndarray, title: str):
     """Draw image, maximum and whole map of one channel, whose largest activation sees a box of the image."""
-    for axes, picture, words in zip(panels, pictures, PICTURES, strict=True):
+    for axes, picture in zip(panels, pictures, strict=True):
         axes.imshow(picture, interpolation="nearest")
         axes.set(visible=True, xticks=[], yticks=[], anchor="N")
-        axes.set_xlabel(words, size=style.SMALL, labelpad=1)
         axes.spines[:].set(visible=True, color="0.6", lw=0.3)
     panels[0].set_title(title, loc="left", size=style.SMALL, pad=2)
     top, left, bottom, right = field - 0.5

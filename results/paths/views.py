@@ -87,7 +87,7 @@ def _whole(rows: pd.DataFrame, dataset: str, model: str) -> Table:
 
 def _order(metric: str, rows: pd.DataFrame) -> Table:
     """Return networks and shares down, and across the three selectors, both gains and whether the order holds."""
-    write, lines = writer(rows), {}
+    write, heads, lines = writer(rows), [], []
     place, data = [*stored.TABLE, "share"], rows[rows.order != ""]
     for _, row in data.iterrows():
         here = rows[(rows[place] == row[place]).all(axis=1)].set_index("entry")
@@ -95,12 +95,13 @@ def _order(metric: str, rows: pd.DataFrame) -> Table:
         line = dict(zip(ORDER, _cells(here, "mean", write), strict=True))
         for k, kind in enumerate(CONTROLS):
             line[f"{ORDER[k]} over {kind}"] = _cells(here, f"over_{kind}", write, "+")[k]
-        lines[f"{row.model}, {row.share:g} {row.entry.partition(' ')[2]}".strip()] = line | {"order": row.order}
+        lines.append(line | {"order": row.order})
+        heads.append(f"{row.model}, {row.share:g} {row.entry.partition(' ')[2]}".strip())
     title = f"Is relevance better than activation, and activation than random? {arrowed(metric, rows)}"
     notes = ["Rows are networks and the share of channels that is kept."]
     about = {"data": data, "legend": LEGEND, "explanations": [ORDERS]}
     about["caption"] = f"{metric} of whole paths by the share of each layer's channels that is kept"
-    return Table(f"order {metric}", title, pd.DataFrame.from_dict(lines, "index"), notes, **about)
+    return Table(f"order {metric}", title, pd.DataFrame(lines, heads), notes, **about)
 
 
 def _by_place(table: pd.DataFrame, column: str, where: str) -> list[Table]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from entries import Inapplicable, explains, scores
+from models.zoo import Network
 from tests.conftest import evaluated
 
 SMALL = ["model=planted", "dataset=planted", "dataset.images=6", "batch_size=4", "metric=[gini,deletion]"]
@@ -151,3 +152,20 @@ def test_attacked_images_and_maps_are_kept_beside_the_clean_ones():
     assert 0 < change.max() <= round(255 * 0.1) + 1
     assert gallery["attacked_maps"].shape == gallery["maps"].shape == gallery["pixels"].shape[:3]
     assert (gallery["attacked_maps"] != gallery["maps"]).any()
+
+
+def test_a_mosaic_is_four_tiles_of_the_network_s_size():
+    grid = ["dataset=grid", "dataset@dataset.tiles=digits", "dataset.tiles.images=40", "dataset.images=3"]
+    nodes = {"model": {"_target_": f"{__name__}.Brightest"}}
+    scores, _, gallery = evaluated(*grid, "method=uniform", "metric=[grid_pointing]", **nodes)
+    assert gallery["maps"].shape == (3, 64, 64) and (scores.status == "ok").all()
+    assert (scores.label == scores.target).all() and scores.score.between(0, 1).all()
+
+
+class Brightest:
+    """A network of ten outputs for digits of 32 pixels."""
+
+    def __call__(self, dataset):
+        assert type(dataset).__name__ == "Digits"
+        module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 10))
+        return Network(module.eval().requires_grad_(False), (0.0,) * 3, (1.0,) * 3, 32, "none")

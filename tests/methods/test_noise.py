@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from methods.gradient import Gradient
-from methods.noise import SmoothGrad, SmoothGradSquared, VarGrad
+from methods.gradient import Gradient, SmoothGrad, SmoothGradSquared, VarGrad
 from tests.methods import networks
 from tests.methods.entries import assert_near, inputs
 from tests.methods.networks import Square

@@ -19,7 +19,7 @@ from results import scores as stored
 from results.maps import criteria, drawing, judging, laws, likeness
 from results.maps.board import MEAN_RANK, OVERALL, board
 from results.maps.differences import comparison
-from results.maps.gallery import first_maps, maps_of
+from results.maps.gallery import maps_of
 from results.maps.passes import budgets
 from results.maps.place import ALL_MODELS, place
 from results.maps.protocols import agreements
@@ -199,7 +199,8 @@ def test_few_images_and_single_entries_are_said():
     few = maps.VIEWS["leaderboard"](categorical(sweep(images=4, models=("resnet18",))), options())
     assert "at least 6 are needed" in " ".join(few[0].notes)
     (alone,) = maps.VIEWS["leaderboard"](categorical(sweep(("rise",), models=("resnet18",))), options())
-    assert [*alone.frame.index] == [*METRICS]
+    assert [*alone.frame.index] == ["rise"] and len(alone.frame.columns) == len(METRICS)
+    assert "One entry cannot be ranked" in alone.notes[-1]
 
 
 def test_differences_are_signed_by_words():
@@ -329,13 +330,14 @@ def test_galleries_fit_a_page(count):
 
 def test_the_picture_of_one_cell(tmp_path):
     own = gallery("gradient", 3)
-    first_maps(own["pixels"], own["maps"], True, tmp_path / "maps.png")
-    assert (tmp_path / "maps.png").stat().st_size > 10_000
+    maps.pictures(own, tmp_path)
+    assert (tmp_path / "first_maps.png").stat().st_size > 10_000
 
 
 def test_many_metrics_are_several_figures_of_ranks(labelled, monkeypatch):
+    rows = labelled[labelled.model == "resnet18"].assign(folder="nowhere")
     monkeypatch.setattr(drawing, "ACROSS", 4)
-    names = [name for name, _ in islice(drawing.of_methods(labelled[labelled.model == "resnet18"], options()), 2)]
+    names = [name for name, _ in islice(drawing.of_methods(rows, options()), 2)]
     assert names == ["ranks_1_shapes_resnet18", "ranks_2_shapes_resnet18"]
 
 

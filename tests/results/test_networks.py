@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,56 +51,52 @@ def rows(network: str, metric: str, values: np.ndarray, category: str, higher=Tr
     return synthetic.rows(values, metric, category, higher, model=network, **about)
 
 
-def of_networks(names=tuple(DISTANCE)) -> pd.DataFrame:
+def of_networks() -> pd.DataFrame:
     """Return scores of robustness and of the metric that the output induces, with known boundaries."""
-    parts = []
-    for network in names:
-        distance, kind = DISTANCE[network] * distances(), {"kind": "networks"}
+    parts, robustness = [], "network robustness"
+    for network, factor in DISTANCE.items():
+        distance, kind, share = factor * distances(), {"kind": "networks"}, {"kind": "networks", "upper_bound": 1.0}
         for norm in RADII:
-            about = {"settings": {"attack": "pgd", "norm": norm}, "upper_bound": 1.0} | kind
-            parts.append(rows(network, f"pgd_{norm}", area(network, norm), "network robustness", **about))
+            settings = {"attack": "pgd", "norm": norm}
+            parts.append(rows(network, f"pgd_{norm}", area(network, norm), robustness, settings=settings, **share))
         minimal = np.where(distance < 6, distance / 100, np.nan)
-        parts.append(rows(network, "empirical_robustness", minimal, "network robustness", **kind))
-        parts.append(rows(network, "clever_l2", distance / 10, "network robustness", **kind))
+        parts.append(rows(network, "empirical_robustness", minimal, robustness, **kind))
+        parts.append(rows(network, "clever_l2", distance / 10, robustness, **kind))
         error = np.round(1 / (1 + distance), 2)
-        parts.append(rows(network, "corruption_error", error, "network robustness", False, upper_bound=1.0, **kind))
+        parts.append(rows(network, "corruption_error", error, robustness, False, **share))
         parts.append(rows(network, "logit_trace", 3e4 / distance, "metric-induced", False, **kind))
     return pd.concat(parts, ignore_index=True)
 
 
 def lines(table: pd.DataFrame) -> pd.DataFrame:
     """Return robust accuracy at each radius and error at each severity of every network."""
+    curves = {f"pgd_{norm}": (radii, partial(robust, norm=norm)) for norm, radii in RADII.items()}
+    curves["corruption_error"] = np.arange(1, 4.0), lambda distance: np.arange(1, 4.0) > distance[:, None]
     parts = []
-    for network in table.model.unique():
-        distance = DISTANCE[network] * distances()
-        curves = {f"pgd_{norm}": (radii, robust(distance, norm)) for norm, radii in RADII.items()}
-        curves["corruption_error"] = np.arange(1, 4.0), (np.arange(1, 4) > distance[:, None]).astype(float)
-        for metric, (at, values) in curves.items():
-            own = table[(table.model == network) & (table.metric == metric)]
-            own = own[[*synthetic.CELL, "image", "metric", "metric_settings"]]
-            parts += [own.assign(fraction=at[k], value=values[:, k]) for k in range(len(at))]
+    for (network, metric), own in table[table.metric.isin(curves)].groupby(["model", "metric"], sort=False):
+        own = own[[*synthetic.CELL, "image", "metric", "metric_settings"]]
+        at, values = curves[metric][0], curves[metric][1](DISTANCE[network] * distances())
+        parts += [own.assign(fraction=at[k], value=values[:, k].astype(float)) for k in range(len(at))]
     return pd.concat(parts, ignore_index=True)
 
 
-def of_maps(names=tuple(DISTANCE), methods=tuple(QUALITY)) -> pd.DataFrame:
+def of_maps() -> pd.DataFrame:
     """Return scores of maps: removal with a known gap to the random map, and change under attack."""
     rng, parts = np.random.default_rng(1), []
-    for network in names:
+    for network in DISTANCE:
         floor = {metric: rng.uniform(0.3, 0.6, IMAGES) for metric in ("deletion", "insertion")}
         kept = rng.random(IMAGES) < 0.5
-        for method in methods:
+        for method, quality in QUALITY.items():
             own = {"entry": method, "group": "control" if method == "uniform" else "linearisation"}
             for metric, base in floor.items():
-                noise = rng.normal(0, 0.02, IMAGES) * (method != "uniform")
-                sign = 1 if metric == "insertion" else -1
-                values = base + sign * (QUALITY[method] + noise)
+                noise, sign = rng.normal(0, 0.02, IMAGES) * (method != "uniform"), 1 if metric == "insertion" else -1
+                values = base + sign * (quality + noise)
                 parts.append(rows(network, metric, values, "faithfulness", sign > 0, upper_bound=1.0, **own))
             alike = 1 / (1 + np.exp(-rng.normal(1, 0.4, IMAGES)))
-            for when, values in (("kept", np.where(kept, alike, np.nan)), ("changed", np.where(kept, np.nan, alike))):
-                settings = {"measure": "spearman", "prediction": when}
-                parts.append(
-                    rows(network, f"attacked_spearman_{when}", values, "attack-induced", True, settings, **own)
-                )
+            for when, here in (("kept", kept), ("changed", ~kept)):
+                about = own | {"settings": {"measure": "spearman", "prediction": when}}
+                values = np.where(here, alike, np.nan)
+                parts.append(rows(network, f"attacked_spearman_{when}", values, "attack-induced", **about))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -150,9 +147,8 @@ def truth(cells: pd.DataFrame, network: str, metric: str, method: str = "") -> p
 def test_images_are_those_that_all_networks_classify_correctly(stored, one, table):
     assert (len(one.images), one.left_out, one.unscored) == (22, 2, 0) and "test/00001" not in one.images
     clean = table.loc[("clean_accuracy", "")]
-    assert (
-        clean["mean"].to_dict() == {"inception_v3": 1, "resnet18": 23 / 24, "vgg16": 23 / 24} and (clean.n == 24).all()
-    )
+    assert clean["mean"].to_dict() == {"inception_v3": 1, "resnet18": 23 / 24, "vgg16": 23 / 24}
+    assert (clean.n == 24).all()
     assert clean.loc["vgg16", ["low", "high"]].tolist() == pytest.approx([*wilson(np.array(23 / 24), np.array(24))])
     (fewer,) = comparison.comparisons(stored[~((stored.model == "vgg16") & (stored.image == "test/00007"))], [])
     assert "test/00007" not in fewer.images and (fewer.left_out, fewer.unscored) == (3, 1)
@@ -234,7 +230,7 @@ def test_curves_that_rise_or_do_not_end_at_0_are_said(tmp_path, one):
     curves.loc[(curves.model == "resnet18") & (curves.metric == "pgd_linf"), "value"] = 1.0
     (found,) = comparison.comparisons(written(tmp_path / "b", table, curves), [])
     said = [*views.rises(found)]
-    assert any("vgg16 under pgd_l2, from 0 at 1 to 0.0455 at 2 (1 image right again)" in line for line in said)
+    assert any("vgg16 under pgd_l2 rises at a radius of (images right again) 2 (1)" in line for line in said)
     assert any("resnet18 under pgd_linf is 1 at the largest radius, 16/255" in line for line in said)
 
 
@@ -248,23 +244,17 @@ def test_a_name_of_the_users_own_decides_nothing(tmp_path):
 
 
 def test_one_network_has_no_place(stored, maps):
-    alone = options(maps)
     rows = stored[stored.model == "vgg16"]
     (found,) = comparison.comparisons(rows, [maps])
-    assert (
-        set(quantities(found).verdict) == {""}
-        and found.selection() == "23 images that the network classifies correctly"
-    )
-    assert not [name for name, _ in networks.figures(rows, alone) if name.startswith("blocks")]
+    assert set(quantities(found).verdict) == {""}
+    assert found.selection() == "23 images that the network classifies correctly"
+    assert not [name for name, _ in networks.figures(rows, options(maps)) if name.startswith("blocks")]
 
 
 def test_correlations_are_within_networks(one):
     found = within(one)
-    assert (
-        found.robustness.nunique() == 1
-        and set(found.method) == {"grad_cam", "integrated_gradients"}
-        and len(found) == 2 * 3 * 3
-    )
+    assert found.robustness.nunique() == 1 and set(found.method) == {"grad_cam", "integrated_gradients"}
+    assert len(found) == 2 * 3 * 3
     x = pd.Series(np.arange(12.0), synthetic.names(12))
     noisy = x + np.random.default_rng(0).normal(0, 3, 12)
     rho, low, high, n = spearman(x, noisy)
@@ -295,11 +285,10 @@ def test_every_figure_shows_its_words(stored, maps):
     assert {*found} == expected | {"robust_accuracy_shapes"}
     for name, figure in found.items():
         figure.draw_without_rendering()
-        right, top = figure.bbox.max + 2
-        for text in (text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()):
-            box = text.get_window_extent()
-            inside = box.x0 > -2 and box.y0 > -2 and box.x1 < right and box.y1 < top
-            assert inside or not text.axes or not text.axes.get_visible(), (name, text.get_text())
+        for text in figure.findobj(Text):
+            if text.get_text().strip() and text.get_visible() and text.axes and text.axes.get_visible():
+                box = text.get_window_extent()
+                assert (box.min > -2).all() and (box.max < figure.bbox.max + 2).all(), (name, text.get_text())
 
 
 def test_attacked_images_are_common_and_classified_correctly():

@@ -137,6 +137,22 @@ def test_other_settings_of_a_metric_stand_beside_the_first(tmp_path):
     assert labels == {"deletion (steps=8)", "deletion (steps=16)"}
 
 
+def test_other_images_make_another_table(tmp_path):
+    few = ["method=centre", "dataset.images=4", "metric=[energy_in_mask]"]
+    for seed in (0, 1):
+        computed(tmp_path, *few, f"dataset.seed={seed}")
+    rows = scores.labelled(scores.read(tmp_path))
+    assert set(rows.dataset) == {"planted (seed=0)", "planted (seed=1)"} and set(rows.entry) == {"centre"}
+
+
+def test_an_entry_s_own_settings_are_named_where_they_differ(tmp_path):
+    few = ["dataset.images=2", "metric=[gini]"]
+    for entry in ("method=gradient", "method=rise budget.masks=5", "method=rise budget.masks=9"):
+        computed(tmp_path, *few, *entry.split())
+    labels = set(scores.labelled(scores.read(tmp_path)).entry)
+    assert labels == {"gradient", "rise (masks=5)", "rise (masks=9)"}
+
+
 def test_a_metric_that_failed_is_computed_again_and_others_are_not(tmp_path, monkeypatch):
     from benchmarks.maps.metrics.complexity import Gini
 

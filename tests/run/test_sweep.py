@@ -199,6 +199,20 @@ def test_same_numbers_however_they_are_computed(tmp_path, undisturbed, other):
     np.testing.assert_allclose(scores.score, undisturbed.score, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("place", [["name=a/b"], ["name=planted"], ["hydra.sweep.dir=elsewhere"]])
+def test_a_sweep_is_found_wherever_it_lies(tmp_path, place):
+    from mlflow import MlflowClient
+
+    finish(start(tmp_path, *ORACLE, *QUICK, "method=gradient,uniform", "metric=[gini]", *place))
+    finish(start(tmp_path, ".", module="benchmarks.record"))
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiments = [e for e in client.search_experiments() if e.name != "Default"]
+    runs = client.search_runs([e.experiment_id for e in experiments])
+    assert len(experiments) == 1 and sorted(run.data.tags["kind"] for run in runs) == ["cell", "cell", "sweep"]
+    (parent,) = [run.info.run_id for run in runs if run.data.tags["kind"] == "sweep"]
+    assert {run.data.tags.get("mlflow.parentRunId", parent) for run in runs} == {parent}
+
+
 def test_what_was_not_logged_is_logged_when_the_sweep_is_run_again(tmp_path):
     arguments = [*ORACLE, *QUICK, "method=gradient,uniform"]
     finish(start(tmp_path, *arguments, "tracking_uri=null"))

@@ -5,12 +5,12 @@ from functools import partial
 from typing import NamedTuple
 
 from benchmarks.conformance.answers import answers
-from benchmarks.conformance.checks import batch, facts, images, maps, sharing, trace, truth
+from benchmarks.conformance.checks import facts, images, sharing, trace, truth
 from benchmarks.conformance.subject import DoesNotApply, Fails, Subject
 
 CHECKS: dict[str, Callable[[Subject], None]] = {
     name: check
-    for module in (facts, trace, batch, sharing, maps, images, truth)
+    for module in (facts, trace, sharing, images, truth)
     for name, check in vars(module).items()
     if hasattr(check, "kinds")
 }

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields, is_dataclass, replace
+from itertools import product
 
 import torch
 
@@ -67,22 +68,21 @@ def wrong_parameter_gives_one_sentence(subject: Subject) -> None:
     if not is_dataclass(subject.metric) or not fields(subject.metric):
         raise DoesNotApply("it has no fields")
     entry = type(subject.metric).__name__
-    for name, annotation in ((f.name, str(f.type)) for f in fields(subject.metric)):
-        for value in WRONG:
-            if (value is True and "bool" in annotation) or (value is None and "None" in annotation):
-                continue
-            given = f"{name}={value!r}"
-            try:
-                score(replace(subject.metric, **{name: value}), subject.case(2))
-            except ValueError as error:
-                said = str(error)
-                if entry not in said or given not in said or "\n" in said:
-                    need = f'one sentence with "{entry}" and "{given}"'
-                    raise Fails(f"{given} needs {need}; it says: {said}") from error
-            except Exception as error:
-                raise Fails(f"{given} needs a ValueError; it raises {type(error).__name__}: {error}") from error
-            else:
-                raise Fails(f"{given} is taken")
+    for field, value in product(fields(subject.metric), WRONG):
+        if (value is True and "bool" in str(field.type)) or (value is None and "None" in str(field.type)):
+            continue
+        given = f"{field.name}={value!r}"
+        try:
+            score(replace(subject.metric, **{field.name: value}), subject.case(2))
+        except ValueError as error:
+            said = str(error)
+            if entry not in said or given not in said or "\n" in said:
+                need = f'one sentence with "{entry}" and "{given}"'
+                raise Fails(f"{given} needs {need}; it says: {said}") from error
+        except Exception as error:
+            raise Fails(f"{given} needs a ValueError; it raises {type(error).__name__}: {error}") from error
+        else:
+            raise Fails(f"{given} is taken")
 
 
 @check("maps", "networks")
@@ -91,7 +91,7 @@ def costs_what_it_declares(subject: Subject) -> None:
     declared = subject.fact("passes")
     if isinstance(declared, str):
         raise DoesNotApply(f"its passes depend on the image: {declared}")
-    two, six = subject.two, subject.six
+    two, six = subject.prices
     own, shared, maps = ((getattr(six, k) - getattr(two, k)) / 4 for k in ("own", "shared", "explanations"))
     taken = f"it takes {own:g}, {shared:g}, {maps:g}"
     kept = (own, maps) == (declared[0], declared[2]) and shared <= declared[1]
@@ -101,5 +101,5 @@ def costs_what_it_declares(subject: Subject) -> None:
 @check("maps", "networks")
 def as_many_calls_for_more_images(subject: Subject) -> None:
     """Images are passed together, never one by one."""
-    two, six = subject.two.calls, subject.six.calls
+    two, six = (price.calls for price in subject.prices)
     require(two == six, f"2 images take {two} calls of the model and 6 take {six}")

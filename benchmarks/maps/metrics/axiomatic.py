@@ -38,7 +38,9 @@ class Completeness:
         if law == "difference" and hasattr(explained.method, "reference"):
             sums = sums - explained.logits(explained.method.reference(explained.x))
         elif law == "difference":
-            sums = sums - self.constant_logits(explained)
+            value = explained.method.baseline
+            image = torch.full_like(explained.x[:1], value)
+            sums = sums - explained.for_all(("constant logits", value), lambda: explained.logits(image))
         elif law == "background":
             rest = explained.background
             sums = sums - explained.for_all("background logits", lambda: explained.logits(rest).mean(0), rest)
@@ -49,12 +51,6 @@ class Completeness:
         score = (explained.maps.flatten(1).double().sum(1) - sums).abs() / sums.abs()
         score = score.clamp(max=torch.finfo(torch.float32).max)  # beyond float32 is broken, not undefined
         return torch.where(sums.abs() > NOTHING * logits.abs().amax(1), score, torch.nan).float()
-
-    def constant_logits(self, explained: Explained) -> Tensor:
-        """Return the logits (1, k) of the constant image."""
-        value = explained.method.baseline
-        image = torch.full_like(explained.x[:1], value)
-        return explained.for_all(("constant logits", value), lambda: explained.logits(image))
 
 
 @residual(
@@ -73,7 +69,7 @@ class InputInvariance:
     data set's range of pixel values and background images move with the images; a method's own baseline does not.
     Departs from the paper, where the first bias takes the shift back, because at padded borders that is another model.
     Here it is an operation of its own, through which rules of LRP pass relevance unchanged. A map that keeps it scores
-    the rounding of the shift, about 1e-6.
+    about 1e-6.
     """
 
     shift: float

@@ -42,11 +42,9 @@ def imputed(explained: Explained, removed: Tensor, name: str, seed: int) -> Tens
 
 def baseline_logits(explained: Explained, name: str, seed: int) -> Tensor:
     """Return the logits (n, k) of the baseline alone; one that all images share takes one pass in all."""
-
-    def compute() -> Tensor:
-        return explained.logits(baseline(explained, name, seed))
-
-    return explained.for_all(("baseline logits", name, seed), compute).expand(len(explained.x), -1)
+    key = "baseline logits", name, seed
+    logits = explained.for_all(key, lambda: explained.logits(baseline(explained, name, seed)))
+    return logits.expand(len(explained.x), -1)
 
 
 def black(explained: Explained, seed: int) -> Tensor:

@@ -86,8 +86,8 @@ class TopKInMask:
 class GridPointing:
     """Share of the map's positive part in the cell of its class in a 2 x 2 mosaic [Boehle et al. 2021].
 
-    Chance is .25. A map without a positive value scores 0 in the authors' code. Here it is undefined, because such a
-    map points at no cell rather than at a wrong one.
+    Chance is .25. A map without a positive value scores 0 in the authors' code. Here it is undefined, since it points
+    at no cell.
     """
 
     def __call__(self, explained: Explained) -> Tensor:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partialmethod
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -42,13 +43,13 @@ class CorruptionError:
 
     def errors(self, explained: Explained) -> Tensor:
         """Return which pictures are taken for another class: 0 or 1, (n, 15, 5) float64."""
-        return explained.for_all(("corruption error", self.seed, self.version), lambda: self.compute(explained))
-
-    def compute(self, explained: Explained) -> Tensor:
-        pixels = explained.pixels()
+        pixels, shape = explained.pixels(), (len(explained.x), len(CORRUPTIONS), len(LEVELS))
 
         def wrong(name: str, severity: int) -> Tensor:
             pictures = corrupted(pixels, name, severity, self.seed).to(explained.x)
             return explained.logits(explained.normalised(pictures)).argmax(1) != explained.target
 
-        return torch.stack([torch.stack([wrong(name, s) for s in LEVELS], 1) for name in CORRUPTIONS], 1).double()
+        def compute() -> Tensor:
+            return torch.stack([wrong(*kind) for kind in product(CORRUPTIONS, LEVELS)], 1).view(shape).double()
+
+        return explained.for_all(("corruption error", self.seed, self.version), compute)

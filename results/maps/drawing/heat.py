@@ -49,7 +49,8 @@ def heatmap(
     seaborn.heatmap(values, annot=texts, fmt="", ax=axes, xticklabels=False, yticklabels=False, **look)
     for k, (name, start, _) in enumerate(groups(columns)):
         axes.axvline(start, color="black", lw=0.7 * (start > 0))
-        axes.annotate(name, (start, 0), (1, 3 + 9 * (k % 2)), textcoords="offset points")  # neighbours do not overlap
+        if columns is not rows:  # names of neighbours stand at two heights, so that they do not overlap
+            axes.annotate(name, (start, 0), (1, 3 + 9 * (k % 2)), textcoords="offset points")
     for name, start, end in groups(rows):
         axes.axhline(start, color="black", lw=0.7 * (start > 0))
         axes.text(across + 0.2, (start + end) / 2, name, va="center")
@@ -147,9 +148,9 @@ def judged(table: pd.DataFrame, place: str) -> Figure:
     names = {HEADS[name]: name for name in HEADS}
     outcomes = pd.DataFrame({head: table.get(f"{names[head]}_outcome", "") for head in texts}).set_axis(texts.index)
     codes = outcomes.replace(dict(zip(OUTCOMES, range(len(OUTCOMES)), strict=True))).astype(float)
-    heads = [head + f" ≥ {REQUIRED[names[head]]:g}" * (names[head] in REQUIRED) for head in texts]
+    least = {HEADS[name]: f"{HEADS[name]} ≥ {value:g}" for name, value in REQUIRED.items()}
     figure = heatmap(
-        codes.set_axis(style.readable(table.metric)).set_axis(heads, axis=1),
+        codes.set_axis(style.readable(table.metric)).rename(columns=least),
         texts.map(str.strip),
         pd.Series("", texts.columns),
         table.category,

@@ -52,8 +52,7 @@ class Monotonicity:
     The steps lead from `baseline` to the image in `steps` groups of pixels, the smallest inserted first. A fall within
     the rounding of the logits does not count. Departs from the paper, which inserts feature by feature and asks that
     nothing falls at all. The score has a blind spot: with the exact signed map of a linear model, evidence against the
-    class comes first and these steps fall, while in a random order all steps may rise. The states are those of
-    `Deletion`.
+    class comes first and these steps fall, while in a random order all may rise. The states are those of `Deletion`.
     """
 
     steps: int

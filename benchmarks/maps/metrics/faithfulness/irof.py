@@ -28,10 +28,10 @@ class Irof:
     """Area over the curve p(x_l) / p(x_0) as superpixels are removed [Rieger & Hansen 2020].
 
     The score is one less the area under the curve by the trapezoid rule over the share of superpixels removed, with
-    both ends. A probability that never changes scores 0, and a probability above that of the image counts against the
-    map. SLIC makes about `segments` superpixels of an image. The superpixels with the largest mean of the map are
-    removed first and become `baseline`; step k removes round(k S / steps) of an image's S superpixels. The paper
-    removes them one by one and does not divide by S.
+    both ends. An unchanged probability scores 0, and one above the image's counts against the map. SLIC makes about
+    `segments` superpixels of an image. The superpixels with the largest mean of the map are removed first and become
+    `baseline`; step k removes round(k S / steps) of an image's S superpixels. The paper removes them one by one and
+    does not divide by S.
     """
 
     segments: int

@@ -41,10 +41,8 @@ class FaithfulnessCorrelation:
 
     def pixel_sets(self, explained: Explained) -> Tensor:
         """Draw the sets (subsets, h, w) bool."""
-        return explained.once(
-            ("pixel sets", self.subsets, self.fraction, self.seed),
-            lambda: random_sets(explained, self.subsets, self.fraction, torch.Generator().manual_seed(self.seed)),
-        )
+        key, rng = ("pixel sets", self.subsets, self.fraction, self.seed), torch.Generator().manual_seed(self.seed)
+        return explained.once(key, lambda: random_sets(explained, self.subsets, self.fraction, rng))
 
     def falls(self, explained: Explained) -> Tensor:
         """Return by how much the target logit falls without each set, (n, subsets) float64."""
@@ -90,22 +88,14 @@ class SensitivityN:
 
     def pixel_sets(self, explained: Explained) -> list[Tensor]:
         """Draw the sets (subsets, h, w) bool of each size."""
-
-        def draw() -> list[Tensor]:
-            rng = draws(self.seed, "pixel sets")
-            return [random_sets(explained, self.subsets, fraction, rng) for fraction in self.fractions]
-
-        return explained.once(("pixel sets", self.subsets, self.fractions, self.seed), draw)
+        key, rng = ("pixel sets", self.subsets, self.fractions, self.seed), draws(self.seed, "pixel sets")
+        return explained.once(key, lambda: [random_sets(explained, self.subsets, f, rng) for f in self.fractions])
 
     def falls(self, explained: Explained) -> list[Tensor]:
         """Return by how much the target logit falls without each set, (n, subsets) float64 for each size."""
-
-        def compute() -> list[Tensor]:
-            sizes = self.pixel_sets(explained)
-            return [falls_without(explained, sets, self.baseline, self.seed) for sets in sizes]
-
         key = "falls without pixel sets", self.subsets, self.fractions, self.baseline, self.seed
-        return explained.for_all(key, compute)
+        sizes, settings = self.pixel_sets(explained), (self.baseline, self.seed)
+        return explained.for_all(key, lambda: [falls_without(explained, sets, *settings) for sets in sizes])
 
 
 def random_sets(explained: Explained, subsets: int, fraction: float, rng: torch.Generator) -> Tensor:

@@ -27,9 +27,9 @@ class RandomLogit:
     """Absolute rank correlation of the target's map with that of another class [Sixt et al. 2020].
 
     A map that ignores the class scores 1, and so does a map in which the class changes only the sign (Sixt et al.
-    compare with both signs, too). The other class is the target plus one seeded offset for all images, modulo the
-    number of classes. Departs from the paper's SSIM, which depends on the maps' tails: it is .6 between independent
-    fifth powers of noise.
+    compare both signs). The other class is the target plus one seeded offset for all images, modulo the number of
+    classes. Departs from the paper's SSIM, which depends on the maps' tails: it is .6 between independent fifth powers
+    of noise.
     """
 
     seed: int

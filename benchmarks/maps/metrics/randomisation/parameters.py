@@ -53,8 +53,7 @@ class Mprt:
 
     def correlations(self, explained: Explained) -> tuple[Tensor, Tensor]:
         """Compute what `curve` returns."""
-        own = explained.maps
-        copies = randomised(explained, self.stages, self.seed)
+        own, copies = explained.maps, randomised(explained, self.stages, self.seed)
         values = [spearman(own, own), *(spearman(own, explained.explain(model=copy)).abs() for copy in copies)]
         fractions = torch.linspace(0, 1, self.stages + 1, device=own.device)
         return fractions, torch.stack(values, 1).float()

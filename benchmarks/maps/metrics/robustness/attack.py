@@ -28,9 +28,8 @@ class AttackStability:
     The attack makes `iterations` steps of 2.5 `radius` / `iterations` along the sign of the gradient of the explained
     class's cross-entropy, and stays within `radius` pixel units (L-infinity) of the image and within [0, 1]. Departs
     from the paper: it starts from the image itself in place of a random point, so that one attack serves all methods
-    and seeds. Ghorbani et al. 2019 attack the map and keep the prediction. Here the prediction is attacked, and the map
-    is that of the class explained before. `measure` is one of those of `NoiseStability`; `seed` breaks the ties of
-    top_10.
+    and seeds. Ghorbani et al. 2019 attack the map and keep the prediction. Here the prediction is attacked, and the
+    class stays. `measure` is one of those of `NoiseStability`; `seed` breaks the ties of top_10.
     """
 
     measure: str
@@ -129,8 +128,7 @@ class ExplanationChange:
     def pictures(self, explained: Explained, n: int) -> dict[str, np.ndarray]:
         """Return what a figure shows of the first n attacked images, without an attack of its own.
 
-        These are images on 8 bits (n, h, w, 3), maps (n, h, w) of the class explained before, and predicted classes
-        (n,).
+        These are images on 8 bits (n, h, w, 3), maps (n, h, w) of the explained class, and predicted classes (n,).
         """
         pixels = replace(explained, x=self.attack.attacked(explained)[:n]).pixels()
         return {

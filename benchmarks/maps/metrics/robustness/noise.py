@@ -92,8 +92,8 @@ class NoiseStability:
     """Mean similarity of the map with those of `samples` noisy images [Ghorbani et al. 2019].
 
     The `measure` "spearman" is the rank correlation, and "ssim" the structural similarity. "top_10" is the share of the
-    10 % largest pixels, round(N / 10), that both maps have in common; ties are broken by the permutation that all maps
-    share. The noise is that of `MaxSensitivity`.
+    10 % largest pixels, round(N / 10), that both maps have in common; all maps share one permutation for ties. The
+    noise is that of `MaxSensitivity`.
     """
 
     measure: str
@@ -148,8 +148,5 @@ def noisy_images(explained: Explained, radius: float, samples: int, seed: int) -
 
 def noisy_maps(explained: Explained, radius: float, samples: int, seed: int) -> list[Tensor]:
     """Return the maps (n, h, w) of each noisy image; made once per batch and settings."""
-
-    def compute() -> list[Tensor]:
-        return [explained.explain(image) for image in noisy_images(explained, radius, samples, seed)]
-
-    return explained.once(("noisy maps", radius, samples, seed), compute)
+    images = noisy_images(explained, radius, samples, seed)
+    return explained.once(("noisy maps", radius, samples, seed), lambda: [explained.explain(image) for image in images])

@@ -145,8 +145,5 @@ def relative(a: Tensor, b: Tensor, floor: float) -> Tensor:
 def noisy_logits(metric: Relative, explained: Explained) -> Tensor:
     """Return the logits (n, samples, k) of the noisy images, passed once for all methods."""
     settings = metric.radius, metric.samples, metric.seed
-
-    def compute() -> Tensor:
-        return torch.stack([explained.logits(image) for image in noisy_images(explained, *settings)], 1)
-
-    return explained.for_all(("noisy logits", *settings), compute)
+    images = noisy_images(explained, *settings)
+    return explained.for_all(("noisy logits", *settings), lambda: torch.stack([explained.logits(x) for x in images], 1))
