@@ -46,8 +46,9 @@ def verdicts(
     The verdict is "best"; "worse", p < .05; "better", which only a control can be; "level": cannot be told from the
     best, and the interval leaves room for at most half of the distance between the best and the worst entry; or
     "undecided": neither, which takes more images to decide. An entry that would differ by a test of its own, or whose
-    mean has an interval that does not meet the best's, is undecided, too. Without a score it is empty. With the name of another `reference`, that
-    entry has the verdict "reference". `ends` are the columns low and high of `summary`, where they are known.
+    mean has an interval that does not meet the best's, is undecided, too. Without a score it is empty. With the name
+    of another `reference`, that entry has the verdict "reference". `ends` are the columns low and high of `summary`,
+    where they are known.
     """
     low, high = (summary(values, higher_is_better) if ends is None else ends)[["low", "high"]].to_numpy(float).T
     array = values.to_numpy(float) * np.where(np.broadcast_to(higher_is_better, values.shape[1]), 1, -1)

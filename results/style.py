@@ -55,7 +55,7 @@ def heading(figure: Figure, text: str) -> None:
 def note(figure: Figure, text: str) -> None:
     """Write below a figure how to read it, on as many lines as its width asks for; line breaks in `text` stay."""
     if text:
-        lines = wrapped(text, figure.get_figwidth() - 0.2, SMALL)
+        lines = wrapped(text, figure.get_figwidth() - 0.35, SMALL)  # fonts at low resolution run a little wider
         figure.supxlabel(lines, x=0.1 / figure.get_figwidth(), ha="left", size=SMALL, linespacing=1.3)
 
 
