@@ -10,6 +10,7 @@ import os
 import platform
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -19,20 +20,21 @@ from results import scores, tables
 from results.__main__ import package
 
 RESULTS = Path(__file__).parent
+PYTHON = ".".join(platform.python_version_tuple()[:2])  # whose syntax trees the digests of code are of
 PUBLISHED = RESULTS / "published"
 CELL = ["dataset", "model", "entry", "settings", "seed"]
 
 
-def publish(sweep: Path, command: str, folder: Path = PUBLISHED) -> list[Path]:
+def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path = PUBLISHED) -> list[Path]:
     """Write the rows, the numbers and texts of every view that suits the sweep, its pictures, and who made them."""
-    rows = scores.read(sweep)
+    rows, further = scores.read(sweep), [scores.read(other) for other in beside]
     kind, name = package(rows, sweep), sweep.name
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     paths, texts = [], []
     for ending, table in (kind.published(rows) if hasattr(kind, "published") else {"": rows}).items():
         paths.append(folder / f"{name}{ending}.parquet")
         table.drop(columns="folder", errors="ignore").to_parquet(paths[-1], compression="zstd", index=False)
-    options = Namespace(metric=[], to=None, model=None, explain=False, beside=[], latex=False)
+    options = Namespace(metric=[], to=None, model=None, explain=False, beside=further, latex=False)
     for view, show in kind.VIEWS.items():
         try:
             shown = show(rows, options)
@@ -49,7 +51,7 @@ def publish(sweep: Path, command: str, folder: Path = PUBLISHED) -> list[Path]:
         with Image.open(picture) as image:
             image.convert("RGB").save(paths[-1], optimize=True)
     files, own = sorted(str(path.relative_to(folder)) for path in paths), rows.kind.iloc[0]
-    made = {"kind": own, "command": command, "code": digest(own), "files": files}
+    made = {"kind": own, "command": command, "code": digest(own), "python": PYTHON, "files": files}
     (folder / f"{name}.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     return paths
 
@@ -79,7 +81,8 @@ def stale(folder: Path = PUBLISHED) -> list[str]:
     found = []
     for record in sorted(folder.glob("*.json")):
         made = json.loads(record.read_text(encoding="utf-8"))
-        if made["code"] != digest(made["kind"]) or not all((folder / file).exists() for file in made["files"]):
+        changed = made["python"] == PYTHON and made["code"] != digest(made["kind"])
+        if changed or not all((folder / file).exists() for file in made["files"]):
             found.append(record.stem)
     return found
 
@@ -104,7 +107,7 @@ def account(rows: pd.DataFrame, name: str, command: str, texts: list[str]) -> st
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or not Path(sys.argv[1]).is_dir():
-        sys.exit('usage: python -m results.publish outputs/NAME "COMMAND"')
-    for path in publish(Path(sys.argv[1]), sys.argv[2]):
+    if len(sys.argv) < 3 or not Path(sys.argv[1]).is_dir():
+        sys.exit('usage: python -m results.publish outputs/NAME "COMMAND" [BESIDE ...]')
+    for path in publish(Path(sys.argv[1]), sys.argv[2], [Path(other) for other in sys.argv[3:]]):
         print(path)

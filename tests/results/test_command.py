@@ -100,7 +100,7 @@ def test_figures_are_png_and_pdf(sweep, capsys):
 
 def test_published_files_know_the_code_that_made_them(sweep, tmp_path, capsys, monkeypatch):
     run(capsys, sweep, "--figures")
-    publish.publish(sweep, "python run.py", tmp_path)
+    publish.publish(sweep, "python run.py", folder=tmp_path)
     made = json.loads((tmp_path / "tiny.json").read_text())
     assert made["kind"] == "maps" and made["code"] == publish.digest("maps") and publish.stale(tmp_path) == []
     assert {"tiny.parquet", "tiny.csv", "tiny_methods.csv", "tiny.md"} <= {*made["files"]}

@@ -169,15 +169,15 @@ def test_killed_sweep_goes_on(tmp_path, undisturbed):
     arguments = [*ORACLE, *QUICK, SEVEN, "tracking_uri=null"]
     first = start(tmp_path, *arguments, start_new_session=True)
     deadline = time.monotonic() + 120
-    while len(list(tmp_path.rglob("scores.parquet"))) < 3 and time.monotonic() < deadline:
+    while len(list(tmp_path.rglob("cell.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("scores.parquet")}
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("cell.json")}
     assert 3 <= len(kept) < 7
     said = finish(start(tmp_path, *arguments))
     assert said.count("done before, skipped") == len(kept)
-    assert kept.items() <= {path: path.stat().st_mtime_ns for path in tmp_path.rglob("scores.parquet")}.items()
+    assert kept.items() <= {path: path.stat().st_mtime_ns for path in tmp_path.rglob("cell.json")}.items()
     pd.testing.assert_frame_equal(table(tmp_path), undisturbed, check_exact=True)
 
 
