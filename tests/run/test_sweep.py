@@ -68,8 +68,8 @@ class Ramps:
         return [(str(i), ramp, i, torch.zeros(size, size, dtype=torch.bool)) for i in range(self.images)]
 """
 
-# In one worker: the oracle's sweep is made once.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sweeps")]
+# The oracle's sweep is made once: `make test` gives each file to one worker.
+pytestmark = pytest.mark.slow
 
 
 def start(folder: Path, *arguments: str, module: str = "run.py", **more: object) -> subprocess.Popen:
