@@ -1,6 +1,5 @@
 """Rows of the long table of scores: what metrics gave for a batch, with its status, reason and cost."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -98,8 +97,3 @@ def stacked(pictures: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Return what the batches keep for figures as one; later batches may keep less."""
     keys = pictures[0] if pictures else ()
     return {key: np.concatenate([batch[key] for batch in pictures if key in batch]) for key in keys}
-
-
-def complete(stored: Mapping[bytes, bytes]) -> dict[str, dict[str, object]]:
-    """Return which metrics a stored cell has, by name and settings, and for how many images each was asked."""
-    return json.loads(stored[b"complete"])
