@@ -1,16 +1,23 @@
 """Fixtures that turn every file under conf/ into a test case, and cells that are computed in this process."""
 
+import contextlib
+import io
+import logging
 import os
+import runpy
+import sys
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -51,6 +58,23 @@ def evaluated(*overrides: str, sweep: Path = Path("nowhere"), **nodes: dict) -> 
     if sweep == Path("nowhere"):
         cell.store.folder = None
     return instantiate(cfg.benchmark, _convert_="all")(cell)
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run `python run.py ARGUMENTS` in this process, as if started in a folder; return its exit code and its output."""
+    GlobalHydra.instance().clear()
+    handlers, said = logging.root.handlers[:], io.StringIO()
+    streams = contextlib.redirect_stdout(said), contextlib.redirect_stderr(said)
+    started = mock.patch.object(sys, "argv", ["run.py", *arguments]), mock.patch.dict(os.environ)
+    with contextlib.chdir(folder), streams[0], streams[1], started[0], started[1]:
+        try:
+            runpy.run_path(str(CONF.parent / "run.py"), run_name="__main__")
+            code = 0
+        except SystemExit as stop:
+            code = stop.code
+        finally:
+            logging.root.handlers[:] = handlers
+    return code, said.getvalue()
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
 
-from tests.run.test_command import logging_as_before, run  # noqa: F401
+from tests.conftest import run
 
 
 @pytest.fixture(scope="module")
@@ -38,27 +38,27 @@ def weights(tmp_path_factory):
     return path
 
 
-def test_photographs_at_the_network_s_own_size(monkeypatch, tmp_path, capsys, photos, weights):
-    given = [f"dataset.root={photos}", f"weights={weights}", "metric=[deletion,gini]", "batch_size=8", "name=photos"]
-    run(monkeypatch, tmp_path, "dataset=folder", "model=resnet18", "method=grad_cam", *given, images=None)
+@pytest.fixture
+def given(photos, weights) -> list[str]:
+    return ["dataset=folder", "model=resnet18", f"dataset.root={photos}", f"weights={weights}", "tracking_uri=null"]
+
+
+def test_photographs_at_the_network_s_own_size(tmp_path, given):
+    _, said = run(tmp_path, *given, "method=grad_cam", "metric=[deletion,gini]", "batch_size=8")
     (cell,) = tmp_path.rglob("scores.parquet")
     scores = pd.read_parquet(cell, partitioning=None)
     assert scores.groupby("metric").image.nunique().to_dict() == {"deletion": 8, "gini": 8}
     assert set(scores.label) == {281, 985} and scores.score.notna().any()
     with np.load(cell.parent / "gallery.npz") as gallery:
         assert gallery["maps"].shape[1:] == (224, 224) == gallery["pixels"].shape[1:3]
-    assert "broken.jpg" in "".join(capsys.readouterr())
+    assert "broken.jpg" in said
 
 
-def test_strict_refuses_a_broken_file(monkeypatch, tmp_path, capsys, photos, weights):
-    given = ["dataset=folder", "model=resnet18", f"dataset.root={photos}", f"weights={weights}", "strict=true"]
-    with pytest.raises(SystemExit):
-        run(monkeypatch, tmp_path, *given, images=None)
-    assert "broken.jpg" in capsys.readouterr().err and not list(tmp_path.rglob("scores.parquet"))
+def test_strict_refuses_a_broken_file(tmp_path, given):
+    code, said = run(tmp_path, *given, "strict=true")
+    assert code == 1 and "broken.jpg" in said and not list(tmp_path.rglob("scores.parquet"))
 
 
-def test_weights_of_another_architecture(monkeypatch, tmp_path, capsys, photos, weights):
-    given = ["dataset=folder", "model=inception_v3", f"dataset.root={photos}", f"weights={weights}"]
-    with pytest.raises(SystemExit):
-        run(monkeypatch, tmp_path, *given, images=None)
-    assert "needs a file of timm's inception_v3" in capsys.readouterr().err
+def test_weights_of_another_architecture(tmp_path, given):
+    code, said = run(tmp_path, *given, "model=inception_v3")
+    assert code == 1 and "needs a file of timm's inception_v3" in said
