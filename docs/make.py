@@ -4,31 +4,27 @@ They are made from conf/, from what entries declare and from the bibliography. W
 behind it in its YAML file; what an entry computes is its docstring.
 """
 
-import csv
 import inspect
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
 from itertools import groupby
 from pathlib import Path
 
+import pandas as pd
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-import benchmarks.resolvers  # noqa: F401 (what the configs call)
+from benchmarks.conformance.entries import entries as metrics
 from docs.settings import cell, described, table
+from results.names import bibliography, works
 
 ROOT = Path(__file__).parents[1]
 CONF, DOCS, RESULTS = ROOT / "conf", ROOT / "docs", ROOT / "results"
 MADE = "<!-- Made by `python -m docs.make`; edit conf/, docstrings or results/ instead. -->"
 ACCENTS = {"'": "\u0301", "`": "\u0300", '"': "\u0308", "c": "\u0327", "~": "\u0303"}
-
-
-def stems(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
 def kinds() -> dict[str, str]:
@@ -39,14 +35,10 @@ def kinds() -> dict[str, str]:
 
 def entries(kind: str, group: str) -> dict[str, object]:
     """Return the entries of a kind by name."""
-    found = {stem: compose("config", [f"benchmark={kind}", f"{group}={stem}", "batch_size=1"]) for stem in stems(group)}
-    return {stem: instantiate(cfg[group], _convert_="all") for stem, cfg in found.items()}
-
-
-def metrics() -> dict[str, object]:
-    """Return all metrics by name."""
-    found = {stem: compose("config", [f"metric=[{stem}]", "batch_size=1"]) for stem in stems("metric")}
-    return {stem: instantiate(cfg.metric[stem], _convert_="all") for stem, cfg in found.items()}
+    names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        found = {name: compose("config", [f"benchmark={kind}", f"{group}={name}", "batch_size=1"]) for name in names}
+    return {name: instantiate(cfg[group], _convert_="all") for name, cfg in found.items()}
 
 
 def labels(sort: str) -> dict[str, str]:
@@ -114,18 +106,11 @@ def passes(numbers: tuple[int, ...] | str, *names: str) -> str:
 @cache
 def checked() -> dict[str, dict[str, str]]:
     """Return what every method was checked against, and on which networks of known answers every metric was proved."""
-    proofs: dict[str, dict[str, str]] = {"method": {}, "metric": {}}
-    for row in rows("agreement.csv"):
-        proofs["method"].setdefault(row["method"], row["reference"])
-    answers = [row for row in rows("conformance.csv") if row["outcome"] == "ok" and row["model"]]
-    for metric, proved in groupby(answers, key=lambda row: row["metric"]):
-        proofs["metric"][metric] = "known answers of " + ", ".join(dict.fromkeys(row["model"] for row in proved))
-    return proofs
-
-
-def rows(name: str) -> list[dict[str, str]]:
-    path = RESULTS / "published" / name
-    return list(csv.DictReader(path.read_text().splitlines())) if path.exists() else []
+    agreement = pd.read_csv(RESULTS / "published" / "agreement.csv").drop_duplicates("method")
+    answers = pd.read_csv(RESULTS / "published" / "conformance.csv").query("outcome == 'ok'").dropna(subset="model")
+    proved = answers.groupby("metric").model.unique()
+    metrics = {metric: f"known answers of {', '.join(models)}" for metric, models in proved.items()}
+    return {"method": dict(zip(agreement.method, agreement.reference, strict=True)), "metric": metrics}
 
 
 def settings_page() -> Iterator[str]:
@@ -160,24 +145,16 @@ def listing(row: str | dict) -> list[str]:
     return [name.removeprefix("/metric/") for name in ([names] if isinstance(names, str) else names)]
 
 
-def works() -> dict[str, dict[str, str]]:
-    """Return the fields of every entry of the bibliography by what the facts cite."""
-    text = (RESULTS / "bibliography.bib").read_text()
-    found = [dict(re.findall(r"^ +(\w+) = \{(.*)\},$", entry, re.M)) for entry in re.split(r"^@", text, flags=re.M)]
-    return {fields["cited"]: fields for fields in found if fields}
-
-
-def bibliography(found: dict[str, object]) -> str:
+def cited(found: dict[str, object]) -> str:
     """Return the bibliography as a page, with the entries that cite each work."""
-    users: dict[str, list[str]] = defaultdict(list)
-    for stem, entry in found.items():
-        for work in filter(None, getattr(entry, "cites", "").split("; ")):
-            users[work].append(stem)
+    users = {stem: works([getattr(entry, "cites", "")]) for stem, entry in found.items()}
     source = "The same as BibTeX: [results/bibliography.bib](../results/bibliography.bib)."
     lines = ["# Bibliography", MADE, f"{source} `python -m results SWEEP --latex` writes what a sweep cites."]
-    for work, fields in works().items():
+    for work, text in bibliography().items():
+        fields = dict(re.findall(r"^ +(\w+) = \{(.*)\},$", text, re.M))
         venue = fields.get("journal") or fields.get("booktitle", "")
-        used = f" Cited by {', '.join(f'`{stem}`' for stem in users[work])}." if users[work] else ""
+        stems = [f"`{stem}`" for stem in users if work in users[stem]]
+        used = f" Cited by {', '.join(stems)}." if stems else ""
         authors = plain(fields["author"]).replace(" and ", "; ").rstrip(".")
         lines.append(f"- **{work}**: {authors}. *{plain(fields['title'])}*. {plain(venue)}, {fields['year']}.{used}")
     return "\n\n".join(lines[:3]) + "\n\n" + "\n".join(lines[3:])
@@ -191,9 +168,8 @@ def plain(text: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Return every generated page."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        by_kind = {kind: (group, entries(kind, group)) for kind, group in kinds().items() if group}
-        all_metrics = metrics()
+    by_kind = {kind: (group, entries(kind, group)) for kind, group in kinds().items() if group}
+    all_metrics = metrics()
     methods = [
         page(f"`{group}` (kind `{kind}`)", f"Type `benchmark={kind} {group}=NAME`.", found, "group", group)
         for kind, (group, found) in by_kind.items()
@@ -204,7 +180,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "methods.md": f"# Methods\n\n{MADE}\n\n" + "\n\n".join(methods),
         DOCS / "reference" / "metrics.md": f"# Metrics\n\n{MADE}\n\n{scored}",
         DOCS / "reference" / "settings.md": "\n\n".join(filter(None, [MADE, *settings_page()])),
-        DOCS / "bibliography.md": bibliography(everything),
+        DOCS / "bibliography.md": cited(everything),
     }
 
 
