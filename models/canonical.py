@@ -1,6 +1,7 @@
 """The canonical form of a network, for methods with rules: one module for each operation that has a rule."""
 
 import weakref
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch.fx.node import map_arg
 from models.folding import densify, fold
 from models.modules import Report, Scale, role, twin
 from models.operations import FUNCTIONS, MODULES
-from models.tracing import ConcreteTracer, Root, operation
+from models.tracing import ConcreteTracer, operation
 
 KNOWN: weakref.WeakKeyDictionary[nn.Module, tuple[Hashable, GraphModule]] = weakref.WeakKeyDictionary()
 
@@ -51,18 +52,23 @@ def build(model: nn.Module, x: Tensor) -> GraphModule:
     name, image = type(model).__name__, x[:1].detach()
     tracer = ConcreteTracer(image.clone())
     try:
-        traced = tracer.trace(Root(model))
+        # The tracer stores its constants in the root, and any signature of the network's `forward` is allowed.
+        traced = tracer.trace(nn.Sequential(OrderedDict(model=model)))
         logits = tracer.values[next(reversed(traced.nodes))]
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             raise ValueError(f"{type(logits).__name__!r} takes the place of logits (n, k)")
         graph, modules = rewrite(traced, tracer)
     except Exception as error:
         model.forward(image.clone())  # raises what the network itself raises
-        reason = error if isinstance(error, ValueError) else f"{last(tracer)!r} precedes a {type(error).__name__}"
+        last = operation(tracer.root, next(reversed(tracer.graph.nodes)))
+        reason = error if isinstance(error, ValueError) else f"{last!r} precedes a {type(error).__name__}"
         raise ValueError(f"A canonical form needs one fixed graph of operations; in {name} {reason}") from error
     fold(graph, modules)
     densify(graph, modules)
-    report = announce(graph, modules)
+    report = modules["original_forward_hooks"] = Report()
+    start, end = next(iter(graph.nodes)), next(reversed(graph.nodes))
+    with graph.inserting_before(end):
+        end.args = (graph.call_module("original_forward_hooks", (start, end.args[0])),)
     for node in graph.nodes:
         node.meta["role"] = role(node, modules)
     for module in modules.values():
@@ -96,27 +102,25 @@ def rewrite(traced: Graph, tracer: ConcreteTracer) -> tuple[Graph, dict[str, nn.
     def key(node: Node) -> Hashable:  # nodes that change a tensor in place share a key: readers get the last of them
         return id(value(node)) if isinstance(value(node), Tensor) else node
 
-    def emit(node: Node, module: nn.Module, *inputs: Node) -> Node:
-        target = node.name.removeprefix("model_")
-        while target in modules:
-            target += "_"
-        modules[target] = module
-        return graph.call_module(target, inputs)
-
     for node in traced.nodes:
         name, args, found = operation(tracer.root, node), (*node.args, *node.kwargs.values()), None
+        tensor = isinstance(value(node), Tensor)
         if name == "_assert":
             continue
         if node.op == "call_module":
             module = tracer.root.get_submodule(node.target)
             rule = next((rule for kind, rule in MODULES.items() if isinstance(module, kind)), None)
-            found = rule(value, *args, module) if rule else ((twin(module),), args)
-        elif node.op in ("call_function", "call_method") and name.rstrip("_") in FUNCTIONS:
+            found = rule(value, *args, module) if rule and tensor else ((twin(module),), args)
+        elif tensor and node.op in ("call_function", "call_method") and name.rstrip("_") in FUNCTIONS:
             found = FUNCTIONS[name.rstrip("_")](value, *node.args, **node.kwargs)
         if found is not None:
             chain, new = found[0], map_arg(found[1], lambda n: made[key(n)])
             for module in chain:
-                new = (emit(node, module, *new),)
+                target = node.name.removeprefix("model_")
+                while target in modules:
+                    target += "_"
+                modules[target] = module
+                new = (graph.call_module(target, new),)
                 if module is not chain[-1]:
                     new[0].meta["size"] = tuple(module(*map(value, found[1])).shape[1:])
             (new,) = new
@@ -125,31 +129,12 @@ def rewrite(traced: Graph, tracer: ConcreteTracer) -> tuple[Graph, dict[str, nn.
             modules[node.name] = value(node).detach()
         else:
             new = graph.node_copy(node, lambda n: made[key(n)])
-            new.target = out_of_place(new.target)
-        if isinstance(value(node), Tensor):
+            if node.op == "call_method" and hasattr(Tensor, name.rstrip("_")):
+                new.target = name.rstrip("_")  # a method that does not work in place
+        if tensor:
             new.meta["size"] = tuple(value(node).shape[1:])
         made[key(node)] = new
     for node in reversed(graph.nodes):
         if not node.users and node.op not in ("placeholder", "output"):
             graph.erase_node(node)
-    used = {node.target for node in graph.nodes}
-    return graph, {name: module for name, module in modules.items() if name in used}
-
-
-def announce(graph: Graph, modules: dict[str, nn.Module]) -> Report:
-    """Add a last node that calls the original network's forward hooks."""
-    (end,) = (node for node in graph.nodes if node.op == "output")
-    (start,) = (node for node in graph.nodes if node.op == "placeholder")
-    modules["original_forward_hooks"] = report = Report()
-    with graph.inserting_before(end):
-        end.args = (graph.call_module("original_forward_hooks", (start, end.args[0])),)
-    return report
-
-
-def out_of_place(target: Any) -> Any:
-    plain = target.rstrip("_") if isinstance(target, str) and not target.startswith("__") else target
-    return plain if plain is target or hasattr(Tensor, plain) else target
-
-
-def last(tracer: ConcreteTracer) -> str:
-    return operation(tracer.root, next(reversed(tracer.graph.nodes)))
+    return graph, modules

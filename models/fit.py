@@ -5,7 +5,6 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -83,15 +82,16 @@ class Fit:
         if path.exists():
             return path
         cache.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_suffix(".lock"), f"waiting for another process that fits {name}"):
+        lock = FileLock(path.with_suffix(".lock"))
+        try:
+            held = lock.acquire(timeout=0)
+        except Timeout:
+            print(f"waiting for another process that fits {name}", file=sys.stderr, flush=True)
+            held = lock.acquire()
+        with held:
             if not path.exists():
                 self.write(path, *self.fitted(name, dataset))
         return path
-
-    @property
-    def layout(self) -> torch.memory_format:
-        """The memory layout during training."""
-        return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def key(self, name: str, dataset: object) -> str:
         """Return a digest of all that determines the weights. A data set's `images` does not: it counts test images."""
@@ -126,7 +126,7 @@ class Fit:
             network = timm.create_model(self.architecture or name, num_classes=classes, **self.model_args)
             # inception_v3 starts with logits of +-4, which it needs more than an epoch to unlearn.
             nn.init.normal_(network.get_classifier().weight, std=0.01)
-            self.train(network.to(device, memory_format=self.layout), name, dataset, device)
+            self.train(network, name, dataset, device)
             network = network.cpu().to(memory_format=torch.contiguous_format).eval()
             if self.architecture:
                 network = folded(network, timm.create_model(name, num_classes=classes, **self.model_args).eval())
@@ -138,16 +138,18 @@ class Fit:
         return network, accuracy
 
     def train(self, network: nn.Module, name: str, dataset: object, device: torch.device) -> None:
-        """Train the network's weights in place."""
+        """Move the network to the device and train its weights in place."""
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        network.to(device, memory_format=layout)
         optimiser = create_optimizer_v2(network, self.optimiser, self.lr, self.weight_decay, momentum=0.9)
         steps = sum(self.epochs) * max(1, len(dataset.train(self.sizes[0])[1]) // self.batch)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.lr, max(steps, 4))
-        normalise = normaliser(network, device, self.layout)
+        normalise = normaliser(network, device)
         bar = tqdm(total=steps, desc=f"fitting {name}", unit="step", disable=None, leave=False)
         network.train()
         with bar, torch.enable_grad():
             for images, labels in self.batches(dataset):
-                images = normalise(images)
+                images = normalise(images).contiguous(memory_format=layout)
                 if self.removed_grid is not None:
                     images = images * kept(len(images), self.removed_grid, images.shape[-1]).to(images)
                 loss = nn.functional.cross_entropy(network(images), labels.to(device))
@@ -174,7 +176,7 @@ class Fit:
         if hasattr(dataset, "images"):
             dataset = replace(dataset, images=self.test_images)
         images = dataset.test(self.sizes[-1])
-        normalise = normaliser(network, torch.device("cpu"), torch.contiguous_format)
+        normalise = normaliser(network, torch.device("cpu"))
         right = 0
         for _, pixels, labels, _ in DataLoader(images, self.batch):
             right += (network(normalise(pixels * 255)).argmax(1) == labels).sum().item()
@@ -189,26 +191,11 @@ def kept(images: int, grid: int, size: int) -> Tensor:
     return patches[..., patch, :][..., patch].float()
 
 
-@contextmanager
-def locked(path: Path, notice: str) -> Iterator[None]:
-    """Hold a file lock; print the notice if another process has it."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(notice, file=sys.stderr, flush=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def normaliser(network: nn.Module, device: torch.device, layout: torch.memory_format) -> Callable[[Tensor], Tensor]:
+def normaliser(network: nn.Module, device: torch.device) -> Callable[[Tensor], Tensor]:
     """Return the function that turns bytes (n, 3, h, w) into network inputs, by the mean and deviation of timm."""
     config = timm.data.resolve_model_data_config(network)
     mean, std = (255 * torch.tensor(config[key], device=device)[:, None, None] for key in ("mean", "std"))
-    return lambda images: ((images.to(device) - mean) / std).contiguous(memory_format=layout)
+    return lambda images: (images.to(device) - mean) / std
 
 
 def folded(trained: nn.Module, plain: nn.Module) -> nn.Module:

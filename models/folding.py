@@ -2,26 +2,23 @@
 
 import torch
 from torch import nn
-from torch.fx import Graph, Node
+from torch.fx import Graph
 
 from models.modules import ROLES, Dense, Scale, constant
+from models.operations import LAYERS
 
 
 def fold(graph: Graph, modules: dict[str, nn.Module]) -> None:
     """Multiply every `Scale` into the convolution or linear layer before it, in float64."""
-    for node in list(graph.nodes):
-        scale, source = modules.get(node.target), node.args[0] if node.args else None
-        if not isinstance(scale, Scale) or not isinstance(source, Node) or len(source.users) > 1:
-            continue
-        layer, ndim = modules.get(source.target), len(node.meta["size"])
-        if type(layer) not in (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear) or layer.weight.ndim not in (ndim + 1, 2):
+    calls = [node for node in graph.nodes if node.op == "call_module"]
+    for node in [node for node in calls if isinstance(modules[node.target], Scale)]:
+        (source,), constants = node.args, [*modules[node.target].parameters()]
+        layer = modules.get(source.target)
+        if type(layer) not in LAYERS.values() or len(source.users) > 1:
             continue
         channels = len(layer.weight)
         one_each = (channels,) + (1,) * (layer.weight.ndim - 2)
-        constants = scale.weight, scale.bias
-        if not all(
-            t.numel() == 1 or (t.numel() == channels and t.shape[-len(one_each) :] == one_each) for t in constants
-        ):
+        if any(t.numel() > 1 and (t.numel() > channels or t.shape[-len(one_each) :] != one_each) for t in constants):
             continue
         factor, shift = (t.reshape(-1).expand(channels) for t in constants)
         exact = layer.weight.detach().to("cpu", torch.float64)

@@ -1,6 +1,7 @@
 """Which module of the canonical form replaces which operation of a traced network."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +11,9 @@ from models.modules import Concat, Scale, Sum, constant
 
 LAYERS = {2: nn.Linear, 3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}  # by the dimensions of the weight
 
-# A rewrite takes `value`, which gives the value of a node, and the operation's arguments, with nodes for tensors. It
-# returns the modules that replace the operation, in their order, and the inputs of the first; None keeps it.
+# A rewrite takes `value`, which gives the value of a node, and the arguments of an operation that gives a tensor, with
+# nodes for tensors. It returns the modules that replace the operation, in their order, and the inputs of the first, or
+# None, which keeps the operation.
 Rewrite = Callable[..., tuple[tuple[nn.Module, ...], tuple] | None]
 
 
@@ -27,7 +29,7 @@ def exact(value: Callable, argument: object) -> Tensor:
 def add(value, input, other, *, alpha=1):
     if is_constant(input):
         input, other = other, input
-    if is_constant(other) and isinstance(value(input), Tensor):
+    if is_constant(other):
         shift = alpha * exact(value, other)
         return ((Scale(torch.ones_like(shift), shift),) if shift.any() else ()), (input,)
     tensors = all(isinstance(value(term), Tensor) for term in (input, other))
@@ -35,24 +37,20 @@ def add(value, input, other, *, alpha=1):
 
 
 def sub(value, input, other, *, alpha=1):
-    if not is_constant(other) or not isinstance(value(input), Tensor):
-        return None
-    return add(value, input, other, alpha=-alpha)
+    return add(value, input, other, alpha=-alpha) if is_constant(other) else None
 
 
 def mul(value, input, other):
     if is_constant(input):
         input, other = other, input
-    if not is_constant(other) or not isinstance(value(input), Tensor):
+    if not is_constant(other):
         return None
     factor = exact(value, other)
     return (Scale(factor, torch.zeros_like(factor)),), (input,)
 
 
 def truediv(value, input, other, *, rounding_mode=None):
-    if not is_constant(other) or not isinstance(value(input), Tensor) or rounding_mode is not None:
-        return None
-    return mul(value, input, 1 / exact(value, other))
+    return mul(value, input, 1 / exact(value, other)) if is_constant(other) and rounding_mode is None else None
 
 
 def batch_norm(value, input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -86,24 +84,19 @@ def mean(value, input, dim=None, keepdim=False, *, dtype=None):
     return (nn.AvgPool2d(tuple(x.shape[2:])), *(() if keepdim else (nn.Flatten(1),))), (input,)
 
 
-def adaptive(explicit: type, implicit: type) -> Rewrite:
+def adaptive(explicit: type, implicit: type, value, input, output_size):
     """An adaptive pool whose windows are all alike is a plain pool."""
-
-    def rewrite(value, input, output_size, return_indices=False):
-        sizes = tuple(value(input).shape[-2:])
-        goal = (output_size,) * 2 if isinstance(output_size, int | None) else tuple(output_size)
-        goal = tuple(wanted or size for size, wanted in zip(sizes, goal, strict=True))
-        if return_indices or any(size % wanted for size, wanted in zip(sizes, goal, strict=True)):
-            return None if return_indices else ((implicit(goal),), (input,))
-        window = tuple(size // wanted for size, wanted in zip(sizes, goal, strict=True))
-        return ((explicit(window),) if goal != sizes else ()), (input,)
-
-    return rewrite
+    sizes = tuple(value(input).shape[-2:])
+    goal = (output_size,) * 2 if isinstance(output_size, int | None) else tuple(output_size)
+    goal = tuple(wanted or size for size, wanted in zip(sizes, goal, strict=True))
+    if any(size % wanted for size, wanted in zip(sizes, goal, strict=True)):
+        return (implicit(goal),), (input,)
+    window = tuple(size // wanted for size, wanted in zip(sizes, goal, strict=True))
+    return ((explicit(window),) if goal != sizes else ()), (input,)
 
 
 def max_pool2d(value, input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    pool = nn.MaxPool2d(kernel_size, stride, padding, dilation, False, ceil_mode)
-    return None if return_indices else ((pool,), (input,))
+    return (nn.MaxPool2d(kernel_size, stride, padding, dilation, False, ceil_mode),), (input,)
 
 
 def becomes(kind: type) -> Rewrite:
@@ -125,8 +118,8 @@ def identity(value, input, *args, **options):
     return (), (input,)
 
 
-pool_average = adaptive(nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-pool_max = adaptive(nn.MaxPool2d, nn.AdaptiveMaxPool2d)
+pool_average = partial(adaptive, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+pool_max = partial(adaptive, nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 
 # Activations whose function has the name of its module, in lower case.
 POINTWISE = nn.ReLU, nn.ReLU6, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Hardswish, nn.Hardsigmoid
@@ -155,6 +148,6 @@ MODULES: dict[type, Rewrite] = {
     ),
     nn.modules.dropout._DropoutNd: lambda value, input, m: dropout(value, input, m.p, m.training),
     nn.AdaptiveAvgPool2d: lambda value, input, m: pool_average(value, input, m.output_size),
-    nn.AdaptiveMaxPool2d: lambda value, input, m: pool_max(value, input, m.output_size, m.return_indices),
-    nn.Identity: lambda value, input, m: identity(value, input),
+    nn.AdaptiveMaxPool2d: lambda value, input, m: pool_max(value, input, m.output_size),
+    nn.Identity: identity,
 }

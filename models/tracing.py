@@ -1,5 +1,6 @@
 """Tracing of a network with real values, so that control flow that depends on shapes needs no special case."""
 
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -7,17 +8,6 @@ from torch import Tensor, nn
 from torch.fx import Node, Proxy, Tracer
 from torch.fx.node import map_arg
 from torch.fx.proxy import TraceError
-
-
-class Root(nn.Module):
-    """Holds the network, so that the tracer stores its constants here and any signature of `forward` is allowed."""
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model(x)
 
 
 class Concrete(Proxy):
@@ -33,9 +23,14 @@ class Concrete(Proxy):
         return self.tracer.create_proxy("call_function", getattr, (self, name), {})
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(self.value, torch.Size) and not spans_batch(index, len(self.value)):
-            return self.value[index]
+        if isinstance(self.value, torch.Size):
+            read = range(len(self.value))[index]
+            if 0 not in (read if isinstance(index, slice) else [read]):  # dimension 0 is the batch
+                return self.value[index]
         return super().__getitem__(index)
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
 
     def __len__(self) -> int:
         return len(self.value)
@@ -44,12 +39,6 @@ class Concrete(Proxy):
         return self.tracer.shape_only(self, "an index").__index__()
 
     __int__ = __index__
-
-
-def spans_batch(index: Any, length: int) -> bool:
-    """Whether an index into a shape reads dimension 0."""
-    picked = range(length)[index]
-    return 0 in picked if isinstance(index, slice) else picked == 0
 
 
 class ConcreteTracer(Tracer):
@@ -67,24 +56,13 @@ class ConcreteTracer(Tracer):
         return super().is_leaf_module(module, name) and not any(module.children())
 
     def call_module(self, module, forward, args, kwargs):
-        if any(isinstance(a, Proxy) for a in (*args, *kwargs.values())) or not self.is_leaf_module(module, ""):
-            return super().call_module(module, module.forward, args, kwargs)
-        return module.forward(*args, **kwargs)
+        return super().call_module(module, module.forward, args, kwargs)
 
     def getattr(self, name, value, cache):
         return value
 
     def proxy(self, node: Node) -> Concrete:
         return Concrete(node, self)
-
-    def create_proxy(self, kind, target, args, kwargs, *rest, **options):
-        if kind == "call_method" and target == "size" and len(args) + len(kwargs) == 2:
-            dim = kwargs.get("dim", args[-1])
-            if dim % self.values[args[0].node].ndim:
-                return self.values[args[0].node].shape[dim]
-        if kind == "call_method" and target in ("item", "tolist", "numpy"):
-            raise TraceError(f"{target!r} reads values of the image")
-        return super().create_proxy(kind, target, args, kwargs, *rest, **options)
 
     def create_node(self, kind, target, args, kwargs, name=None, type_expr=None):
         node = super().create_node(kind, target, args, kwargs, name, type_expr)
@@ -93,8 +71,7 @@ class ConcreteTracer(Tracer):
             case "placeholder":
                 value = self.x
             case "get_attr":
-                path, _, attribute = target.rpartition(".")
-                value = getattr(self.root.get_submodule(path), attribute)
+                value = attrgetter(target)(self.root)
             case "call_module":
                 value = self.root.get_submodule(target).forward(*args, **kwargs)
             case "call_method":

@@ -3,36 +3,20 @@
 The conditional step is that of concept relevance propagation [Achtibat et al. 2023].
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule, Interpreter, Node
+from torch.fx import Node
 from zennit.core import Composite
 
 from methods.graph import canonical_form
 from methods.paths import Path
-from methods.paths.nodes import below, layers
+from methods.paths.nodes import Changed, below, layers
+from methods.paths.propagation import totals
 from methods.paths.rules import rules
-
-Step = tuple[int, Tensor, Callable[[Tensor], tuple[Tensor, ...]]]
-
-
-class Detached(Interpreter):
-    """Runs a canonical graph whose layers are leaves for later nodes, so that a gradient ends at the next layers."""
-
-    def __init__(self, graph: GraphModule, nodes: Iterable[Node]):
-        super().__init__(graph)
-        self.nodes, self.outputs, self.leaves, self.extra_traceback = set(nodes), {}, {}, False
-
-    def run_node(self, node: Node) -> Tensor:
-        """Run one node; later nodes read a detached copy of a layer."""
-        output = super().run_node(node)
-        if node not in self.nodes:
-            return output
-        self.outputs[node], self.leaves[node] = output, output.detach().requires_grad_()
-        return self.leaves[node]
+from methods.paths.selection import places
 
 
 def edges(
@@ -48,23 +32,31 @@ def edges(
     `edge_image`); `layer_kept` and `layer_channels` (n, L) count the channels of whole layers.
     """
     graph = canonical_form(method, model, x)
-    hooks, nodes, under = rules(method.lrp, graph, None if box is None else box.to(x)), layers(graph), below(graph)
-    front = [strongest(kept[0], b, width) for kept, b in zip(path.kept, path.backward, strict=True)]
-    behind = [strongest(torch.ones_like(b, dtype=torch.bool), b, width) for b in path.backward]
-    shown = [f | b for f, b in zip(front, behind, strict=True)]
-    rows: list[tuple[Tensor, ...]] = []
+    hooks, nodes, under = rules(method, model, graph, x, box), layers(graph), below(graph)
+    first, sizes = [kept[0] for kept in path.kept], [b.abs() for b in path.backward]
+    front = [k & (places(size.masked_fill(~k, -1)) < width) for k, size in zip(first, sizes, strict=True)]
+    shown = [f | (places(size) < width) for f, size in zip(front, sizes, strict=True)]
+    rows, outputs, leaves = [], [], []
+
+    def detach(_: Node, output: Tensor) -> Tensor:
+        """Later nodes read a leaf, so that a gradient ends at the next layers."""
+        outputs.append(output)
+        leaves.append(output.detach().requires_grad_())
+        return leaves[-1]
+
     with Composite(lambda _context, name, _module: hooks.get(name)).context(graph), torch.enable_grad():
-        run = Detached(graph, nodes)
-        logits = run.run(x.detach().clone().requires_grad_())
+        logits = Changed(graph, detach, nodes).run(x.detach().clone().requires_grad_())
         only = torch.zeros_like(logits, dtype=torch.bool).scatter(1, target[:, None], True)
-        outputs = [*map(run.outputs.pop, nodes), logits]
-        leaves = [run.leaves[node] for node in nodes]
+        outputs.append(logits)
         for parent, whole, down in steps(outputs, leaves, under, logits.detach() * only):
             for image, channel in ranks([*front, only][parent]):
                 one = torch.zeros_like(whole)
                 one[image, channel] = whole[image, channel]
                 for child, part in zip(under[parent], down(one), strict=True):
-                    rows += listed(part, shown[child], child, parent, image, channel)
+                    sums = totals(part)[image]
+                    at, which = (shown[child][image] & (sums != 0)).nonzero(as_tuple=True)
+                    layer = torch.ones_like(at)
+                    rows.append((image[at], child * layer, which, parent * layer, channel[at], sums[at, which]))
     logit = logits.detach()[only].double()
     names = ("image", "child_layer", "child", "parent_layer", "parent", "relevance")
     flat = {f"edge_{name}": torch.cat(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
@@ -72,7 +64,7 @@ def edges(
     return listed_nodes(path, shown, target, logit) | flat
 
 
-def steps(outputs: list[Tensor], leaves: list[Tensor], under: list[list[int]], start: Tensor) -> Iterator[Step]:
+def steps(outputs: list[Tensor], leaves: list[Tensor], under: list[list[int]], start: Tensor) -> Iterator[tuple]:
     """Yield each layer from the logits down, its relevance, and the function that passes relevance to those below."""
     relevance = {len(leaves): start}
     for parent in reversed(range(len(outputs))):
@@ -85,28 +77,11 @@ def steps(outputs: list[Tensor], leaves: list[Tensor], under: list[list[int]], s
                 relevance[child] = relevance.get(child, 0) + part
 
 
-def strongest(kept: Tensor, b: Tensor, width: int) -> Tensor:
-    """Return which kept channels (n, c) are the `width` with the largest |b|; equal ones are in their order."""
-    order = b.abs().masked_fill(~kept, -1).argsort(dim=1, descending=True, stable=True)[:, :width]
-    return torch.zeros_like(kept).scatter(1, order, True) & kept
-
-
 def ranks(chosen: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the first chosen channel of every image that has one, then the second, and so on."""
     place = chosen.cumsum(1)
     for rank in range(1, int(place[:, -1].max()) + 1):
         yield (chosen & (place == rank)).nonzero(as_tuple=True)
-
-
-def listed(
-    part: Tensor, shown: Tensor, child: int, parent: int, image: Tensor, channel: Tensor
-) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the edges into one channel of each image from the shown channels of a layer below."""
-    sums = part.double().flatten(2).sum(2) if part.ndim > 2 else part.double()
-    above = torch.full((len(part),), -1, device=part.device).index_put((image,), channel)
-    at, which = (shown & (sums != 0) & (above >= 0)[:, None]).nonzero(as_tuple=True)
-    whole = torch.full_like(at, 1)
-    yield at, child * whole, which, parent * whole, above[at], sums[at, which]
 
 
 def listed_nodes(path: Path, shown: list[Tensor], target: Tensor, logit: Tensor) -> dict[str, Tensor]:

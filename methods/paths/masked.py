@@ -1,30 +1,13 @@
 """The logits of a network when only the channels of a path are kept."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.fx import GraphModule, Interpreter, Node
 
 from methods.graph import Kept
-from methods.paths.nodes import layers
-
-
-class Masked(Interpreter):
-    """Runs a canonical graph in which some nodes keep (n, c) channels; others get a value, the same or per channel."""
-
-    def __init__(self, graph: GraphModule, masks: Mapping[Node, tuple[Tensor, Tensor]]):
-        super().__init__(graph)
-        self.masks, self.extra_traceback = masks, False
-
-    def run_node(self, node: Node) -> Any:
-        output = super().run_node(node)
-        if node not in self.masks:
-            return output
-        kept, value = self.masks[node]
-        positions = (1,) * (output.ndim - 2)
-        return torch.where(kept.reshape(*kept.shape, *positions), output, value.to(output).reshape(1, -1, *positions))
+from methods.paths.nodes import Changed, layers
 
 
 @torch.no_grad()
@@ -45,16 +28,18 @@ def only(
     nodes, zero = layers(graph), torch.zeros(())
     values = [zero] * len(nodes) if means is None else means
     masks = {node: (k, v) for node, k, v in zip(nodes, kept, values, strict=True) if k is not None}
-    return Masked(graph, masks).run(x, initial_env={} if clean is None else unreached(graph, masks, clean))
 
+    def mask(node: Node, output: Tensor) -> Tensor:
+        keeps, value = masks[node]
+        positions = (1,) * (output.ndim - 2)
+        return torch.where(keeps.reshape(*keeps.shape, *positions), output, value.to(output).reshape(1, -1, *positions))
 
-def unreached(graph: GraphModule, masked: Collection[Node], clean: Mapping[Node, Tensor]) -> dict[Node, Tensor]:
-    """Return the values in `clean` of the nodes that depend on no masked node."""
     reached = set()
     for node in graph.graph.nodes:
-        if node in masked or reached.intersection(node.all_input_nodes):
+        if node in masks or reached.intersection(node.all_input_nodes):
             reached.add(node)
-    return {node: value for node, value in clean.items() if node not in reached}
+    known = {node: value for node, value in (clean or {}).items() if node not in reached}
+    return Changed(graph, mask, masks).run(x, initial_env=known)
 
 
 @torch.no_grad()

@@ -1,11 +1,26 @@
 """The layers of a canonical graph that paths run through, and which layers each of them reads directly."""
 
-from torch.fx import GraphModule, Node
+from collections.abc import Callable, Collection
+
+from torch import Tensor
+from torch.fx import GraphModule, Interpreter, Node
 
 
-def layers(graph: GraphModule) -> list[Node]:
-    """Return the plain ReLUs, from the image to the logits."""
-    return [node for node in graph.graph.nodes if node.meta["role"] == "relu"]
+class Changed(Interpreter):
+    """Runs a canonical graph in which later nodes read `change(node, output)` in place of the output of some nodes."""
+
+    def __init__(self, graph: GraphModule, change: Callable[[Node, Tensor], Tensor], nodes: Collection[Node]):
+        super().__init__(graph)
+        self.change, self.nodes, self.extra_traceback = change, nodes, False
+
+    def run_node(self, node: Node) -> Tensor:
+        output = super().run_node(node)
+        return self.change(node, output) if node in self.nodes else output
+
+
+def layers(graph: GraphModule, role: str = "relu") -> list[Node]:
+    """Return the nodes of a role, by default the plain ReLUs, from the image to the logits."""
+    return [node for node in graph.graph.nodes if node.meta["role"] == role]
 
 
 def below(graph: GraphModule) -> list[list[int]]:
@@ -21,9 +36,10 @@ def below(graph: GraphModule) -> list[list[int]]:
     return under
 
 
-def depths(graph: GraphModule) -> list[int]:
-    """Return each layer's depth, the length of the longest chain of layers below it."""
-    depth: list[int] = []
-    for under in below(graph)[:-1]:
-        depth.append(1 + max((depth[i] for i in under), default=-1))
-    return depth
+def depths(graph: GraphModule, role: str = "relu") -> list[int]:
+    """Return the depth of each node of a role, the length of the longest chain of such nodes below it."""
+    through: dict[Node, int] = {}
+    for node in graph.graph.nodes:
+        through[node] = max((through[source] for source in node.all_input_nodes), default=0)
+        through[node] += node.meta["role"] == role
+    return [through[node] - 1 for node in layers(graph, role)]

@@ -1,82 +1,82 @@
-"""Relevance in every layer of a network, in whole or through chosen channels only, and the map of a path."""
+"""Paths by relevance in every layer of a network, and the map of what comes down through a path only."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
-from torch.fx import GraphModule
-from zennit.rules import ZBox
 
-from entries import Inapplicable, explains, needed, refuse
+from entries import Inapplicable, explains, refuse
 from methods.graph import canonical_form
 from methods.paths import Path
 from methods.paths.nodes import layers
-from methods.paths.rules import rules, unshared
+from methods.paths.rules import rules
 from methods.relevance import Backward, Select, backward, refuse_unknown
 
 
-@dataclass(frozen=True, eq=False)
-class Propagated:
+class Propagated(NamedTuple):
     """Activations and relevances of one forward and one backward pass."""
 
-    graph: GraphModule
-    logits: Tensor  # (n, k)
     activations: list[Tensor]  # of each layer, (n, c) or (n, c, h, w)
     relevances: list[Tensor]  # of the same shapes: what arrived, before a selection passed some of it on
     pixels: Tensor  # (n, h, w) relevance at the input, summed over channels
 
 
-class Propagation:
-    """The backward passes of a batch, `propagation(select)`. Channels that are not selected pass nothing on."""
-
-    def __init__(self, graph: GraphModule, run: Backward):
-        self.graph, self.run = graph, run
-
-    def __call__(self, select: Select | None = None) -> Propagated:
-        relevances, pixels = self.run(select)
-        logits = self.run.logits.detach()
-        return Propagated(self.graph, logits, self.run.outputs, relevances, pixels.sum(1).contiguous())
-
-    def through(self, kept: Sequence[Tensor]) -> Tensor:
-        """Return the heat maps (n, h, w) of relevance through `kept` (draws, n, c) of each layer, mean over draws."""
-        maps = [self(lambda i, _, draw=draw: kept[i][draw]).pixels for draw in range(len(kept[0]))]
-        return sum(maps) / len(maps)
-
-
-@contextmanager
-def propagation(selector: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None) -> Iterator:
+def propagation(
+    selector: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None
+) -> AbstractContextManager[Backward]:
     """Run the network once with the rules of `selector.lrp`, and give its backward passes from the target's logit."""
-    graph, name = canonical_form(selector, model, x), type(selector).__name__
+    graph = canonical_form(selector, model, x)
     if not layers(graph):
-        raise Inapplicable(f"{name} needs a plain ReLU; {type(model).__name__} has none")
+        raise Inapplicable(f"{type(selector).__name__} needs a plain ReLU; {type(model).__name__} has none")
     refuse_unknown(selector, model, graph)
-    if selector.lrp == "tutorial":
-        box = needed(selector, "a range of pixel values", box).to(x)
-        if pool := unshared(graph):
-            raise Inapplicable(f"{name} needs plain max pools in two dimensions; {type(model).__name__} has {pool}")
-    hooks = rules(selector.lrp, graph, box)
-    if selector.lrp == "tutorial" and not any(isinstance(hook, ZBox) for hook in hooks.values()):
-        need = f"{name} needs a convolution or linear layer that reads the pixels"
-        raise Inapplicable(f"{need}; {type(model).__name__} has none")
-    with backward(graph, hooks, x, target, watched=layers(graph)) as run:
-        yield Propagation(graph, run)
+    return backward(graph, rules(selector, model, graph, x, box), x, target, watched=layers(graph))
 
 
 def propagated(
     selector: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None, select: Select | None = None
 ) -> Propagated:
     """Return one forward and one backward pass; `select(i, relevance) -> (n, c)` chooses which channels pass it on."""
-    with propagation(selector, model, x, target, box) as propagate:
-        return propagate(select)
+    with propagation(selector, model, x, target, box) as run:
+        relevances, pixels = run(select)
+        return Propagated(run.outputs, relevances, pixels.sum(1).contiguous())
+
+
+def totals(values: Tensor) -> Tensor:
+    """Return the sums over positions (n, c), in float64."""
+    return values.double().flatten(2).sum(2) if values.ndim > 2 else values.double()
+
+
+def choice_of(selector: Callable[..., Path], run: Backward) -> tuple[tuple[Tensor, ...], ...]:
+    """Return the channels that a selector keeps in each layer, and each channel's activation f and relevance b.
+
+    `selector.kept(forward, backward, again)` gives the choice in each layer (draws, n, c) by f and b (n, c), sums over
+    positions in the whole network; `again` propagates once more, through chosen channels only.
+    """
+    forward, backward = (tuple(map(totals, values)) for values in (run.outputs, run()[0]))
+    return tuple(selector.kept(forward, backward, run)), forward, backward
+
+
+def path_of(selector: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None = None) -> Path:
+    """Return the channels that a selector keeps, with each channel's activation and relevance in the whole network."""
+    with propagation(selector, model, x, target, box) as run:
+        names = tuple(node.name for node in layers(canonical_form(selector, model, x)))
+        return Path(names, *choice_of(selector, run))
+
+
+def through(run: Backward, kept: Sequence[Tensor]) -> Tensor:
+    """Return the heat maps (n, h, w) of relevance through `kept` (draws, n, c) of each layer, mean over draws."""
+    maps = [run(lambda i, _, draw=draw: kept[i][draw])[1].sum(1).contiguous() for draw in range(len(kept[0]))]
+    return sum(maps) / len(maps)
 
 
 def heat_map(
     selector: object, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None, kept: Sequence[Tensor]
 ) -> Tensor:
     """Return the heat maps (n, h, w) of a path that was selected before, `kept` = `path.kept`; mean over draws."""
-    with propagation(selector, model, x, target, box) as propagate:
-        return propagate.through(kept)
+    with propagation(selector, model, x, target, box) as run:
+        return through(run, kept)
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, needs=("box",))
@@ -103,7 +103,7 @@ class PathMap:
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None = None) -> Tensor:
         try:
-            with propagation(self.selector, model, x, target, box) as propagate:
-                return propagate.through(self.selector.kept(propagate(), propagate))
+            with propagation(self.selector, model, x, target, box) as run:
+                return through(run, choice_of(self.selector, run)[0])
         except Inapplicable as reason:
             raise Inapplicable(f"PathMap needs a path: {reason}") from reason

@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
+from torch.nn.modules.utils import _pair
 
 WINDOWS = ("convolution", "average", "max")
 OPAQUE = ("linear", "report", "")  # each of their outputs may read every input
 
 
-def receptive_fields(graph: GraphModule, layer: str) -> tuple[Tensor, Tensor]:
+def receptive_fields(graph: GraphModule, layer: Node) -> tuple[Tensor, Tensor]:
     """Return the pixel rows that each row of a layer can read (h, 2), and the same for columns (w, 2).
 
     Ranges are the first pixel and the one after the last. The product of both is the smallest box of the image outside
@@ -16,49 +17,37 @@ def receptive_fields(graph: GraphModule, layer: str) -> tuple[Tensor, Tensor]:
     Operations without positions, and unknown ones, read everything. If a concatenation is split again, a channel that
     reads some channels only may have a smaller field. One that reads only padding has 0, 0.
     """
-    nodes = {node.name: node for node in graph.graph.nodes}
-    return tuple(_ends(_seen(graph, nodes[layer], axis)) for axis in (0, 1))
+    return tuple(_ends(_seen(graph, layer, axis)) for axis in (0, 1))
 
 
 def _seen(graph: GraphModule, layer: Node, axis: int) -> Tensor:
     """Return which pixels of one axis each position of the layer reads, (out, in)."""
-    seen = {layer: torch.eye(_length(layer, axis), dtype=torch.bool)}
+    seen = {layer: torch.eye(_length(layer, axis))}
     for node in reversed(graph.graph.nodes):
-        if node not in seen:
-            continue
-        if node.op == "placeholder":
-            return seen[node]
-        for source in node.all_input_nodes:
-            if source.op == "get_attr":
-                continue
-            read = seen[node].float() @ _reads(graph, node, source, seen[node].shape[1], axis).float() > 0
-            seen[source] = seen[source] | read if source in seen else read
-    raise ValueError(f"A receptive field needs a layer that reads the image; {layer.name} does not")
+        for source in node.all_input_nodes if node in seen else ():
+            read = seen[node] @ _reads(graph, node, source, seen[node].shape[1], axis).float()
+            seen[source] = (seen.get(source, 0) + read).sign()
+    return seen[next(iter(graph.graph.nodes))] > 0
 
 
 def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int) -> Tensor:
     """Return which positions of its source each position of a node reads, (out, in)."""
     size, role = _length(source, axis, length), node.meta["role"]
     module = graph.get_submodule(node.target) if node.op == "call_module" else None
-    adaptive = isinstance(module, nn.modules.pooling._AdaptiveAvgPoolNd | nn.modules.pooling._AdaptiveMaxPoolNd)
     first, place = torch.arange(length)[:, None], torch.arange(size)
-    if adaptive:
+    if isinstance(module, nn.modules.pooling._AdaptiveAvgPoolNd | nn.modules.pooling._AdaptiveMaxPoolNd):
         return (place >= first * size // length) & (place < -(-(first + 1) * size // length))
     if role in WINDOWS and getattr(module, "padding_mode", "zeros") == "zeros":
         named = isinstance(module.padding, str)  # "same" and "valid" are resolved by the convolution itself
-        before = module._reversed_padding_repeated_twice[2 - 2 * axis] if named else _of(module.padding, axis)
-        offset = place - first * _of(module.stride, axis) + before
-        step = _of(getattr(module, "dilation", 1), axis)
-        return (offset >= 0) & (offset % step == 0) & (offset < step * _of(module.kernel_size, axis))
+        before = module._reversed_padding_repeated_twice[2 - 2 * axis] if named else _pair(module.padding)[axis]
+        offset = place - first * _pair(module.stride)[axis] + before
+        step = _pair(getattr(module, "dilation", 1))[axis]
+        return (offset >= 0) & (offset % step == 0) & (offset < step * _pair(module.kernel_size)[axis])
     if isinstance(module, nn.ZeroPad2d):
         return place == first - module.padding[2 - 2 * axis]
     if length == size and role not in (*OPAQUE, *WINDOWS):
         return place == first
     return torch.ones(length, size, dtype=torch.bool)
-
-
-def _of(setting: int | tuple[int, ...], axis: int) -> int:
-    return setting[axis] if isinstance(setting, tuple | list) else setting
 
 
 def _length(node: Node, axis: int, unknown: int = 1) -> int:

@@ -4,15 +4,16 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 
 from methods.backprop import Deconvolved, Replaced
 from methods.graph import canonical_form
 from methods.paths import Path
+from methods.paths.nodes import layers
 from methods.paths.receptive import receptive_fields
 
 
-def reconstructions(graph: GraphModule, x: Tensor, channels: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+def reconstructions(graph: GraphModule, x: Tensor, channels: Mapping[Node, Tensor]) -> list[tuple[Tensor, Tensor]]:
     """Reconstruct the pixels from single channels of ReLU outputs [Zeiler & Fergus 2014].
 
     `channels` has for each layer the channels (n, k) of each image; a negative number is no channel. Returns for each
@@ -28,15 +29,14 @@ def reconstructions(graph: GraphModule, x: Tensor, channels: Mapping[str, Tensor
     Pictures from deep layers differ little between channels: those of the whole maps of a layer's four most relevant
     channels correlate by .99 in the last convolution of a VGG16 fitted to shapes, and by .42 in the first.
     """
-    nodes = {node.name: node for node in graph.graph.nodes}
     with torch.enable_grad():
         x = x.detach().clone().requires_grad_()
         run = Replaced(graph, Deconvolved)
         run.garbage_collect_values = False  # the layers are read afterwards
         run.run(x)
-        results = {}
+        results = []
         for layer, numbers in channels.items():
-            output, (rows, columns) = run.env[nodes[layer]], receptive_fields(graph, layer)
+            output, (rows, columns) = run.env[layer], receptive_fields(graph, layer)
             pictures, boxes = [], []
             for channel in numbers.unbind(1):
                 at, top, whole = seeds(output.detach(), channel)
@@ -45,7 +45,7 @@ def reconstructions(graph: GraphModule, x: Tensor, channels: Mapping[str, Tensor
                 (first, last), (left, right) = rows[at // len(columns)].T, columns[at % len(columns)].T
                 box = torch.stack([first, left, last, right], 1)
                 boxes.append(box * top.flatten(1).any(1).cpu()[:, None])
-            results[layer] = torch.stack(pictures, 1), torch.stack(boxes, 1)
+            results.append((torch.stack(pictures, 1), torch.stack(boxes, 1)))
         return results
 
 
@@ -60,10 +60,9 @@ def seeds(output: Tensor, channel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return at[:, 0].cpu(), whole * only.view(len(output), 1, *output.shape[2:]), whole
 
 
-def chosen(graph: GraphModule, path: Path, rows: int) -> list[int]:
+def chosen(graph: GraphModule, rows: int) -> list[int]:
     """Return `rows` layers of a path that have positions, spread evenly from the first to the last of them."""
-    sizes = {node.name: node.meta["size"] for node in graph.graph.nodes if "size" in node.meta}
-    spatial = [i for i, layer in enumerate(path.layers) if max(sizes[layer][1:], default=1) > 1]
+    spatial = [i for i, node in enumerate(layers(graph)) if max(node.meta["size"][1:], default=1) > 1]
     return [spatial[i] for i in torch.linspace(0, len(spatial) - 1, min(rows, len(spatial))).round().int()]
 
 
@@ -81,13 +80,12 @@ def pictures(
     recon_box (m, r, k, 4): the receptive field of the maximum.
     """
     graph, x = canonical_form(method, model, x), x[:images]
-    layers = chosen(graph, path, rows)
-    channels = {path.layers[i]: strongest(path, i, len(x), columns).to(x.device) for i in layers}
-    results = reconstructions(graph, x, channels).values()
-    recon, box = (torch.stack(parts, 1) for parts in zip(*results, strict=True))
+    numbers, nodes = chosen(graph, rows), layers(graph)
+    channels = {nodes[i]: strongest(path, i, len(x), columns).to(x.device) for i in numbers}
+    recon, box = (torch.stack(parts, 1) for parts in zip(*reconstructions(graph, x, channels), strict=True))
     scale = recon.abs().amax((-3, -2, -1), keepdim=True)
     return {
-        "recon_layer": torch.tensor(layers).expand(len(x), -1),
+        "recon_layer": torch.tensor(numbers).expand(len(x), -1),
         "recon_channel": torch.stack([*channels.values()], 1).cpu(),
         "recon": (recon / scale.where(scale > 0, 1)).half().movedim(4, -1).cpu(),
         "recon_box": box,
@@ -97,7 +95,5 @@ def pictures(
 def strongest(path: Path, layer: int, images: int, columns: int) -> Tensor:
     """Return the kept channels (m, k) of a layer with the most relevance, padded with -1."""
     kept, size = path.kept[layer][0, :images], path.backward[layer][:images].abs()
-    order = size.masked_fill(~kept, -1).sort(dim=1, descending=True, stable=True).indices[:, :columns]
-    best = torch.full((len(order), columns), -1, device=order.device)
-    best[:, : order.shape[1]] = order.where(kept.gather(1, order), -1)
-    return best
+    order = size.masked_fill(~kept, -1).argsort(dim=1, descending=True, stable=True)[:, :columns]
+    return nn.functional.pad(order.where(kept.gather(1, order), -1), (0, columns - order.shape[1]), value=-1)

@@ -14,12 +14,16 @@ from functools import partialmethod
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from entries import choice, explains, number, whole
 from methods.graph import Canonical
-from methods.paths.propagation import Propagated, Propagation
+from methods.paths.propagation import path_of, totals
 from methods.paths.rules import RULES
-from methods.paths.selection import SIZES, best, check, gap, path_of, places, relevant, shares, sizes, totals
+from methods.paths.selection import check, highest
+from methods.relevance import Backward
+
+Layers = tuple[Tensor, ...]  # (n, c) of each layer
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
@@ -37,8 +41,8 @@ class Relevance:
     __post_init__ = check
     __call__ = path_of
 
-    def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        return best(relevant(full), self.share)
+    def kept(self, forward: Layers, backward: Layers, again: Backward) -> list[Tensor]:
+        return highest(self, [b.abs() for b in backward], backward)
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
@@ -57,9 +61,7 @@ class Gap:
     sizes = "gap"
     __post_init__ = check
     __call__ = path_of
-
-    def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        return [(places(score) < gap(score, self.share))[None] for score in relevant(full)]
+    kept = Relevance.kept
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 2), needs=("box",))
@@ -78,15 +80,16 @@ class Beam:
     __post_init__ = check
     __call__ = path_of
 
-    def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
+    def kept(self, forward: Layers, backward: Layers, again: Backward) -> list[Tensor]:
         chosen: dict[int, Tensor] = {}
 
         def select(i: int, relevance: Tensor) -> Tensor:
-            (chosen[i],) = best([totals(relevance).abs()], self.share)
+            b = totals(relevance)
+            (chosen[i],) = highest(self, [b.abs()], [b])
             return chosen[i][0]
 
         again(select)
-        return [chosen[i] for i in range(len(full.relevances))]
+        return [chosen[i] for i in range(len(backward))]
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
@@ -109,11 +112,10 @@ class ForwardBackward:
         check(self)
         number(self, "weight", ">= 0", lambda weight: weight >= 0)
 
-    def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        forward = [shares(totals(activation)) for activation in full.activations]
-        backward = [shares(score) for score in relevant(full)]
-        pairs = zip(forward, backward, strict=True)
-        return best([bs - self.weight * (fs - bs).abs() for fs, bs in pairs], self.share)
+    def kept(self, forward: Layers, backward: Layers, again: Backward) -> list[Tensor]:
+        shares = ([normalize(values.abs(), p=1, eps=1e-300) for values in part] for part in (forward, backward))
+        pairs = zip(*shares, strict=True)
+        return highest(self, [bs - self.weight * (fs - bs).abs() for fs, bs in pairs], backward)
 
 
 @explains("control", cites="", signed=True, class_specific=False, passes=(1, 1), needs=("box",))
@@ -128,15 +130,11 @@ class Activation:
     sizes: str  # share | gap
     lrp: str
     canonical: Canonical
+    __post_init__ = check
     __call__ = path_of
 
-    def __post_init__(self) -> None:
-        check(self)
-        choice(self, "sizes", SIZES)
-
-    def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        pairs = zip(full.activations, sizes(self, full), strict=True)
-        return [(places(totals(activation)) < size)[None] for activation, size in pairs]
+    def kept(self, forward: Layers, backward: Layers, again: Backward) -> list[Tensor]:
+        return highest(self, forward, backward)
 
 
 @explains("control", cites="", signed=True, class_specific=False, passes=(1, 1), needs=("box",))
@@ -157,14 +155,12 @@ class Random:
 
     def __post_init__(self) -> None:
         check(self)
-        choice(self, "sizes", SIZES)
         whole(self, draws=1, seed=0)
 
-    def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
+    def kept(self, forward: Layers, backward: Layers, again: Backward) -> list[Tensor]:
         rng = torch.Generator().manual_seed(self.seed)
-        orders = [torch.rand(self.draws, 1, a.shape[1], generator=rng).to(a.device) for a in full.activations]
-        pairs = zip(orders, sizes(self, full), strict=True)
-        return [(places(order) < size).expand(-1, len(full.logits), -1) for order, size in pairs]
+        orders = [torch.rand(self.draws, 1, f.shape[1], generator=rng).to(f.device) for f in forward]
+        return highest(self, [order.expand(-1, len(forward[0]), -1) for order in orders], backward)
 
 
 @explains("control", cites="", signed=True, class_specific=False, passes=(1, 1), needs=("box",))
@@ -178,5 +174,5 @@ class All:
     __call__ = path_of
     __post_init__ = partialmethod(choice, "lrp", RULES)
 
-    def kept(self, full: Propagated, again: Propagation) -> list[Tensor]:
-        return [torch.ones_like(totals(activation), dtype=torch.bool)[None] for activation in full.activations]
+    def kept(self, forward: Layers, backward: Layers, again: Backward) -> list[Tensor]:
+        return [torch.ones_like(f, dtype=torch.bool)[None] for f in forward]

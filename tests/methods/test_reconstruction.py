@@ -1,82 +1,53 @@
-"""DeconvNet reconstructions against captum and against unpooling by hand, receptive fields against gradients."""
+"""DeconvNet reconstructions against captum, receptive fields against gradients."""
 
 from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
-import timm
 import torch
 from captum.attr import NeuronDeconvolution
 from torch import nn
-from torch.nn import functional as F
 
 from methods.paths import Path
+from methods.paths.nodes import layers
 from methods.paths.receptive import receptive_fields
 from methods.paths.reconstruction import chosen, pictures, reconstructions, seeds
 from models.canonical import canonical
-from tests.methods.networks import Block, Network, branches, head, plain, residual
+from tests.methods.networks import Network, branches, head, images, network, not_in_place, residual
 
 
-def relus(graph):
-    return [node.name for node in graph.graph.nodes if node.meta["role"] == "relu"]
-
-
-def run(make, n=3, size=32, wide=None):
-    model, x = make().double().eval(), torch.randn(n, 3, size, wide or size, dtype=torch.float64)
+def run(family, n=2, size=24, wide=None):
+    """A network with factors of both signs in its batch norms, images, its canonical form and the form's layers."""
+    model, x = network(family).double(), images(n, size)[0][..., :wide].double()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.5, 2)
-            nn.init.normal_(module.weight)  # of both signs
-    return model, x, canonical(model, x)
+            nn.init.normal_(module.weight, generator=torch.Generator().manual_seed(0))
+    graph = canonical(model, x)
+    return model, x, graph, layers(graph)
 
 
-def test_deconvnet_through_a_residual_block_with_batch_norms_by_hand():
-    model, x, graph = run(lambda: Network([nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), Block(6)], head(6, 4)))
-    conv, _, block = model.features
-    scale1, scale2 = (
-        (bn.weight / (bn.running_var + bn.eps).sqrt())[None, :, None, None] for bn in (block.bn1, block.bn2)
-    )
-    output = model.features(x)
-    signal = torch.zeros_like(output)
-    signal[:, 2] = output[:, 2]
-    branch = F.conv_transpose2d(signal * scale2, block.conv2.weight, padding=1).relu()
-    branch = F.conv_transpose2d(branch * scale1, block.conv1.weight, padding=1)
-    signal = F.conv_transpose2d((signal + branch).relu(), conv.weight, stride=2, padding=1, output_padding=1)
-    last = relus(graph)[-1]
-    ours, _ = reconstructions(graph, x, {last: torch.full((3, 1), 2)})[last]
-    torch.testing.assert_close(ours[:, 0, 1], signal, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("layer", [1, 4, 7])
-def test_deconvnet_agrees_with_captum(layer):
-    model, x, graph = run(plain)
-    name, channels = relus(graph)[[1, 4, 7].index(layer)], torch.tensor([[0, 3], [2, 5], [4, 1]])
-    ours, _ = reconstructions(graph, x, {name: channels})[name]
-    theirs_of = NeuronDeconvolution(copy := deepcopy(model), copy.features[layer])
-    for image, both in enumerate(channels):
-        for k, channel in enumerate(both.tolist()):
-            activation = model.features[: layer + 1](x[image : image + 1])[0, channel].detach()
-            for whole, weight in enumerate((activation * (activation == activation.max()), activation)):
-                one = x[image : image + 1].clone().requires_grad_()
-                theirs = theirs_of.attribute(one, lambda out, c=channel, w=weight: (out[:, c] * w).sum((1, 2)))
-                torch.testing.assert_close(ours[image, k, whole], theirs[0].detach(), rtol=1e-9, atol=1e-12)
-
-
-def test_a_reconstruction_is_of_its_image_alone_and_nothing_leaks():
-    model, x, graph = run(branches)
-    layers = {name: torch.tensor([[1], [3], [0]]) for name in relus(graph)[:3]}
+@pytest.mark.parametrize("family", ["plain", "residual", "branches"])
+def test_deconvnet_agrees_with_captum(family):
+    """And what is given of an image does not depend on the images beside it; nothing is left behind."""
+    model, x, graph, nodes = run(family)
+    wanted = {node: torch.tensor([[0, 3], [2, 5]]) for node in nodes if len(node.meta["size"]) == 3}
     with torch.no_grad():
-        together = reconstructions(graph, x, layers)
+        ours = reconstructions(graph, x, wanted)
         assert not torch.is_grad_enabled()
-    for i in range(3):
-        alone = reconstructions(graph, x[i : i + 1], {name: c[i : i + 1] for name, c in layers.items()})
-        for name, (ours, box) in together.items():
-            torch.testing.assert_close(ours[i], alone[name][0][0], rtol=1e-9, atol=1e-12)
-            assert (box[i] == alone[name][1][0]).all()
-            assert not ours.requires_grad
-    assert not x.requires_grad and all(p.grad is None for p in (*model.parameters(), *graph.parameters()))
-    assert not any(m._forward_hooks or m._backward_hooks for m in model.modules())
+    assert not x.requires_grad and not any(picture.requires_grad for picture, _ in ours)
+    model = not_in_place(model)
+    for (node, channels), (drawn, _) in zip(wanted.items(), ours, strict=True):
+        module = model.get_submodule(node.name.replace("_", "."))
+        theirs_of = NeuronDeconvolution(model, module)
+        for image, both in enumerate(channels.tolist()):
+            one, kept = x[image : image + 1].clone().requires_grad_(), []
+            with module.register_forward_hook(lambda _m, _i, output, kept=kept: kept.append(output.detach())):
+                model(one)
+            for k, channel in enumerate(both):
+                activation = kept[0][0, channel]
+                for whole, weight in enumerate((activation * (activation == activation.max()), activation)):
+                    theirs = theirs_of.attribute(one, lambda out, c=channel, w=weight: (out[:, c] * w).sum((1, 2)))
+                    torch.testing.assert_close(drawn[image, k, whole], theirs[0].detach(), rtol=1e-9, atol=1e-12)
 
 
 def test_seeds_are_the_first_maximum_and_the_map_and_nothing_of_no_channel():
@@ -93,9 +64,6 @@ def averaging(model):
         if isinstance(module, nn.MaxPool2d):
             pool = nn.AvgPool2d(module.kernel_size, module.stride, module.padding, module.ceil_mode)
             model.set_submodule(name, pool)
-        elif isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            nn.init.constant_(module.weight, 1.0)
         elif isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
     return model
@@ -110,29 +78,22 @@ def odd():
 
 
 NETWORKS = {
-    "vgg": plain,
     "residual": residual,
     "branches": branches,
     "odd": odd,
     "adaptive": lambda: Network([nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d((7, 4)), nn.ReLU()], head(4, 2)),
-    "resnet18": lambda: timm.create_model("resnet18", num_classes=2, channels=(8, 8, 8, 8)),
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_receptive_fields_are_where_gradients_are_not_zero(name):
-    model, shape = averaging(NETWORKS[name]()), (33, 40) if name != "resnet18" else (64, 72)
-    x = torch.rand(1, 3, *shape, dtype=torch.float64).add(0.1).requires_grad_()
+    model = averaging(NETWORKS[name]())
+    x = torch.rand(1, 3, 33, 40, dtype=torch.float64).add(0.1).requires_grad_()
     graph = canonical(model, x)
     interpreter = torch.fx.Interpreter(graph, garbage_collect_values=False)
     interpreter.run(x)
-    nodes = {node.name: node for node in graph.graph.nodes}
-    tested = 0
-    for layer in relus(graph):
-        output = interpreter.env[nodes[layer]]
-        if output.ndim != 4:
-            continue
-        rows, columns = receptive_fields(graph, layer)
+    for node in layers(graph):
+        output, (rows, columns) = interpreter.env[node], receptive_fields(graph, node)
         assert rows.shape == (output.shape[2], 2) and columns.shape == (output.shape[3], 2)
         places = {(0, 0), (len(rows) - 1, len(columns) - 1), (len(rows) // 2, len(columns) // 3), (len(rows) // 3, 0)}
         for i, j in places:
@@ -140,63 +101,47 @@ def test_receptive_fields_are_where_gradients_are_not_zero(name):
             support = gradient[0].abs().sum(0) > 0
             for field, seen in ((rows[i], support.any(1)), (columns[j], support.any(0))):
                 where = seen.nonzero().flatten().tolist() or [0, -1]
-                assert field.tolist() == [where[0], where[-1] + 1], (layer, i, j)
-                tested += 1
-    assert tested > 4
+                assert field.tolist() == [where[0], where[-1] + 1], (node, i, j)
 
 
 def test_a_unit_of_the_head_sees_the_whole_image_and_padding_is_no_pixel():
-    _, _, graph = run(plain)
-    rows, columns = receptive_fields(graph, relus(graph)[-1])
-    assert rows.tolist() == [[0, 32]] == columns.tolist()
-    _, _, graph = run(lambda: Network([nn.Conv2d(3, 2, 1, padding=2), nn.ReLU()], head(2, 2)), size=8)
-    rows, _ = receptive_fields(graph, relus(graph)[0])
+    _, _, graph, nodes = run("plain")
+    rows, columns = receptive_fields(graph, nodes[-1])
+    assert rows.tolist() == [[0, 24]] == columns.tolist()
+    graph = canonical(Network([nn.Conv2d(3, 2, 1, padding=2), nn.ReLU()], head(2, 2)).eval(), torch.zeros(1, 3, 8, 8))
+    rows, _ = receptive_fields(graph, layers(graph)[0])
     assert rows[:3].tolist() == [[0, 0], [0, 0], [0, 1]] and rows[-3:].tolist() == [[7, 8], [0, 0], [0, 0]]
 
 
-@pytest.fixture
-def followed():
-    model, x, graph = run(residual, wide=24)
-    interpreter = torch.fx.Interpreter(graph, garbage_collect_values=False)
-    interpreter.run(x)
-    nodes = {node.name: node for node in graph.graph.nodes}
-    outputs = [interpreter.env[nodes[name]].detach() for name in relus(graph)]
-    kept = tuple(torch.rand(2, *output.shape[:2]) > 0.5 for output in outputs)
+def test_pictures_are_of_the_strongest_kept_channels():
+    model, x, graph, nodes = run("residual", 3, 32, 24)
+    rng = torch.Generator().manual_seed(2)
+    kept = tuple(torch.rand(2, 3, 6, generator=rng) > 0.5 for _ in nodes)
     kept[-1][0, 0] = torch.arange(6) == 3
-    forward = tuple(output.sum((2, 3)) for output in outputs)
-    backward = tuple(map(torch.randn_like, forward))
+    backward = tuple(torch.randn(3, 6, generator=rng) for _ in nodes)
     backward[-1][0, 3] = 0  # kept all the same
-    return model, x, graph, Path(tuple(relus(graph)), kept, forward, backward)
-
-
-def test_pictures_are_of_the_strongest_kept_channels(followed):
-    model, x, graph, path = followed
+    path = Path(tuple(node.name for node in nodes), kept, backward, backward)
     found = pictures(SimpleNamespace(canonical=canonical), model, x, path, images=2, rows=3, columns=4)
     assert found["recon_layer"].tolist() == [[0, 2, 4]] * 2
     assert found["recon"].shape == (2, 3, 4, 2, 32, 24, 3) and found["recon"].dtype == torch.float16
     assert found["recon_channel"][0, 2].tolist() == [3, -1, -1, -1]
     for image in range(2):
         for row, layer in enumerate((0, 2, 4)):
-            kept = path.kept[layer][0, image].nonzero().flatten().tolist()
-            best = sorted(kept, key=lambda c, b=path.backward[layer][image]: -abs(b[c]))[:4]
-            assert found["recon_channel"][image, row].tolist() == best + [-1] * (4 - len(best))
-            for k, channel in enumerate(best):
-                name = path.layers[layer]
-                alone = reconstructions(graph, x[image : image + 1], {name: torch.tensor([[channel]])})[name]
-                (raw,), (box,) = (part[0] for part in alone)
-                raw = raw / raw.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-300)
-                ours = found["recon"][image, row, k].double().movedim(-1, 1)
-                torch.testing.assert_close(ours, raw, rtol=0, atol=1e-3)
-                assert found["recon_box"][image, row, k].tolist() == box.tolist()
-                outside = ours[0].clone()
-                outside[:, box[0] : box[2], box[1] : box[3]] = 0
-                assert not outside.any()
-            assert not found["recon"][image, row, len(best) :].any()
-            assert not found["recon_box"][image, row, len(best) :].any()
+            order = backward[layer][image].abs().argsort(descending=True).tolist()
+            best = [channel for channel in order if kept[layer][0, image, channel]][:4]
+            padded = torch.tensor([best + [-1] * (4 - len(best))])
+            assert found["recon_channel"][image, row].tolist() == padded[0].tolist()
+            ((raw, box),) = reconstructions(graph, x[image : image + 1], {nodes[layer]: padded})
+            raw = raw / raw.abs().amax((3, 4, 5), keepdim=True).clamp(min=1e-300)
+            ours = found["recon"][image, row].double().movedim(-1, 2)
+            torch.testing.assert_close(ours, raw[0], rtol=0, atol=1e-3)
+            assert found["recon_box"][image, row].tolist() == box[0].tolist()
+            for picture, (top, left, bottom, right) in zip(ours[:, 0].clone(), box[0].tolist(), strict=True):
+                picture[:, top:bottom, left:right] = 0
+                assert not picture.any()
 
 
-def test_rows_are_spread_over_the_layers_that_have_positions(followed):
-    _, _, graph, path = followed
-    assert [chosen(graph, path, rows) for rows in (1, 2, 9)] == [[0], [0, 4], [0, 1, 2, 3, 4]]
-    _, _, graph = run(plain)
-    assert chosen(graph, SimpleNamespace(layers=tuple(relus(graph))), 9) == [0, 1, 2]
+def test_rows_are_spread_over_the_layers_that_have_positions():
+    graphs = run("residual")[2], run("plain")[2]
+    assert [chosen(graphs[0], rows) for rows in (1, 2, 9)] == [[0], [0, 4], [0, 1, 2, 3, 4]]
+    assert chosen(graphs[1], 9) == [0, 1, 2]

@@ -1,6 +1,5 @@
 """The canonical form computes what the network computes, and says of each operation what it is."""
 
-import copy
 import gc
 import operator
 import weakref
@@ -13,60 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.canonical import KNOWN, canonical
-from models.modules import Dense
-from tests.methods.networks import plain, randomised, residual
-
-# name: (arguments, size, what the form must hold); at these sizes the last map is one pixel
-TIMM = {
-    "vgg16": ({"mlp_ratio": 1 / 32}, 32, {"convolution": 13, "linear": 3, "relu": 15, "max": 5}),
-    "resnet18": ({}, 48, {"convolution": 20, "linear": 1, "relu": 17, "max": 1, "average": 1, "sum": 8}),
-    "inception_v3": ({}, 75, {"convolution": 94, "linear": 1, "relu": 94, "max": 4, "average": 9, "concat": 15}),
-    "densenet121": ({}, 32, {"convolution": 120, "linear": 1, "relu": 121, "scale": 62, "average": 3}),
-    "efficientnet_b0": ({}, 32, {"convolution": 81, "linear": 1, "relu": 0, "": 16, "sum": 9}),
-}
+from tests.methods.networks import inception_v3, plain, randomised, residual, resnet18, vgg16
 
 
-def images(size: int, n: int = 2) -> Tensor:
-    return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(1))
-
-
-def logits_and_gradient(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    x = x.clone().requires_grad_()
-    logits = model(x)
-    return logits.detach(), torch.autograd.grad(logits[:, 1].sum(), x)[0]
-
-
-def assert_same(model: nn.Module, x: Tensor) -> nn.Module:
-    """Logits in float32; logits and gradients in float64, where rounding moves no ReLU across its kink."""
-    graph = canonical(model, x)
-    logits = model(x)
-    torch.testing.assert_close(graph(x), logits, rtol=0, atol=1e-4 * logits.abs().max().item())
-    exact, x = copy.deepcopy(model).double(), x.double()
-    for ours, theirs in zip(logits_and_gradient(canonical(exact, x), x), logits_and_gradient(exact, x), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9 * theirs.abs().max().item())
-    return graph
-
-
-def roles(graph: nn.Module) -> Counter:
-    return Counter(node.meta["role"] for node in graph.graph.nodes)
-
-
-QUICK = ("vgg16", "resnet18")
-
-
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TIMM]
-)
-def test_timm(name):
-    options, size, expected = TIMM[name]
-    graph = assert_same(randomised(timm.create_model(name, num_classes=5, **options)), images(size))
-    counts = roles(graph)
-    assert {role: counts[role] for role in expected} == expected
-    calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
-    assert set(calls.values()) == {1}
-    assert not any(getattr(module, "inplace", False) for module in graph.modules())
-    assert not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in graph.modules())
-    assert not any(parameter.requires_grad for parameter in graph.parameters())
+def images(size: int) -> Tensor:
+    return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(1))
 
 
 class Handwritten(nn.Module):
@@ -103,47 +53,81 @@ class ChangedInPlace(nn.Module):
         return self.out(torch.flatten(F.avg_pool2d(y, y.shape[2:]), 1))
 
 
-def test_handwritten_modules():
-    counts = roles(assert_same(randomised(Handwritten()), images(12)))
-    assert [counts[role] for role in ("relu", "sum", "concat", "max", "average")] == [3, 1, 1, 1, 2]
-    # the norm, the factor and the shift are folded; `expand` has no rule
-    assert counts["scale"] == 0 and counts[""] == 1
-    assert roles(assert_same(randomised(ChangedInPlace()), images(12)))["sum"] == 1
+def flat() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 25, 4), nn.BatchNorm1d(4))
 
 
-def test_odd_pools_and_linear_layers_of_other_kinds():
-    assert_same(randomised(nn.Sequential(nn.Flatten(), nn.Linear(3 * 25, 4), nn.BatchNorm1d(4))), images(5))
+def odd() -> nn.Module:
+    """A pool whose windows differ, and a head of convolutions."""
     body = (nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU6(True), nn.AdaptiveAvgPool2d(4), nn.BatchNorm2d(4))
-    head = (nn.Conv2d(4, 4, 4), nn.ReLU(True), nn.Conv2d(4, 5, 1), nn.Flatten())
-    graph = assert_same(randomised(nn.Sequential(*body, *head)), images(12))
-    assert any(isinstance(module, nn.AdaptiveAvgPool2d) for module in graph.modules())  # 10 to 4: windows differ
-    assert sum(isinstance(module, Dense) for module in graph.modules()) == 2
+    return nn.Sequential(*body, nn.Conv2d(4, 4, 4), nn.ReLU(True), nn.Conv2d(4, 5, 1), nn.Flatten())
 
 
-def test_the_model_is_untouched_and_its_memory_shared():
-    model, x = randomised(plain()), images(32)
-    before = {name: (id(module), len(module._forward_hooks), module.training) for name, module in model.named_modules()}
-    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    graph = canonical(model, x)
-    assert before == {n: (id(m), len(m._forward_hooks), m.training) for n, m in model.named_modules()}
-    assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+def densenet121() -> nn.Module:
+    return timm.create_model("densenet121", num_classes=4, growth_rate=4)
+
+
+def efficientnet_b0() -> nn.Module:
+    return timm.create_model("efficientnet_b0", num_classes=4)
+
+
+# (how to build it, size, how many nodes of the form have a role); at these sizes timm's last maps are one pixel
+FORMS = [
+    (vgg16, 32, {"convolution": 13, "linear": 3, "relu": 15, "max": 5}),
+    (resnet18, 48, {"convolution": 21, "linear": 1, "relu": 17, "max": 1, "average": 1, "sum": 8}),
+    (densenet121, 32, {"convolution": 120, "linear": 1, "relu": 121, "scale": 62, "average": 3}),
+    (inception_v3, 75, {"convolution": 94, "linear": 1, "relu": 94, "max": 4, "average": 9, "concat": 15}),
+    (efficientnet_b0, 32, {"convolution": 81, "linear": 1, "relu": 0, "": 16, "sum": 9}),
+    # the norm, the factor and the shift are folded; `expand` has no rule
+    (Handwritten, 12, {"relu": 3, "sum": 1, "concat": 1, "max": 1, "average": 2, "scale": 0, "": 1}),
+    (ChangedInPlace, 12, {"sum": 1}),
+    (flat, 5, {"linear": 1, "scale": 0}),
+    (odd, 12, {"convolution": 1, "linear": 2, "relu": 1, "activation": 1, "average": 1, "scale": 1}),
+]
+SLOW = (inception_v3, efficientnet_b0)
+
+
+@pytest.mark.parametrize(
+    ("build", "size", "expected"), [pytest.param(*f, marks=[pytest.mark.slow] * (f[0] in SLOW)) for f in FORMS]
+)
+def test_a_form_computes_the_same_and_knows_its_roles(build, size, expected):
+    """Logits and gradients in float64, where rounding moves no ReLU across its kink."""
+    model, results = randomised(build()).double(), []
+    graph = canonical(model, images(size).double())
+    for network in (graph, model):
+        x = images(size).double().requires_grad_()
+        logits = network(x)
+        results.append((logits.detach(), torch.autograd.grad(logits[:, 1].sum(), x)[0]))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9 * theirs.abs().max().item())
+    counts = Counter(node.meta["role"] for node in graph.graph.nodes)
+    assert {role: counts[role] for role in expected} == expected
+    calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
+    assert set(calls.values()) == {1}
+    assert not any(getattr(module, "inplace", False) for module in graph.modules())
+    assert not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in graph.modules())
+    assert not any(parameter.requires_grad for parameter in graph.parameters())
+
+
+def test_the_model_s_memory_is_shared_and_its_modules_are_not():
+    model = randomised(plain())
+    graph = canonical(model, images(32))
     assert not set(map(id, graph.modules())) & set(map(id, model.modules()))
-    theirs = {parameter.data_ptr() for parameter in model.parameters()}
-    assert {parameter.data_ptr() for parameter in graph.parameters()} == theirs
+    assert {p.data_ptr() for p in graph.parameters()} == {p.data_ptr() for p in model.parameters()}
 
 
 def test_changed_weights_are_seen():
     model, x = randomised(residual()), images(32)
     first = canonical(model, x)
     assert canonical(model, x) is first
-    model.features[3].bn1.running_mean.add_(0.5)
-    assert canonical(model, x) is not first
-    assert_same(model, x)
-    model.features[0].weight = nn.Parameter(-model.features[0].weight, requires_grad=False)
-    assert_same(model, x)
-    model.features[4] = nn.AvgPool2d(3, 2, 1)
-    assert_same(model, x)
-    assert_same(model, images(40))
+    for change in (
+        lambda: model.features[3].bn1.running_mean.add_(0.5),
+        lambda: setattr(model.features[0], "weight", nn.Parameter(-model.features[0].weight, requires_grad=False)),
+        lambda: setattr(model.features, "4", nn.AvgPool2d(3, 2, 1)),
+    ):
+        change()
+        torch.testing.assert_close(canonical(model, x)(x), model(x))
+    assert canonical(model, images(40)) is not canonical(model, x)
 
 
 def test_forward_hooks_of_the_original_are_called_with_its_logits():

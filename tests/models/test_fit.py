@@ -1,8 +1,6 @@
 """Fitting: cached, locked, seeded and without traces; batch norms fold exactly."""
 
-import io
 import logging
-import threading
 from dataclasses import dataclass, replace
 
 import pytest
@@ -14,7 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from benchmarks.datasets.shapes import Shapes
-from models.fit import Fit, folded, kept, locked
+from models.fit import Fit, folded, kept
 from tests.conftest import composed
 from tests.methods.networks import randomised
 
@@ -53,7 +51,6 @@ def test_fits_once_and_keeps_what_it_measured(recipe, tmp_path, monkeypatch):
     assert facts["input_size"] == "32" and 0 <= float(facts["accuracy"]) <= 1
     monkeypatch.setattr(Fit, "fitted", lambda *_: pytest.fail("fitted again"))
     assert recipe("test_resnet", TINY, tmp_path) == path
-    assert recipe("test_resnet", replace(TINY, images=100), tmp_path) == path, "test images do not matter"
     assert sorted(p.suffix for p in tmp_path.iterdir()) == [".lock", ".safetensors"]
 
 
@@ -64,7 +61,7 @@ def test_name_follows_what_determines_the_weights(recipe):
     keys = [recipe.key("test_resnet", TINY), recipe.key("resnet18", TINY)]
     keys += [fit.key("test_resnet", TINY) for fit in fits] + [recipe.key("test_resnet", each) for each in data]
     assert len(set(keys)) == len(keys)
-    assert replace(recipe, device="cuda", accuracy=1.0).key("test_resnet", TINY) == keys[0]
+    assert replace(recipe, device="cuda", accuracy=1.0).key("test_resnet", replace(TINY, images=100)) == keys[0]
 
 
 @pytest.mark.slow
@@ -76,28 +73,22 @@ def test_same_seed_same_weights_and_no_random_state_moves(recipe, tmp_path):
     first = load_file(removing("test_resnet", TINY, tmp_path / "a"))
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(6)
-    second = load_file(removing("test_resnet", TINY, tmp_path / "b"))
+    second, *others = (
+        load_file(fit("test_resnet", TINY, tmp_path / "b")) for fit in (removing, recipe, replace(removing, seed=1))
+    )
     assert all(torch.equal(first[key], second[key]) for key in first)
-    for other in (recipe, replace(removing, seed=1)):
-        weights = load_file(other("test_resnet", TINY, tmp_path))
-        assert not torch.equal(first["conv1.0.weight"], weights["conv1.0.weight"])
+    assert not any(torch.equal(first["conv1.0.weight"], weights["conv1.0.weight"]) for weights in others)
 
 
 FITTED = {"resnet18": "2afb8dffe427", "inception_v3": "d4642bde4328", "vgg16": "6c193137b66a"}
 
 
 @pytest.mark.parametrize(("name", "key"), FITTED.items())
-def test_networks_fitted_before_patches_could_be_removed_keep_their_names(name, key):
-    cfg = composed(f"model={name}")
-    model, dataset = (instantiate(node, _convert_="all") for node in (cfg.model, cfg.dataset))
+def test_networks_keep_their_names_and_one_in_domain_differs_in_the_removed_patches_alone(name, key):
+    cfg, other = (composed(f"model={n}") for n in (name, f"{name}_in_domain"))
+    model, dataset, within = (instantiate(node, _convert_="all") for node in (cfg.model, cfg.dataset, other.model))
     assert model.fit.key(model.name, dataset) == key
-
-
-def test_a_network_in_domain_differs_in_the_removed_patches_alone():
-    plain, other = (
-        instantiate(composed(f"model={name}").model, _convert_="all") for name in ("vgg16", "vgg16_in_domain")
-    )
-    assert other == replace(plain, fit=replace(plain.fit, removed_grid=8))
+    assert within == replace(model, fit=replace(model.fit, removed_grid=8))
 
 
 def test_half_of_the_images_lose_any_share_of_their_patches():
@@ -114,47 +105,29 @@ def test_half_of_the_images_lose_any_share_of_their_patches():
 
 
 @pytest.mark.slow
-def test_learns_and_says_how_well(recipe, tmp_path, caplog):
+def test_learns_and_says_how_well_and_warns_below_its_floor(recipe, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     path = replace(recipe, epochs=(4,), accuracy=0.9)("test_resnet", Halves(8), tmp_path)
     assert float(safe_open(str(path), "pt").metadata()["accuracy"]) == 1
-    assert [r.levelname for r in caplog.records if r.name == "models.fit"] == ["INFO"]
-
-
-def test_a_fit_below_its_floor_warns(recipe, tmp_path, caplog):
     replace(recipe, accuracy=1.0)("test_resnet", TINY, tmp_path)
-    assert [r.levelname for r in caplog.records if r.name == "models.fit"] == ["WARNING"]
+    assert [r.levelname for r in caplog.records if r.name == "models.fit"] == ["INFO", "INFO", "WARNING"]
 
 
-def test_a_second_process_waits(tmp_path, monkeypatch):
-    said, entered = io.StringIO(), threading.Event()
-    monkeypatch.setattr("sys.stderr", said)
+def test_a_second_process_waits_and_reads_what_the_first_one_wrote(recipe, tmp_path, monkeypatch, capsys):
+    ready, second = recipe("test_resnet", TINY, tmp_path / "first"), tmp_path / "second"
+    second.mkdir()
+    other = FileLock(second / f"{ready.stem}.lock")  # another FileLock on the same file, as in another process
 
-    def enter():
-        with locked(tmp_path / "x.lock", "waiting for another process"):
-            entered.set()
+    def finish(notice, **options):
+        """The first process ends its fit when the second one says that it waits."""
+        assert notice == "waiting for another process that fits test_resnet"
+        ready.rename(second / ready.name)
+        other.release()
 
-    second = threading.Thread(target=enter)  # another FileLock on the same file, as in another process
-    with FileLock(tmp_path / "x.lock"):
-        second.start()
-        assert not entered.wait(1) and said.getvalue()
-    second.join(30)
-    assert entered.is_set()
-
-
-def test_who_waited_reads_what_the_first_one_wrote(recipe, tmp_path, monkeypatch, capsys):
-    ready = recipe("test_resnet", TINY, tmp_path / "first")
-
-    class Waited(FileLock):
-        """Another process finishes its fit between our look at the file and our turn."""
-
-        def acquire(self, *args, **kwargs):
-            ready.rename(tmp_path / "second" / ready.name)
-            return super().acquire(*args, **kwargs)
-
-    monkeypatch.setattr("models.fit.FileLock", Waited)
+    monkeypatch.setattr("builtins.print", finish)
     monkeypatch.setattr(Fit, "fitted", lambda *_: pytest.fail("fitted again"))
-    assert recipe("test_resnet", TINY, tmp_path / "second").exists()
+    with other:
+        assert recipe("test_resnet", TINY, second).exists()
 
 
 @pytest.mark.slow
@@ -163,12 +136,9 @@ def test_a_failed_fit_leaves_no_weights_and_frees_the_lock(recipe, tmp_path, mon
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("models.fit.save_file", killed)
-    before = torch.get_rng_state()
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("models.fit.save_file", killed)
         recipe("test_resnet", TINY, tmp_path)
-    monkeypatch.undo()
-    assert torch.equal(torch.get_rng_state(), before)
     assert not list(tmp_path.glob("*.safetensors"))
     assert recipe("test_resnet", TINY, tmp_path).exists()
 
@@ -176,7 +146,7 @@ def test_a_failed_fit_leaves_no_weights_and_frees_the_lock(recipe, tmp_path, mon
 @pytest.mark.slow
 def test_folded_network_computes_the_same():
     arguments = {"num_classes": 5, "mlp_ratio": 1 / 32}
-    trained, x = randomised(timm.create_model("vgg16_bn", **arguments)), torch.randn(2, 3, 64, 64)
+    trained, x = randomised(timm.create_model("vgg16_bn", **arguments)), torch.randn(2, 3, 32, 32)
     plain = folded(trained, timm.create_model("vgg16", **arguments).eval())
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in plain.modules())
     with torch.no_grad():
@@ -191,8 +161,5 @@ WRONG += [("lr", "fast"), ("weight_decay", True), ("optimiser", "adamww"), ("rem
 def test_wrong_values_are_refused_by_name(recipe, name, value):
     with pytest.raises(ValueError, match=name):
         replace(recipe, **{name: value})
-
-
-def test_a_data_set_without_a_train_split_is_refused(recipe, tmp_path):
-    with pytest.raises(ValueError, match="object"):
-        recipe("test_resnet", object(), tmp_path)
+    with pytest.raises(ValueError, match="object"):  # a data set without a train split
+        recipe("test_resnet", object(), None)

@@ -9,7 +9,6 @@ import torch
 from hydra.utils import instantiate
 from torchvision.transforms.functional import gaussian_blur
 
-from benchmarks.datasets.planted import Planted as Images
 from models.planted import Planted
 from tests.conftest import composed
 
@@ -31,11 +30,9 @@ def test_logits_are_mean_evidence(oracle):
         np.testing.assert_allclose(network.module(pixels).numpy(), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_network_is_in_pixel_units_and_frozen(oracle):
+def test_network_is_in_pixel_units(oracle):
     network = oracle[0]
     assert network.mean == (0, 0, 0) and network.std == (1, 1, 1) and network.input_size == 32
-    assert not network.module.training and not any(p.requires_grad for p in network.module.parameters())
-    assert not any(getattr(module, "inplace", False) for module in network.module.modules())
     assert network.module.get_submodule(composed("model=planted").model.last_conv)(oracle[1]).ndim == 4
 
 
@@ -69,18 +66,14 @@ def test_nothing_but_the_object_changes_the_probability(oracle):
         assert (network.module(torch.where(masks[:, None], x, fill)) - before).abs().max() < 0.02
 
 
-def test_digest_tells_oracles_apart():
-    values = {"threshold": 0.5, "scale": 48, "last_conv": "features", "input_size": 32}
-    images = Images(images=1, seed=0)
-    digests = [Planted(**{**values, **other})(images).digest for other in ({}, {}, {"scale": 4}, {"threshold": 0.25})]
-    assert digests[0] == digests[1] and len(set(digests)) == 3
+def planted(**fields) -> Planted:
+    return Planted(**{"threshold": 0.5, "scale": 48, "last_conv": "features", "input_size": 32, **fields})
 
 
 def test_other_classes_are_refused():
-    model = instantiate(composed("model=planted").model)
     with pytest.raises(ValueError, match="SimpleNamespace"):
-        model(SimpleNamespace(classes=("cat",)))
-    assert model(SimpleNamespace(classes=())).module(torch.rand(1, 3, 32, 32)).shape == (1, 3)
+        planted()(SimpleNamespace(classes=("cat",)))
+    assert planted()(SimpleNamespace(classes=())).module(torch.rand(1, 3, 32, 32)).shape == (1, 3)
 
 
 WRONG = {"threshold": [1.0, -0.1, "abc"], "scale": [0, True], "input_size": [8, 32.0], "last_conv": ["layer4", None]}
@@ -90,4 +83,4 @@ WRONG = {"threshold": [1.0, -0.1, "abc"], "scale": [0, True], "input_size": [8, 
 def test_values_out_of_range_are_refused_by_name(name):
     for value in WRONG[name]:
         with pytest.raises(ValueError, match=name):
-            Planted(**{"threshold": 0.5, "scale": 48, "last_conv": "features", "input_size": 32, name: value})
+            planted(**{name: value})

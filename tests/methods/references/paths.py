@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
-from torch.nn import functional as F
 
 from models.canonical import canonical
 from tests.methods.references import Reference
@@ -21,6 +20,7 @@ from tests.methods.references.decomposition import (
     plus,
     relative_epsilon,
     walked,
+    windows,
 )
 
 TINY = SimpleNamespace(bias=False, stabilizer=1e-9, epsilon=1e-9, gamma=0.25)
@@ -30,26 +30,17 @@ Each = Callable[[Node, Tensor, Tensor], Tensor]
 
 
 def pooled(module: nn.MaxPool2d, a: Tensor, r: Tensor) -> Tensor:
-    """Relevance of each window in proportion to the activations in it, one place of the window at a time."""
-    pairs = ((v, v) if isinstance(v, int) else v for v in (module.kernel_size, module.stride, module.padding))
-    (high, wide), (down, right), (top, left) = pairs
+    """Relevance of each window in proportion to the activations in it."""
     assert module.dilation in (1, (1, 1)) and not module.ceil_mode
-    padded = F.pad(a, (left, left, top, top))
-    rows, columns = (1 + down * (r.shape[2] - 1), 1 + right * (r.shape[3] - 1))
-    places = [(i, j) for i in range(high) for j in range(wide)]
-    spots = [(..., slice(i, i + rows, down), slice(j, j + columns, right)) for i, j in places]
-    ratio, result = r / away(sum(padded[spot] for spot in spots), 1e-9), torch.zeros_like(padded)
-    for spot in spots:
-        result[spot] += padded[spot] * ratio
-    return result[..., top : top + a.shape[2], left : left + a.shape[3]]
+    average = nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
+    rows, columns = (windows(average, axis, a.shape[2 + axis]).sign() for axis in (0, 1))
+    return a * (rows.t() @ (r / away(rows @ a @ columns.t(), 1e-9)) @ columns)
 
 
+@cache
 def chain(node: Node) -> int:
     """The most convolutions from the pixels to this node."""
-    return (node.meta["role"] == "convolution") + max(map(known_chain, node.all_input_nodes), default=0)
-
-
-known_chain = cache(chain)
+    return (node.meta["role"] == "convolution") + max(map(chain, node.all_input_nodes), default=0)
 
 
 def walk(lrp: str, model: nn.Module, x: Tensor, target: Tensor, each: Each) -> Tensor:
@@ -73,22 +64,17 @@ def totals(values: Tensor) -> list[list[float]]:
     return [[channel.sum().item() for channel in image] for image in values]
 
 
-FULL: dict[tuple, tuple[dict[Node, list], dict[Node, list]]] = {}
-
-
+@cache
 def full(lrp: str, model: nn.Module, x: Tensor, target: Tensor) -> tuple[dict[Node, list], dict[Node, list]]:
-    """Every ReLU's activation and relevance by image and channel; computed once."""
-    key = lrp, id(model), x.numpy().tobytes(), tuple(target.tolist())
-    if key not in FULL:
-        forward, backward = {}, {}
+    """Every ReLU's activation and relevance by image and channel."""
+    forward, backward = {}, {}
 
-        def each(node: Node, a: Tensor, r: Tensor) -> Tensor:
-            forward[node], backward[node] = totals(a), totals(r)
-            return r
+    def each(node: Node, a: Tensor, r: Tensor) -> Tensor:
+        forward[node], backward[node] = totals(a), totals(r)
+        return r
 
-        walk(lrp, model, x, target, each)
-        FULL[key] = forward, backward
-    return FULL[key]
+    walk(lrp, model, x, target, each)
+    return forward, backward
 
 
 def size(share: float, channels: int) -> int:
@@ -111,25 +97,21 @@ def parts(values: list[float]) -> list[float]:
     return [abs(value) / total if total else 0.0 for value in values]
 
 
+def kept_size(selector, b: list[float]) -> int:
+    return before_gap(b, selector.share) if selector.sizes == "gap" else size(selector.share, len(b))
+
+
 def by_relevance(selector, f: list[float], b: list[float]) -> list[int]:
-    return first([abs(value) for value in b], size(selector.share, len(b)))
-
-
-def by_gap(selector, f: list[float], b: list[float]) -> list[int]:
-    return first([abs(value) for value in b], before_gap(b, selector.share))
+    return first([abs(value) for value in b], kept_size(selector, b))
 
 
 def by_both(selector, f: list[float], b: list[float]) -> list[int]:
     scores = [v - selector.weight * abs(u - v) for u, v in zip(parts(f), parts(b), strict=True)]
-    return first(scores, size(selector.share, len(b)))
-
-
-def control_size(selector, b: list[float]) -> int:
-    return before_gap(b, selector.share) if selector.sizes == "gap" else size(selector.share, len(b))
+    return first(scores, kept_size(selector, b))
 
 
 def by_activation(selector, f: list[float], b: list[float]) -> list[int]:
-    return first(f, control_size(selector, b))
+    return first(f, kept_size(selector, b))
 
 
 def mask(choices: list[list[int]], r: Tensor) -> Tensor:
@@ -160,7 +142,7 @@ def at_random(selector, model: nn.Module, x: Tensor, target: Tensor) -> list[Kep
     for node in reversed(b):
         values = torch.rand(selector.draws, 1, len(b[node][0]), generator=rng).squeeze(1).tolist()
         for kept, scores in zip(result, values, strict=True):
-            kept[node] = [first(scores, control_size(selector, relevance)) for relevance in b[node]]
+            kept[node] = [first(scores, kept_size(selector, relevance)) for relevance in b[node]]
     return result
 
 
@@ -183,7 +165,7 @@ def through(kept: Kept, selector, model: nn.Module, x: Tensor, target: Tensor) -
 
 CHOICES: dict[str, Callable[..., list[Kept]]] = {
     "relevance": ranked(by_relevance),
-    "gap": ranked(by_gap),
+    "gap": ranked(by_relevance),
     "beam": by_beam,
     "forward_backward": ranked(by_both),
     "activation": ranked(by_activation),
