@@ -1,8 +1,9 @@
 """What every entry has: facts that it declares once, and fields that it checks when it is made."""
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from math import inf
-from typing import TypeVar
+from typing import TypeVar, dataclass_transform
 
 T = TypeVar("T", bound=type)
 
@@ -12,9 +13,11 @@ class Inapplicable(ValueError):
 
 
 def declared(facts: dict[str, object]) -> Callable[[T], T]:
-    """Set facts on a class, except for those that it defines itself, for instance as a property of its fields."""
+    """Make a class a frozen dataclass with facts; those that it defines itself, such as properties, stay."""
 
     def state(entry: T) -> T:
+        if "__dataclass_fields__" not in vars(entry):
+            entry = dataclass(frozen=True)(entry)
         for name, value in facts.items():
             if name not in vars(entry):
                 setattr(entry, name, value)
@@ -23,6 +26,7 @@ def declared(facts: dict[str, object]) -> Callable[[T], T]:
     return state
 
 
+@dataclass_transform(frozen_default=True)
 def explains(
     group: str,
     *,
@@ -33,7 +37,7 @@ def explains(
     passes: tuple[int, int] | str = "unknown",
     needs: tuple[str, ...] = (),
 ) -> Callable[[T], T]:
-    """Declare the facts of a method.
+    """Make a class a method: a frozen dataclass with facts.
 
     `group` is the white-box review's: linearisation, structure, adversarial, black box or control. `complete` names the
     sum that a map adds up to: "" none, "logit", "difference" (of the logits of image and baseline), "background" (the
@@ -43,6 +47,7 @@ def explains(
     return declared(dict(locals()))
 
 
+@dataclass_transform(frozen_default=True)
 def scores(
     category: str,
     *,
@@ -55,7 +60,7 @@ def scores(
     undefined: str = "never",
     passes: tuple[int, int, int] | str = (0, 0, 0),
 ) -> Callable[[T], T]:
-    """Declare the facts of a metric.
+    """Make a class a metric: a frozen dataclass with facts.
 
     A fact that depends on fields is a property of the class, which wins; for it, `higher_is_better` is None here.
     `bounds` are the least and the largest score. `version` rises when the same map gets another score. `needs` may hold

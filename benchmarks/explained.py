@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +11,6 @@ from torch import Tensor, nn
 Method = Callable[..., Tensor]
 T = TypeVar("T")
 CLEAN = "clean logits"
-
-
-class Sharing(Protocol):
-    """Keeps results for all methods, as `benchmarks.store.Store` does, and counts the passes that this saved."""
-
-    reused: int
-
-    def __call__(self, inputs: tuple[Tensor, ...], key: Hashable, compute: Callable[[], T]) -> T: ...
 
 
 def draws(seed: int, purpose: str) -> torch.Generator:
@@ -40,7 +32,7 @@ class Explained:
     std: Tensor  # (c,) float32
     background: Tensor  # (m, c, h, w) float32, other images of the data set, normalised; none where it gives none
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
-    store: Sharing | None = field(default=None, repr=False)  # what all methods of a sweep share
+    store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`: what all methods share
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return `compute()`, computed at most once per batch and key."""

@@ -67,10 +67,8 @@ class Prepared:
     size: int  # pixels along a side
     entry: Callable | None
     metrics: dict[str, Metric]
-    mean: Tensor  # (3,)
-    std: Tensor  # (3,)
-    background: Tensor  # (m, 3, h, w), other images of the data set; none where it gives none
     store: Store
+    common: Explained  # what the batches share: network, entry, units, other images, store
     stored: frozenset[str] = frozenset()  # images that the metrics have been asked for before
     pictured: bool = False  # whether the cell has its pictures already
 
@@ -86,25 +84,14 @@ class Prepared:
         loader = DataLoader(Subset(images, places), self.cfg.batch_size, generator=torch.Generator())
         bar = tqdm(loader, self.cell.title, unit="batch", leave=False, disable=None)
         for image, pixels, label, mask in bar:
-            x = self.normalised(pixels.to(self.device))
+            x = self.common.normalised(pixels.to(self.device))
             logits = self.store((x,), CLEAN, partial(self.model, x))
             if logits.shape[1] < 2:
                 raise ValueError(
                     f"{self.cell.names['model']} needs at least two outputs, since the softmax of one is always 1"
                 )
             asked, visible = question(list(image), logits, label, mask, target)
-            explained = Explained(
-                model=self.model,
-                method=self.entry,
-                x=x,
-                target=asked,
-                maps=torch.empty(0),
-                mask=visible,
-                mean=self.mean,
-                std=self.std,
-                background=self.background,
-                store=self.store,
-            )
+            explained = replace(self.common, x=x, target=asked, mask=visible, shared={})
             explained.for_all(CLEAN, lambda logits=logits: logits)
             facts = {
                 "label": label.numpy(),
@@ -114,9 +101,10 @@ class Prepared:
             }
             yield Batch(list(image), pixels, mask, logits, explained, pd.DataFrame(facts, index=list(image)))
 
-    def normalised(self, pixels: Tensor) -> Tensor:
-        """Map pixels in [0, 1] to the network's input space."""
-        return (pixels - self.mean[:, None, None]) / self.std[:, None, None]
+    @property
+    def background(self) -> Tensor:
+        """Other images (m, 3, h, w) of the data set; none where it gives none."""
+        return self.common.background
 
     def digests(self, pixels: Tensor, mask: Tensor) -> list[str]:
         """Return for each image a digest of its pixels, its mask and the data set's settings."""
@@ -136,29 +124,21 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
     model = network.module.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
     cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, size, device)})
     group = cfg.benchmark.entry
+    entry = instantiate(cfg[group], _convert_="all") if group else None
+    metrics = {name: instantiate(cfg.metric[name], _convert_="all") for name in cell.metrics}
+    store = Store(cell.sweep / ".shared", model, f"{network.digest} {network.mean} {network.std}", device)
     mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
-    return Prepared(
-        cell=cell,
-        cfg=cfg,
-        device=device,
-        dataset=dataset,
-        network=network,
-        model=model,
-        size=size,
-        entry=instantiate(cfg[group], _convert_="all") if group else None,
-        metrics={name: instantiate(cfg.metric[name], _convert_="all") for name in cell.metrics},
-        mean=mean,
-        std=std,
-        background=torch.zeros(0, 3, size, size, device=device),
-        store=Store(cell.sweep / ".shared", model, f"{network.digest} {network.mean} {network.std}", device),
-    )
+    none, others = torch.empty(0), torch.zeros(0, 3, size, size, device=device)
+    common = Explained(model, entry, none, none, none, none, mean, std, others, store=store)
+    return Prepared(cell, cfg, device, dataset, network, model, size, entry, metrics, store, common)
 
 
 def with_background(cell: Prepared, images: int) -> Prepared:
     """Give a cell other images of the data set, which stand for the absence of evidence."""
     if not hasattr(cell.dataset, "background"):
         return cell
-    return replace(cell, background=cell.normalised(cell.dataset.background(cell.size, images).to(cell.device)))
+    pixels = cell.dataset.background(cell.size, images).to(cell.device)
+    return replace(cell, common=replace(cell.common, background=cell.common.normalised(pixels)))
 
 
 def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pictures: int) -> Evaluated:

@@ -169,20 +169,15 @@ def store(cell: Cell, scores: object, curves: object, gallery: dict) -> None:
 
 def answer(cell: Cell, computed: bool) -> None:
     """Print the scores of a cell that was run alone, if they are new, and where they are; raise where it has none."""
-    if reason := lost(cell):
-        raise ValueError(reason)
+    lost = json.loads((cell.folder / DONE).read_text())["lost"]  # why metrics have no scores
+    if reasons := [lost[name] for name in cell.metrics if name in lost]:
+        raise ValueError(reasons[0])
     if computed:
         from results.__main__ import main as show
 
         show([str(cell.folder)])
     print(f"Scores of this cell: python -m results {cell.folder}")
     print(f"All cells of this name: python -m results {cell.sweep}")
-
-
-def lost(cell: Cell) -> str:
-    """Return why a metric of the cell has no scores, or nothing."""
-    reasons = json.loads((cell.folder / DONE).read_text())["lost"]
-    return next((reasons[name] for name in cell.metrics if name in reasons), "")
 
 
 def main(arguments: list[str]) -> None:

@@ -8,9 +8,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from tqdm import tqdm
 
-from benchmarks import progress
 from benchmarks.cell import mark_sweep
+
+# The sweep's bar, in a list: the callback itself is pickled for worker processes and cannot hold it.
+bars: list[tqdm] = []
 
 
 class Sweep(Callback):
@@ -30,17 +33,23 @@ class Sweep(Callback):
 
             tracking.start_sweep(folder, config.tracking_uri)
         if config.hydra.launcher._target_.endswith("BasicLauncher"):
-            progress.start(prod(several.values()))
+            bars.append(tqdm(total=prod(several.values()), desc="cells", unit="cell", disable=None))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: object) -> None:
-        """Count a cell; one that was done before says nothing about the time that is left."""
-        progress.step(computed=job_return.status != JobStatus.COMPLETED or job_return.return_value is not False)
+        """Count a cell. One that was done before leaves the total, so that the time left is that of the others."""
+        for bar in bars:
+            if job_return.status == JobStatus.COMPLETED and job_return.return_value is False:
+                bar.total -= 1
+                bar.refresh()
+            else:
+                bar.update()
 
     def on_multirun_end(self, config: DictConfig, **_: object) -> None:
         """Show the tables of the sweep's kind; a sweep with a failed cell does not get here."""
         from results.__main__ import main
 
-        progress.stop()
+        while bars:
+            bars.pop().close()
         folder = config.hydra.sweep.dir
         main([folder])
         print(f"More tables: python -m results {folder} --help")

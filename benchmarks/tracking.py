@@ -98,11 +98,7 @@ def log_values(client: object, run_id: str, settings: dict[str, str], folder: Pa
         line = points.groupby("fraction")["value"].mean().dropna()
         for step, value in zip(steps(line.index), line, strict=True):
             stepped.append(Metric(f"{name}_curve", float(value), now, step))
-    params = [Param(key, value) for key, value in settings.items()]
-    for start in range(0, len(params), 100):  # the server's limit for one request
-        client.log_batch(run_id, params=params[start : start + 100])
-    for start in range(0, len(stepped), 1000):
-        client.log_batch(run_id, metrics=stepped[start : start + 1000])
+    client.log_batch(run_id, metrics=stepped, params=[Param(key, value) for key, value in settings.items()])
 
 
 def steps(fractions: Sequence[float]) -> list[int]:

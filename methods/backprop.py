@@ -1,6 +1,5 @@
 """Gradients whose backward pass through ReLUs is modified."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,6 +8,7 @@ from torch.fx import Interpreter
 
 from entries import Inapplicable, explains, layered
 from methods.cam import GradCam
+from methods.gradient import input_gradient
 from methods.graph import Canonical, canonical_form
 
 
@@ -55,14 +55,10 @@ def modified_gradient(method: object, model: nn.Module, x: Tensor, target: Tenso
     graph = canonical_form(method, model, x)
     if not any(node.meta["role"] == "relu" for node in graph.graph.nodes):
         raise Inapplicable(f"{type(method).__name__} needs a plain ReLU; {type(model).__name__} has none")
-    with torch.enable_grad():
-        x = x.detach().clone().requires_grad_()
-        logit = Replaced(graph, method.rectifier).run(x).gather(1, target[:, None]).sum()
-        return torch.autograd.grad(logit, x)[0].detach().abs().amax(1)
+    return input_gradient(Replaced(graph, method.rectifier).run, x, target).abs().amax(1)
 
 
 @explains("linearisation", cites="Zeiler & Fergus 2014", passes=(1, 1))
-@dataclass(frozen=True)
 class Deconvnet:
     """Gradient with g * 1[g > 0] at ReLUs, largest magnitude of a pixel [Zeiler & Fergus 2014].
 
@@ -76,7 +72,6 @@ class Deconvnet:
 
 
 @explains("linearisation", cites="Springenberg et al. 2015", passes=(1, 1))
-@dataclass(frozen=True)
 class GuidedBackprop:
     """Gradient with g * 1[g > 0] * 1[a > 0], largest magnitude of a pixel [Springenberg et al. 2015].
 
@@ -89,7 +84,6 @@ class GuidedBackprop:
 
 
 @explains("linearisation", cites="Selvaraju et al. 2017", passes=(2, 2))
-@dataclass(frozen=True)
 class GuidedGradCam:
     """Guided backprop times upsampled Grad-CAM, largest magnitude of a pixel [Selvaraju et al. 2017].
 

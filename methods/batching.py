@@ -15,8 +15,6 @@ def within_batch(explain: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @wraps(explain)
     def parts(self, model: nn.Module, x: Tensor, target: Tensor, **needs: Tensor) -> Tensor:
-        if len(x) <= self.batch:
-            return explain(self, model, x, target, **needs)
         split = zip(x.split(self.batch), target.split(self.batch), strict=True)
         return torch.cat([explain(self, model, *part, **needs) for part in split])
 

@@ -1,31 +1,10 @@
 """Methods built on the activations of one convolutional layer."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from entries import Inapplicable, explains, layered
-
-
-@contextmanager
-def recording(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the outputs of `layer`; the hook is gone on exit, also after an error."""
-    outputs: list[Tensor] = []
-
-    def record(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
-        outputs.append(output)
-        # The network goes on with a copy, since an in-place ReLU after the layer would overwrite the record.
-        return output.clone() if isinstance(output, Tensor) else output
-
-    handle = layer.register_forward_hook(record)
-    try:
-        yield outputs
-    finally:
-        handle.remove()
 
 
 def activations(method: object, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,7 +14,14 @@ def activations(method: object, model: nn.Module, x: Tensor) -> tuple[Tensor, Te
         module = model.get_submodule(layer)
     except AttributeError:
         raise Inapplicable(f"{name} needs a layer called {layer!r}; {network} has none") from None
-    with recording(module) as outputs:
+    outputs: list[Tensor] = []
+
+    def record(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+        outputs.append(output)
+        # The network goes on with a copy, since an in-place ReLU after the layer would overwrite the record.
+        return output.clone() if isinstance(output, Tensor) else output
+
+    with module.register_forward_hook(record):
         logits = model(x.clone())
     if len(outputs) != 1:
         raise Inapplicable(f"{name} needs a layer that runs once; {layer!r} of {network} ran {len(outputs)} times")
@@ -69,7 +55,6 @@ def bicubic(cells: Tensor, x: Tensor) -> Tensor:
 
 
 @explains("linearisation", cites="Selvaraju et al. 2017", passes=(1, 1))
-@dataclass(frozen=True)
 class GradCam:
     """ReLU of the sum of the layer's channels, each weighed by its mean gradient [Selvaraju et al. 2017]."""
 
@@ -82,7 +67,6 @@ class GradCam:
 
 
 @explains("linearisation", cites="Jiang et al. 2021", passes=(1, 1))
-@dataclass(frozen=True)
 class LayerCam:
     """ReLU of the channels' sum, each pixel weighed by its own positive gradient [Jiang et al. 2021].
 
@@ -98,7 +82,6 @@ class LayerCam:
 
 
 @explains("linearisation", cites="Chattopadhay et al. 2018", passes=(1, 1))
-@dataclass(frozen=True)
 class GradCamPP:
     """ReLU of the channels' sum, weighed by their positive gradients [Chattopadhay et al. 2018, eq. 19].
 
@@ -120,7 +103,6 @@ class GradCamPP:
 
 
 @explains("linearisation", cites="Fu et al. 2020", passes=(1, 1))
-@dataclass(frozen=True)
 class XGradCam:
     """ReLU of the channels' sum, each weighed by its gradient's mean over its activation [Fu et al. 2020].
 
@@ -139,7 +121,6 @@ class XGradCam:
 
 
 @explains("linearisation", cites="Draelos & Carin 2020", signed=True, passes=(1, 1))
-@dataclass(frozen=True)
 class HiResCam:
     """Gradient times activation, pixel by pixel, summed over the channels [Draelos & Carin 2020].
 
@@ -156,7 +137,6 @@ class HiResCam:
 
 
 @explains("structure", cites="Muhammad & Yeasin 2020", class_specific=False, passes=(1, 0))
-@dataclass(frozen=True)
 class EigenCam:
     """Activations projected on their first right singular vector over channels [Muhammad & Yeasin 2020].
 

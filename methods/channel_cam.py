@@ -1,8 +1,7 @@
 """Class activation maps that try one channel of a layer at a time, without gradients."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +14,13 @@ from methods.perturbation import logit
 PASSES = "{} of the image, and one for each channel that is not {}"
 
 
+def check(method: object) -> None:
+    """Refuse a layer without a name and a batch that is no whole number."""
+    layered(method)
+    whole(method, batch=1)
+
+
 @explains("structure", cites="Wang et al. 2020", passes=PASSES.format("one forward", "constant"))
-@dataclass(frozen=True)
 class ScoreCam:
     """Channels weighed by the logit of the image seen through them [Wang et al. 2020, alg. 1].
 
@@ -29,10 +33,7 @@ class ScoreCam:
 
     layer: str
     batch: int
-
-    def __post_init__(self) -> None:
-        layered(self)
-        whole(self, batch=1)
+    __post_init__ = check
 
     @within_batch
     @torch.no_grad()
@@ -53,7 +54,6 @@ class ScoreCam:
 
 
 @explains("structure", cites="Ramaswamy & Desai 2020", passes=PASSES.format("two forwards", "0"))
-@dataclass(frozen=True)
 class AblationCam:
     """Channels weighed by the share of the logit that is lost without them [Ramaswamy & Desai 2020].
 
@@ -64,10 +64,7 @@ class AblationCam:
 
     layer: str
     batch: int
-
-    def __post_init__(self) -> None:
-        layered(self)
-        whole(self, batch=1)
+    __post_init__ = check
 
     @within_batch
     @torch.no_grad()
@@ -78,7 +75,7 @@ class AblationCam:
         seen = torch.cat([torch.ones_like(a[:, :1, 0, 0], dtype=torch.bool), a.flatten(2).any(2)], 1)
         logits = torch.zeros_like(seen, dtype=a.dtype)
         for image, number in pairs(seen, self.batch):
-            with silenced(model.get_submodule(self.layer), number - 1):
+            with model.get_submodule(self.layer).register_forward_hook(partial(silenced, number - 1)):
                 logits[image, number] = logit(model, x[image], target[image])
         total = logits[:, :1]
         weight = torch.where(seen[:, 1:] & (total != 0), (total - logits[:, 1:]) / total, 0)
@@ -92,18 +89,9 @@ def pairs(live: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield rows[start : start + batch], columns[start : start + batch]
 
 
-@contextmanager
-def silenced(layer: nn.Module, channel: Tensor) -> Iterator[None]:
-    """Set one channel of each image to 0 in the output of `layer`; -1 leaves an image as it is."""
+def silenced(channel: Tensor, _module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+    """Return a layer's output with one channel of each image set to 0; -1 leaves an image as it is."""
     images = (channel >= 0).nonzero()[:, 0]
-
-    def silence(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
-        output = output.clone()
-        output[images, channel[images]] = 0
-        return output
-
-    handle = layer.register_forward_hook(silence)
-    try:
-        yield
-    finally:
-        handle.remove()
+    output = output.clone()
+    output[images, channel[images]] = 0
+    return output

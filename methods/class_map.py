@@ -1,36 +1,26 @@
 """Methods for networks that end in a global average pool and one linear layer: they read the class map."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
-from torch.fx import Node
+from torch.fx import GraphModule, Node
 from torch.nn.functional import max_pool2d
 from zennit.core import BasicHook, Hook, stabilize
 from zennit.rules import ClampMod
 
 from entries import Inapplicable, explains, positive, refuse, whole
 from methods.cam import upsampled
-from methods.graph import Canonical, canonical_form
+from methods.graph import Canonical, Kept, canonical_form
 from methods.relevance import positive_terms, relevance
 
 REDUCED = ("linear", "average", "max")  # operations that reduce a map to one pixel, other than strides
 POINTWISE = ("relu", "activation", "scale")
 
 
-class Head(NamedTuple):
-    """A network's canonical form, the name of the module that reads the last layer, and the class weights (n, k)."""
+def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> tuple[GraphModule, Node, Tensor]:
+    """Return the canonical form, the node that reads the last layer, and the class weights (n, k, 1, 1).
 
-    graph: nn.Module
-    reader: str
-    weight: Tensor
-
-
-def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Head:
-    """Find the global average pool, and the linear layer after it that gives the logits.
-
-    Where the last layer has one pixel, the canonical form has no pool, and the linear layer reads that layer.
+    That node is the global average pool before the linear layer that gives the logits. Where the last layer has one
+    pixel, the canonical form has no pool, and the linear layer reads that layer.
     """
     graph = canonical_form(method, model, x)
     (report,) = (node for node in graph.graph.nodes if node.meta["role"] == "report")
@@ -44,7 +34,7 @@ def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> Head:
         need = f"{type(method).__name__} needs a global average pool before one linear layer"
         raise Inapplicable(f"{need}; {given}")
     weight = graph.get_submodule(linear.target).weight[target]
-    return Head(graph, last.target if pooled else linear.target, weight[:, :, None, None])
+    return graph, last if pooled else linear, weight[:, :, None, None]
 
 
 def before(node: Node, *roles: str) -> Node:
@@ -66,7 +56,6 @@ def as_map(a: Tensor) -> Tensor:
 
 
 @explains("structure", cites="Zhou et al. 2016", signed=True, passes=(1, 0))
-@dataclass(frozen=True)
 class Cam:
     """Channels before the global average pool, weighed by the class's weights [Zhou et al. 2016].
 
@@ -79,17 +68,12 @@ class Cam:
     @torch.no_grad()
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         graph, reader, weight = head(self, model, x, target)
-        seen: list[Tensor] = []
-        handle = graph.get_submodule(reader).register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
-        try:
-            graph(x.detach().clone())
-        finally:
-            handle.remove()
-        return upsampled((weight * as_map(seen[0])).sum(1), x)
+        kept = Kept(graph, [reader.args[0]])
+        kept.run(x.detach().clone())
+        return upsampled((weight * as_map(kept.outputs[reader.args[0]])).sum(1), x)
 
 
 @explains("structure", cites="Zhou et al. 2018", passes=(1, 1))
-@dataclass(frozen=True)
 class PeakResponse:
     """Excitation of the peaks of the class map, propagated down to the pixels [Zhou et al. 2018].
 
@@ -115,9 +99,13 @@ class PeakResponse:
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         _, reader, weight = head(self, model, x, target)
         start = Peaks(weight, self.across, self.stabilizer)
-        layer = excitation(self.stabilizer)
+        layer = BasicHook(
+            input_modifiers=[above],
+            param_modifiers=[ClampMod(min=0, zero_params="bias")],
+            gradient_mapper=lambda probability, outputs: [probability / stabilize(outputs[0], self.stabilizer)],
+        )
         rules = {"convolution": layer, "linear": layer, **positive_terms(self.stabilizer)}
-        return relevance(self, model, x, target, rules, lambda _graph: {reader: start})
+        return relevance(self, model, x, target, rules, lambda _graph: {reader.target: start})
 
 
 def peaks(response: Tensor, across: int) -> Tensor:
@@ -129,15 +117,6 @@ def peaks(response: Tensor, across: int) -> Tensor:
 def above(a: Tensor) -> Tensor:
     """Return activations less the smallest of their image."""
     return a - a.flatten(1).amin(1).view(-1, *[1] * (a.ndim - 1))
-
-
-def excitation(stabilizer: float) -> BasicHook:
-    """Return the rule by which a layer passes probability on."""
-    return BasicHook(
-        input_modifiers=[above],
-        param_modifiers=[ClampMod(min=0, zero_params="bias")],
-        gradient_mapper=lambda probability, outputs: [probability / stabilize(outputs[0], stabilizer)],
-    )
 
 
 class Peaks(Hook):

@@ -1,6 +1,5 @@
 """Maps that ignore the model: controls that every method must beat, and the truth that no method can beat."""
 
-from dataclasses import dataclass
 from functools import partialmethod
 
 import torch
@@ -11,7 +10,6 @@ from entries import explains, needed, positive, whole
 
 
 @explains("control", cites="", class_specific=False, passes=(0, 0))
-@dataclass(frozen=True)
 class Uniform:
     """Independent uniform noise in [0, 1), the same for every image.
 
@@ -27,7 +25,6 @@ class Uniform:
 
 
 @explains("control", cites="", class_specific=False, passes=(0, 0))
-@dataclass(frozen=True)
 class Constant:
     """The value 1 at every pixel."""
 
@@ -36,7 +33,6 @@ class Constant:
 
 
 @explains("control", cites="", class_specific=False, passes=(0, 0))
-@dataclass(frozen=True)
 class Edges:
     """Magnitude of the Sobel gradient of the mean over the channels, the image mirrored at its borders."""
 
@@ -47,7 +43,6 @@ class Edges:
 
 
 @explains("control", cites="", class_specific=False, passes=(0, 0))
-@dataclass(frozen=True)
 class BlurredEdges:
     """`Edges` smoothed by a Gaussian: a control for metrics of removal, which can reward mere blur.
 
@@ -72,7 +67,6 @@ class BlurredEdges:
 
 
 @explains("control", cites="", class_specific=False, passes=(0, 0))
-@dataclass(frozen=True)
 class Centre:
     """A Gaussian at the centre of the image; `sigma` is a fraction of each side."""
 
@@ -86,7 +80,6 @@ class Centre:
 
 
 @explains("control", cites="", class_specific=False, passes=(0, 0), needs=("mask",))
-@dataclass(frozen=True)
 class Truth:
     """The mask of the object itself, the map of a perfect localiser."""
 

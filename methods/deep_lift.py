@@ -1,7 +1,6 @@
 """DeepLIFT: the difference between the logits of image and reference, attributed to the pixels that differ."""
 
 import copy
-from dataclasses import dataclass
 from functools import partialmethod
 from typing import Any
 
@@ -9,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.fx import Interpreter, Node
 
-from entries import Inapplicable, explains, needed, number, whole
+from entries import explains, needed, number, whole
 from methods.batching import within_batch
-from methods.graph import Canonical, Kept, canonical_form, without_rule
+from methods.gradient import input_gradient
+from methods.graph import Canonical, Kept, canonical_form, refuse_without_rule
 
 AFFINE = {"convolution", "linear", "sum", "concat", "scale", "average", "shape"}  # the gradient is the multiplier
 WITHOUT_VALUES = {"placeholder", "output", "get_attr", "report"}
@@ -98,26 +98,20 @@ class Rescaled(Interpreter):
 def contributions(method: object, model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> Tensor:
     """Return multiplier times difference, summed over the channels (n, h, w), of pairs of images and references."""
     graph = canonical_form(method, model, x)
-    if operation := without_rule(graph, AFFINE | WITHOUT_VALUES | RULES.keys()):
-        raise Inapplicable(f"{type(method).__name__} has no rule for {operation!r} of {type(model).__name__}")
-    inputs = recorded(graph, reference)
-    with torch.enable_grad():
-        leaf = x.detach().clone().requires_grad_()
-        logit = Rescaled(graph, inputs).run(leaf).gather(1, target[:, None]).sum()
-        (multiplier,) = torch.autograd.grad(logit, leaf)
+    refuse_without_rule(method, model, graph, AFFINE | WITHOUT_VALUES | RULES.keys())
+    multiplier = input_gradient(Rescaled(graph, recorded(graph, reference)).run, x, target)
     return (multiplier * (x.detach() - reference)).sum(1)
 
 
 @explains("structure", cites="Shrikumar et al. 2017", signed=True, complete="difference", passes=(2, 1))
-@dataclass(frozen=True)
 class DeepLift:
     """Multiplier times difference to a reference, by the rescale rule, channels summed [Shrikumar et al. 2017].
 
-    The reference is the constant image `baseline` in model units (0 is the mean colour of the network's normalisation).
-    The multiplier of an elementwise function is the difference of its outputs over that of its inputs. For max pools,
-    where the paper has no rule, the difference goes to the winner in the image if the image's maximum is the larger
-    one, else to the winner in the reference, as in captum and SHAP. Overlapping windows add up (captum 0.9 keeps one of
-    them, so that its map does not sum to the difference). Products of two activations have no rule and are refused.
+    The reference is the constant image `baseline` in model units. The multiplier of an elementwise function is the
+    difference of its outputs over that of its inputs. For max pools, where the paper has no rule, the difference goes
+    to the winner in the image if the image's maximum is the larger one, else to the winner in the reference, as in
+    captum and SHAP. Overlapping windows add up (captum 0.9 keeps one of them, so that its map does not sum to the
+    difference). Products of two activations have no rule and are refused.
     """
 
     baseline: float
@@ -128,15 +122,7 @@ class DeepLift:
         return contributions(self, model, x, torch.full_like(x, self.baseline), target).contiguous()
 
 
-@explains(
-    "structure",
-    cites="Lundberg & Lee 2017",
-    signed=True,
-    complete="background",
-    passes="two forward and one backward for each background image",
-    needs=("background",),
-)
-@dataclass(frozen=True)
+@explains("structure", cites="Lundberg & Lee 2017", signed=True, complete="background", needs=("background",))
 class DeepLiftShap:
     """Mean of DeepLIFT over the `background` images as references [Lundberg & Lee 2017].
 
@@ -145,6 +131,7 @@ class DeepLiftShap:
 
     batch: int
     canonical: Canonical
+    passes = "two forward and one backward for each background image"
     __post_init__ = partialmethod(whole, batch=1)
 
     @within_batch

@@ -1,7 +1,6 @@
 """The mask of a given area under which the image excites its class most."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
@@ -15,7 +14,6 @@ from methods.optimisation import blurred
 
 
 @explains("adversarial", cites="Fong et al. 2019")
-@dataclass(frozen=True)
 class ExtremalPerturbation:
     """Mean of the smooth masks of given areas that keep the target logit highest [Fong et al. 2019].
 
@@ -72,7 +70,8 @@ class ExtremalPerturbation:
         cells = pyramid.new_full((pyramid.shape[1], self.cells, self.cells), self.start)
         wanted = (torch.arange(self.cells**2) >= int(self.cells**2 * (1 - area))).to(cells)
         speed = torch.zeros_like(cells)
-        rows, columns = (ramp(self.cells, side).to(cells) for side in pyramid.shape[3:])
+        each = torch.eye(self.cells, dtype=torch.float64)[None]
+        rows, columns = (interpolate(each, side, mode="linear")[0].T.to(cells) for side in pyramid.shape[3:])
         for step in range(steps):
             weight = self.weight * self.growth ** (step / steps) if step else 0
             with torch.enable_grad():
@@ -93,11 +92,6 @@ class ExtremalPerturbation:
         kernel = (-2 * (distance - 0.5).clamp(min=0) ** 2).exp().to(cells)
         around = unfold(cells[:, None], 2 * reach + 1, padding=reach) * kernel[:, None]
         return (around * (self.coldness * around).softmax(1)).sum(1).view_as(cells)
-
-
-def ramp(cells: int, side: int) -> Tensor:
-    """Return the weight of each cell in each pixel of a side by linear interpolation, (side, cells)."""
-    return interpolate(torch.eye(cells, dtype=torch.float64)[None], side, mode="linear")[0].T
 
 
 def picked(pyramid: Tensor, mask: Tensor) -> Tensor:

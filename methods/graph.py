@@ -19,13 +19,13 @@ def canonical_form(method: object, model: nn.Module, x: Tensor) -> GraphModule:
         raise Inapplicable(f"{type(method).__name__} needs a canonical form: {error}") from error
 
 
-def without_rule(graph: GraphModule, known: Collection[str]) -> str:
-    """Return the name of the first operation whose role is not `known`, or an empty string."""
+def refuse_without_rule(method: object, model: nn.Module, graph: GraphModule, known: Collection[str]) -> None:
+    """Refuse a network with an operation whose role is not `known`."""
     for node in graph.graph.nodes:
         if node.meta["role"] not in known:
             module = graph.get_submodule(node.target) if node.op == "call_module" else None
-            return type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)
-    return ""
+            name = type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)
+            raise Inapplicable(f"{type(method).__name__} has no rule for {name!r} of {type(model).__name__}")
 
 
 class Kept(Interpreter):

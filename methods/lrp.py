@@ -1,23 +1,24 @@
 """Layer-wise relevance propagation: rules on the canonical form of a network.
 
-The rules are zennit's. Propagation starts from the target's logit, and channels are summed. In all methods here, sums
-and average pools share relevance in proportion to their signed terms, activations and batch norms that were not folded
-pass it on, and max pools give it to the winner (`methods.relevance`). A convolution over the whole map, as in the head
-of timm's VGG, counts as a linear layer. With `bias`, biases (a folded batch norm is one) take their share of the
-relevance, and a map sums to the logit only in a network without biases; otherwise the other contributions get that
-share too. `stabilizer` keeps denominators from zero, in units of activation.
+The rules are zennit's. Propagation starts from the target's logit, and channels are summed. In the methods of LRP, sums
+and average pools share relevance in proportion to their signed terms; in the two last methods they share among their
+positive terms. Activations and batch norms that were not folded pass relevance on, and max pools give it to the winner
+(`methods.relevance`). A convolution over the whole map, as in the head of timm's VGG, counts as a linear layer. With
+`bias`, biases (a folded batch norm is one) take their share of the relevance, and a map sums to the logit only in a
+network without biases; otherwise the other contributions get that share too. `stabilizer` keeps denominators from zero,
+in units of activation.
 """
 
-from dataclasses import dataclass
 from functools import partialmethod
 
+import torch
 from torch import Tensor, nn
-from zennit.core import Stabilizer
+from zennit.core import Hook, Stabilizer
 from zennit.rules import AlphaBeta, Epsilon, ZPlus
 
 from entries import explains, flag, number, positive
 from methods.graph import Canonical
-from methods.relevance import boxed, no_bias, relevance, signed_gamma
+from methods.relevance import boxed, positive_terms, relevance, signed_gamma
 
 
 def check(method: object, *names: str) -> None:
@@ -27,7 +28,6 @@ def check(method: object, *names: str) -> None:
 
 
 @explains("structure", cites="Bach et al. 2015", signed=True, complete="logit", passes=(1, 1))
-@dataclass(frozen=True)
 class LrpEpsilon:
     """Epsilon in every layer: shares z_jk / (z_k + eps sign z_k) [Bach et al. 2015; Montavon et al. 2019].
 
@@ -46,12 +46,11 @@ class LrpEpsilon:
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         relative, nonzero = Stabilizer(self.epsilon, norm_scale=True), Stabilizer(self.stabilizer)
-        rule = Epsilon(lambda z: nonzero(relative(z)), no_bias(self.bias))
+        rule = Epsilon(lambda z: nonzero(relative(z)), None if self.bias else "bias")
         return relevance(self, model, x, target, {"convolution": rule, "linear": rule})
 
 
 @explains("structure", cites="Montavon et al. 2019", signed=True, complete="logit", passes=(1, 1))
-@dataclass(frozen=True)
 class LrpGamma:
     """Gamma in every layer: contributions of a neuron's own sign are favoured [Montavon et al. 2019, sec. 10.2].
 
@@ -74,7 +73,6 @@ class LrpGamma:
 
 
 @explains("structure", cites="Bach et al. 2015", signed=True, complete="logit", passes=(1, 1))
-@dataclass(frozen=True)
 class LrpAlphaBeta:
     """alpha times positive less beta times negative shares, epsilon in linear layers [Bach et al. 2015].
 
@@ -95,14 +93,13 @@ class LrpAlphaBeta:
         check(self, "epsilon", "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        zero = no_bias(self.bias)
+        zero = None if self.bias else "bias"
         convolution = AlphaBeta(self.alpha, self.beta, self.stabilizer, zero)
         rules = {"convolution": convolution, "linear": Epsilon(self.epsilon, zero)}
         return relevance(self, model, x, target, rules)
 
 
 @explains("structure", cites="Bach et al. 2015", signed=True, complete="logit", passes=(1, 1))
-@dataclass(frozen=True)
 class LrpEpsilonPlus:
     """z+ in convolutions, epsilon in linear layers [Bach et al. 2015; Montavon et al. 2019, sec. 10.3].
 
@@ -119,13 +116,12 @@ class LrpEpsilonPlus:
     __post_init__ = partialmethod(check, "epsilon", "stabilizer")
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        zero = no_bias(self.bias)
+        zero = None if self.bias else "bias"
         rules = {"convolution": ZPlus(self.stabilizer, zero), "linear": Epsilon(self.epsilon, zero)}
         return relevance(self, model, x, target, rules)
 
 
 @explains("structure", cites="Montavon et al. 2019", signed=True, complete="logit", passes=(1, 1), needs=("box",))
-@dataclass(frozen=True)
 class LrpEpsilonGammaBox:
     """z^B at pixels, gamma in convolutions, epsilon in linear layers [Montavon et al. 2019, sec. 10.3].
 
@@ -142,5 +138,49 @@ class LrpEpsilonGammaBox:
 
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None = None) -> Tensor:
         gamma = signed_gamma(self.gamma, self.stabilizer, self.bias)
-        rules = {"convolution": gamma, "linear": Epsilon(self.epsilon, no_bias(self.bias))}
+        rules = {"convolution": gamma, "linear": Epsilon(self.epsilon, None if self.bias else "bias")}
         return relevance(self, model, x, target, rules, lambda graph: boxed(self, graph, x, box))
+
+
+def z_plus(stabilizer: float) -> dict[str, Hook]:
+    """Return the z+ rule of every operation that sums."""
+    plus = ZPlus(stabilizer, "bias")
+    return {"convolution": plus, "linear": plus, **positive_terms(stabilizer)}
+
+
+@explains("structure", cites="Montavon et al. 2017", signed=True, complete="logit", passes=(1, 1), needs=("box",))
+class DeepTaylor:
+    """z+ in every layer, z^B at pixels, from the target's logit [Montavon et al. 2017].
+
+    `box` (2, c) has the values of black and white pixels. Biases are left out of the denominators, since the paper
+    takes them to be at most zero. So the map sums to the logit, except for relevance that reaches a sum without a
+    positive term, as in linear bottlenecks. Departures: the paper explains positive outputs only; here a negative logit
+    gives a negative map. Sums and average pools share among their positive terms, the z+ rule with weights of one, so
+    that all values have the logit's sign.
+    """
+
+    stabilizer: float
+    canonical: Canonical
+    __post_init__ = partialmethod(positive, "stabilizer")
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor, box: Tensor | None = None) -> Tensor:
+        return relevance(self, model, x, target, z_plus(self.stabilizer), lambda graph: boxed(self, graph, x, box))
+
+
+@explains("linearisation", cites="Zhang et al. 2016", passes=(1, 1))
+class ExcitationBackprop:
+    """Marginal winning probabilities of the pixels, propagated down from the target [Zhang et al. 2016].
+
+    A neuron passes its probability on in proportion to the positive contributions to it, so a map has no negative
+    values and sums to one. Departures: the paper stops at a layer in the middle, and here the pixels are reached; so a
+    negative input counts with its negative weights (the z+ rule). Sums and average pools share among their positive
+    terms, max pools give all to the winner, biases get nothing. The probability of a neuron without any positive
+    contribution is lost. `stabilizer` keeps denominators from zero, in units of activation.
+    """
+
+    stabilizer: float
+    canonical: Canonical
+    __post_init__ = partialmethod(positive, "stabilizer")
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+        return relevance(self, model, x, target, z_plus(self.stabilizer), start=torch.ones_like)

@@ -1,7 +1,6 @@
 """Methods that optimise a perturbation of the image against its class and read it as the map."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +26,6 @@ def blurred(x: Tensor, sigma: float) -> Tensor:
 
 
 @explains("adversarial", cites="Fong & Vedaldi 2017")
-@dataclass(frozen=True)
 class MaskOptimisation:
     """Smallest smooth mask that hides the class behind a blur [Fong & Vedaldi 2017, eq. 4].
 
@@ -100,7 +98,6 @@ class MaskOptimisation:
 
 
 @explains("adversarial", cites="Madry et al. 2018")
-@dataclass(frozen=True)
 class AdversarialDifference:
     """Change of each pixel in an adversarial image, summed over channels [Madry et al. 2018].
 
@@ -124,11 +121,7 @@ class AdversarialDifference:
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        return self.difference(model, x.detach(), target).abs().sum(1)
-
-    def difference(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        """Return the adversarial image less the image, (n, c, h, w)."""
-        difference, radius = torch.zeros_like(x), self.radius * x[0].numel() ** 0.5
+        x, difference, radius = x.detach(), torch.zeros_like(x), self.radius * x[0].numel() ** 0.5
         for _ in range(self.iterations):
             with torch.enable_grad():
                 leaf = difference.requires_grad_()
@@ -138,7 +131,7 @@ class AdversarialDifference:
                 gradient = torch.autograd.grad(odds.sum(), leaf)[0]
             moved = difference.detach() - radius * self.step / self.iterations * gradient / length(gradient)
             difference = moved * (radius / length(moved)).clamp(max=1)
-        return difference
+        return difference.abs().sum(1)
 
 
 def length(x: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """Path integrals of the gradient along other paths than the straight line from a constant image."""
 
-from dataclasses import dataclass
 from functools import partialmethod
 from math import inf, pi
 
@@ -13,7 +12,6 @@ from methods.gradient import input_gradient
 
 
 @explains("linearisation", cites="Erion et al. 2021", signed=True, complete="background", needs=("background",))
-@dataclass(frozen=True)
 class ExpectedGradients:
     """Mean of (x - x') * gradient at random points between x and background images x' [Erion et al. 2021].
 
@@ -38,13 +36,11 @@ class ExpectedGradients:
         for part in torch.arange(self.samples).split(self.batch // len(x)):
             start = background.detach()[order[part % len(order)].to(background.device), None].to(x)
             points = start + shares[part.to(x.device)] * (x - start)
-            gradients = input_gradient(model, points.flatten(0, 1), target.repeat(len(part)))
-            total += ((x - start) * gradients.view_as(points)).sum(0)
+            total += ((x - start) * input_gradient(model, points, target)).sum(0)
         return total.sum(1) / self.samples
 
 
 @explains("linearisation", cites="Xu et al. 2020", signed=True, complete="difference")
-@dataclass(frozen=True)
 class BlurIntegratedGradients:
     """Path integral of the gradient while the image is blurred less and less [Xu et al. 2020].
 
@@ -71,9 +67,8 @@ class BlurIntegratedGradients:
         x, total = x.detach(), torch.zeros_like(x)
         for part in torch.arange(self.steps).split(self.batch // len(x)):
             ends = self.blurred(x, torch.cat([part, part[-1:] + 1]).double() / self.steps)
-            points = (ends[:-1] + ends[1:]) / 2
-            gradients = input_gradient(model, points.flatten(0, 1), target.repeat(len(part)))
-            total += ((ends[1:] - ends[:-1]) * gradients.view_as(points)).sum(0)
+            gradients = input_gradient(model, (ends[:-1] + ends[1:]) / 2, target)
+            total += ((ends[1:] - ends[:-1]) * gradients).sum(0)
         return total.sum(1)
 
     def reference(self, x: Tensor) -> Tensor:
@@ -100,7 +95,6 @@ def blur(side: int, sigma: Tensor) -> Tensor:
 
 
 @explains("linearisation", cites="Kapishnikov et al. 2021", signed=True, complete="difference")
-@dataclass(frozen=True)
 class GuidedIntegratedGradients:
     """Path integral of the gradient that moves pixels of a small gradient first [Kapishnikov et al. 2021].
 

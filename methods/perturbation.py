@@ -1,6 +1,5 @@
 """Methods that hide parts of the image and measure the target's probability."""
 
-from dataclasses import dataclass
 from math import ceil
 
 import torch
@@ -24,13 +23,12 @@ def logit(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
 
 
 @explains("black box", cites="Zeiler & Fergus 2014", signed=True, passes="one forward per square, and one")
-@dataclass(frozen=True)
 class Occlusion:
     """Drop of the target's probability while a square is hidden, mean over squares [Zeiler & Fergus 2014].
 
     `window` and `stride` are fractions of each side, rounded to whole pixels (half to even), at least one. The last
-    square is moved back so that it ends at the border. Squares are painted with `value` in model units (0 is the mean
-    colour of the network's normalisation). A pixel gets the mean drop over the squares that hide it.
+    square is moved back so that it ends at the border. Squares are painted with `value` (model units). A pixel gets the
+    mean drop over the squares that hide it.
     """
 
     window: float
@@ -65,7 +63,6 @@ class Occlusion:
 
 
 @explains("black box", cites="Petsiuk et al. 2018")
-@dataclass(frozen=True)
 class Rise:
     """Mean of random masks, weighed by the target's probability under them [Petsiuk et al. 2018].
 

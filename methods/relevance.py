@@ -11,11 +11,12 @@ from zennit.core import Composite, Hook, stabilize
 from zennit.rules import Gamma, NoMod, Norm, Pass, ZBox
 
 from entries import Inapplicable, needed
-from methods.graph import Kept, canonical_form, without_rule
+from methods.graph import Kept, canonical_form, refuse_without_rule
 
 FREE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "max"}  # the gradient serves as rule
 WEIGHTED = ("convolution", "linear")
 RULED = {"relu", "activation", "scale", "average", "sum", *WEIGHTED}
+refuse_unknown = partial(refuse_without_rule, known=FREE | RULED)
 
 Start = Callable[[Tensor], Tensor]  # the target's logit (n, 1) -> what is propagated
 Select = Callable[[int, Tensor], Tensor]  # (watched node, its relevance) -> the channels (n, c) that pass it on
@@ -47,19 +48,15 @@ def positive_terms(stabilizer: float) -> dict[str, Hook]:
     return {"sum": Share(stabilizer, positive=True), "average": average}
 
 
-def no_bias(bias: bool) -> str | None:
-    """Return what a zennit rule sets to zero."""
-    return None if bias else "bias"
-
-
 def signed_gamma(gamma: float, stabilizer: float, bias: bool) -> Gamma:
     """The gamma rule for inputs and outputs of both signs.
 
     zennit chooses by the output, bias included, which contributions it favours. Where biases are left out of the
     denominator, it can then come near zero; so here the choice leaves them out too.
     """
-    rule = Gamma(gamma, stabilizer, no_bias(bias))
-    rule.param_modifiers[4] = NoMod(zero_params=no_bias(bias))
+    zero = None if bias else "bias"
+    rule = Gamma(gamma, stabilizer, zero)
+    rule.param_modifiers[4] = NoMod(zero_params=zero)
     return rule
 
 
@@ -153,12 +150,6 @@ def by_role(graph: GraphModule, rules: Mapping[str, Hook], stabilizer: float) ->
     shares = {"average": Norm(stabilizer), "sum": Share(stabilizer)}
     rules = {"relu": Pass(), "activation": Pass(), "scale": Pass(), **shares, **rules}
     return {node.target: rules[node.meta["role"]] for node in graph.graph.nodes if node.meta["role"] in rules}
-
-
-def refuse_unknown(method: object, model: nn.Module, graph: GraphModule) -> None:
-    """Refuse a network with an operation that has no rule."""
-    if operation := without_rule(graph, FREE | RULED):
-        raise Inapplicable(f"{type(method).__name__} has no rule for {operation!r} of {type(model).__name__}")
 
 
 def relevance(

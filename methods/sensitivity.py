@@ -1,7 +1,5 @@
 """Methods that measure how much the target's probability depends on each cell of random masks."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.quasirandom import SobolEngine
@@ -15,7 +13,6 @@ AT_ONCE = 2**22  # values of the kernel of scores that are held at once, 32 MiB
 
 
 @explains("black box", cites="Fel et al. 2021")
-@dataclass(frozen=True)
 class Sobol:
     """Share of the score's variance under random masks that involves a cell [Fel et al. 2021].
 
@@ -62,7 +59,6 @@ class Sobol:
 
 
 @explains("black box", cites="Novello et al. 2022")
-@dataclass(frozen=True)
 class Hsic:
     """Dependence of the score on whether a cell is seen, the kernel measure HSIC [Novello et al. 2022].
 

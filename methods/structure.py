@@ -1,7 +1,5 @@
 """Methods that read what the network's structure computes, without a gradient."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
@@ -18,7 +16,6 @@ def outliers(a: Tensor, k: float) -> Tensor:
 
 
 @explains("structure", cites="Fuad et al. 2020", class_specific=False, passes=(1, 0))
-@dataclass(frozen=True)
 class Fem:
     """Channel means, summed where a channel exceeds its mean by `k` deviations [Fuad et al. 2020].
 
@@ -62,7 +59,6 @@ def bottlenecks(graph: nn.Module) -> dict[tuple[int, int], Node]:
 
 
 @explains("structure", cites="Bourroux et al. 2022", class_specific=False, passes=(1, 0))
-@dataclass(frozen=True)
 class Mlfem:
     """FEM of the last layer of each resolution, each over its maximum, averaged [Bourroux et al. 2022].
 

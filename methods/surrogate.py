@@ -1,19 +1,57 @@
 """Methods that fit a linear model to the network's outputs for images with hidden superpixels."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+import numpy as np
 import torch
+from skimage.segmentation import slic
 from torch import Tensor, nn
 
 from entries import explains, number, positive, whole
 from methods.batching import within_batch
 from methods.perturbation import logit, probability
-from methods.superpixels import MOST, hide, spread, superpixels
 
+MOST = 4  # an image has at most this many times `segments` superpixels
 # Smallest relative eigenvalue that is inverted. With about as many pairs of coalitions as superpixels, the directions
 # below it would add noise many times larger than the map.
 FAINT = 0.01
+
+
+def superpixels(x: Tensor, segments: int) -> Tensor:
+    """Label the pixels of each image (n, h, w) with their superpixel, 0, 1, ..., by SLIC [Achanta et al. 2012].
+
+    An image gets about `segments` of them, since SLIC starts from a grid of squares. Distances are skimage's: every
+    image is scaled to [0, 1] by its own extremes, three channels are taken for sRGB and converted to Lab, and the
+    weight of place against colour is 10, or .1 without Lab (whose lightness goes to 100). An image with fewer than half
+    or more than twice as many superpixels as wanted is segmented again with ten times the weight of place.
+    """
+    images = x.detach().double().movedim(1, -1).cpu().numpy()
+    return torch.from_numpy(np.stack([cut(image, segments) for image in images])).to(x.device)
+
+
+def cut(image: np.ndarray, segments: int) -> np.ndarray:
+    """Label the pixels of one image (h, w, c)."""
+    wanted = min(segments, image.shape[0] * image.shape[1])
+    for weight in (1, 10, 100, 1000):
+        compactness = weight * (10 if image.shape[2] == 3 else 0.1)
+        labels = slic(image, segments, compactness, start_label=0, channel_axis=-1)
+        if wanted <= 2 * (labels.max() + 1) <= 4 * wanted:
+            break
+    return labels
+
+
+def hide(x: Tensor, labels: Tensor, shown: Tensor, value: float) -> Tensor:
+    """Paint the superpixels of x (n, c, h, w) that are not `shown` (n, m, k): images (n m, c, h, w)."""
+    pixels = labels.flatten(1)[:, None].expand(-1, shown.shape[1], -1)
+    keep = shown.gather(2, pixels).unflatten(2, labels.shape[1:])
+    return torch.where(keep[:, :, None], x[:, None], value).flatten(0, 1)
+
+
+def spread(values: Tensor, labels: Tensor) -> Tensor:
+    """Share each superpixel's value (n, k) out evenly among its pixels, (n, h, w)."""
+    pixels = labels.flatten(1)
+    size = torch.zeros_like(values).scatter_add_(1, pixels, torch.ones_like(pixels).to(values))
+    return (values / size.clamp(min=1)).gather(1, pixels).view_as(labels)
 
 
 def moments(
@@ -35,15 +73,13 @@ def moments(
 
 
 @explains("black box", cites="Ribeiro et al. 2016", signed=True)
-@dataclass(frozen=True)
 class Lime:
     """Weights of superpixels in a local linear model of the target's probability [Ribeiro et al. 2016].
 
-    Each of about `segments` superpixels is shown with probability 1/2, else painted with `value` in model units (0 is
-    the mean colour of the network's normalisation); the first of the `masks` is the image itself. The model is a ridge
-    regression with an intercept and penalty `ridge`. A sample has the weight exp(-D^2 / width^2), where D is its cosine
-    distance to the image. A pixel gets its superpixel's weight over the number of its pixels, so that sums are those
-    over superpixels.
+    Each of about `segments` superpixels is shown with probability 1/2, else painted with `value` (model units); the
+    first of the `masks` is the image itself. The model is a ridge regression with an intercept and penalty `ridge`. A
+    sample has the weight exp(-D^2 / width^2), where D is its cosine distance to the image. A pixel gets its
+    superpixel's weight over the number of its pixels, so that sums are those over superpixels.
 
     Departures: superpixels are SLIC's, not quickshift's. The authors' code takes the root of the weight, paints each
     superpixel with its own mean unless a colour is given, and may drop superpixels.
@@ -88,18 +124,16 @@ class Lime:
 
 
 @explains("black box", cites="Lundberg & Lee 2017", signed=True, complete="difference")
-@dataclass(frozen=True)
 class KernelShap:
     """Shapley values of superpixels, by a regression on sampled coalitions [Lundberg & Lee 2017].
 
-    The worth of a coalition is the target's logit with the other superpixels painted with `baseline` (model units, 0 is
-    the mean colour of the network's normalisation). The sizes s of `masks` coalitions are stratified draws with the
-    Shapley kernel's total over all coalitions of a size, 1 / (s (n - s)). Members are drawn uniformly, and every other
-    coalition is the complement of the one before. So all coalitions have the same weight in the least squares, under
-    the constraint that the values sum to logit(image) - logit(baseline). Where there are few more pairs than
-    superpixels, the samples hardly determine some directions of the values (eigenvalues of the normal equations below 1
-    / 100 of the largest); along these the values stay equal. A pixel gets its superpixel's value divided by the number
-    of the superpixel's pixels, so that pixels have the same sum. The authors enumerate sizes and select superpixels.
+    The worth of a coalition is the target's logit with the other superpixels painted with `baseline` (model units). The
+    sizes s of `masks` coalitions are stratified draws with the Shapley kernel's total over all coalitions of a size,
+    1 / (s (n - s)). Members are drawn uniformly, and every other coalition is the complement of the one before. So all
+    coalitions have the same weight in the least squares, under the constraint that the values sum to logit(image) -
+    logit(baseline). Where there are few more pairs than superpixels, the samples hardly determine some directions of
+    the values (eigenvalues of the normal equations below 1 / 100 of the largest); along these the values stay equal. A
+    pixel gets its superpixel's value as in `Lime`. The authors enumerate sizes and select superpixels.
     """
 
     masks: int

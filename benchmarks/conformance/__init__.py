@@ -1,1 +1,1 @@
-"""Does a metric give the known answers, in its direction, with its invariances? `python -m benchmarks.conformance`."""
+"""Checks that metrics give known answers and keep their promises: `python -m benchmarks.conformance`."""

@@ -16,7 +16,7 @@ OUTCOMES = ("ok", "fails", "departs", "does not apply")
 
 
 def main() -> None:
-    """Print a line per check; exit with 1 where one fails."""
+    """Print a line per check; exit with 1 if one fails."""
     parser = argparse.ArgumentParser("python -m benchmarks.conformance", description=__doc__.partition(":")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="stems of conf/metric or DIR/metric; default: all")
     parser.add_argument("--config-dir", metavar="DIR", help="a conf folder of your own, as for run.py")
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def line(verdict: Verdict) -> str:
-    """Return how one check went."""
+    """Return the outcome of one check as a line of the terminal."""
     what = verdict.check.replace("_", " ") + (f" ({verdict.model})" if verdict.model else "")
     outcome = "FAILS" if verdict.outcome == "fails" else verdict.outcome
     return f"  {what}: {outcome}" + (f": {verdict.sentence}" if verdict.sentence else "")

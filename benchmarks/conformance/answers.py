@@ -1,4 +1,4 @@
-"""Known answers: a function with a metric's name yields what the metric must return."""
+"""Known answers: a function with a metric's name yields the scores that the metric must return."""
 
 import importlib
 import pkgutil
@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from benchmarks.conformance.cases import Batch
 
 
 class Answer(NamedTuple):
-    """What a metric must return on a model whose answer is known."""
+    """The score that a metric must give a batch, because it follows from how the model is made."""
 
     model: str  # in a few words, as tables have it: "linear", "constant", "fraction of pixels", "AND", "hand-set CNN"
     question: str  # in a few words: "object first"
     explained: Batch
-    score: Tensor  # (n,), nan where undefined
+    score: Tensor | float | list[float]  # of every image, nan where undefined; or one number for all images
     within: float = 1e-6  # largest difference
     metric: Callable[[Batch], Tensor] | None = None  # where the answer is known for other settings
 
@@ -26,9 +27,9 @@ def answers(name: str, metric: Callable[[Batch], Tensor], *modules: str) -> Iter
     """Yield what these modules know of the metric called `name`; of a package, all of its modules are asked."""
     for module in map(importlib.import_module, modules):
         for part in (module, *parts(module)):
-            known = getattr(part, name, None)
-            if callable(known):
-                yield from known(metric)
+            known = getattr(part, name, None)  # a module of a package may have a metric's name, too
+            for answer in known(metric) if callable(known) else ():
+                yield answer._replace(score=torch.as_tensor(answer.score))
 
 
 def parts(package: ModuleType) -> Iterator[ModuleType]:

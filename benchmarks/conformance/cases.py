@@ -38,13 +38,13 @@ def frozen(model: nn.Module) -> nn.Module:
 
 
 def images(n: int, side: int, seed: int = 5) -> Tensor:
-    """Random pixels (n, 3, side, side), normalised."""
+    """Return random pixels (n, 3, side, side), normalised."""
     pixels = torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(seed))
     return (pixels - MEAN[:, None, None]) / STD[:, None, None]
 
 
 def explained(model: nn.Module, x: Tensor, maps=None, method=None, target=None, mask=None) -> Explained:
-    """A batch; by default the i-th image is explained for class i, and its object is the upper right quarter."""
+    """Return a batch; by default the i-th image is explained for class i, and its object is the upper right quarter."""
     method = method or InputXGradient()
     target = torch.arange(len(x)) % model(x).shape[1] if target is None else target
     mask = corner(x, top=True, left=False) if mask is None else mask
@@ -60,12 +60,13 @@ def corner(x: Tensor, top: bool, left: bool) -> Tensor:
     return (rows[:, None] & columns).expand(len(x), h, w)
 
 
-def case(method=None, n: int = 6, side: int = 16, model: nn.Module | None = None) -> Explained:
-    return explained(frozen(model or Network()), images(n, side), method=method)
+def case(method=None, n: int = 6) -> Explained:
+    """Return random images explained on a random network."""
+    return explained(frozen(Network()), images(n, 16), method=method)
 
 
 def levels(n: int, side: int, count: int, seed: int = 0) -> Tensor:
-    """Signed maps of `count` exact values, hence with many ties."""
+    """Return signed maps (n, side, side) of `count` exact values, which have many ties."""
     draws = torch.randint(count, (n, side, side), generator=torch.Generator().manual_seed(seed))
     return (draws - count // 3).float() / 7
 
@@ -81,7 +82,7 @@ class Selection:
 
 
 def path_case(n: int = 6) -> Pathed:
-    """Two draws of a path: the half of the channels with the most activation, and that with the most relevance."""
+    """Return two draws of a path: half of the channels, by activation and by relevance."""
     model, x, target = frozen(Network()), images(n, 16), torch.arange(n) % 4
     with torch.enable_grad():
         first, second, logits = stages(model, x.clone().requires_grad_())
@@ -114,11 +115,11 @@ def only(model: Network, x: Tensor, kept: Sequence[Tensor | None], fill: str) ->
 
 
 def part(batch: Batch, index: list[int]) -> Batch:
-    """Some images of a batch, in the order given, with nothing shared."""
+    """Return some images of a batch, in the order given, with nothing shared."""
     if isinstance(batch, Explained):
         own = {name: getattr(batch, name)[index] for name in ("x", "target", "maps", "mask")}
         return replace(batch, **own, shared={}, store=None)
-    path, x = batch.path, batch.x[index]
-    kept = tuple(kept[:, index] for kept in path.kept)
-    chosen = Selection(kept, *(tuple(v[index] for v in values) for values in (path.forward, path.backward)))
-    return Pathed(batch.model, x, batch.target[index], batch.logits[index], chosen, partial(only, batch.model, x))
+    own = {name: getattr(batch, name)[index] for name in ("x", "target", "logits")}
+    layers = (batch.path.kept, batch.path.forward, batch.path.backward)
+    path = Selection(*(tuple(values[..., index, :] for values in layer) for layer in layers))
+    return replace(batch, **own, path=path, only=partial(only, batch.model, own["x"]), shared={})

@@ -18,10 +18,10 @@ def stems(conf: Path) -> list[str]:
     return sorted(path.stem for path in (conf / "metric").glob("*.yaml"))
 
 
-def entries(names: Sequence[str] = (), config_dir: str | None = None, seed: int = 0) -> dict[str, Metric]:
+def entries(names: Sequence[str] = (), config_dir: str | None = None) -> dict[str, Metric]:
     """Return metrics of every kind by name, by default all."""
     names = names or sorted({*stems(CONF), *(stems(Path(config_dir)) if config_dir else ())})
-    overrides = [f"metric=[{','.join(names)}]", f"seed={seed}", "batch_size=8", f"model.last_conv={LAYER}"]
+    overrides = [f"metric=[{','.join(names)}]", "seed=0", "batch_size=8", f"model.last_conv={LAYER}"]
     if config_dir:
         overrides.append(f"hydra.searchpath=['file://{Path(config_dir).resolve()}']")
     with initialize_config_dir(str(CONF), version_base="1.3"):

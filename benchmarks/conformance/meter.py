@@ -1,68 +1,44 @@
-"""Counts what a metric costs: calls, its own passes, passes that all methods share, and maps made anew."""
+"""What a metric costs: calls of the model, passes of its own, passes that all methods share, and maps made anew."""
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.conformance.cases import InputXGradient, case
+from benchmarks.cost import counted
 from benchmarks.explained import Explained
+from benchmarks.store import Store
 
 
-@dataclass
-class Passes:
-    """Images that went through the model, forwards and backwards, by who pays for them."""
+class Price(NamedTuple):
+    """Calls of the model, images that went through it forwards and backwards, and images explained anew."""
 
-    calls: int = 0
-    own: int = 0
-    shared: int = 0
-    explanations: int = 0
-    payer: str = "own"
-
-    def __call__(self, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Count a forward pass, and the backward pass that may follow: a hook of the model."""
-        self.calls += 1
-        self.count(len(output))
-        if output.requires_grad:
-            output.register_hook(lambda gradient: self.count(len(gradient)))
-
-    def count(self, images: int) -> None:
-        if self.payer != "method":
-            setattr(self, self.payer, getattr(self, self.payer) + images)
-
-    def paid(self, payer: str, compute: Callable[[], object]) -> object:
-        before, self.payer = self.payer, payer
-        try:
-            return compute()
-        finally:
-            self.payer = before
-
-    def store(self, _inputs: tuple[Tensor, ...], _key: Hashable, compute: Callable[[], object]) -> object:
-        """Stand in for what all methods of a sweep share."""
-        return self.paid("shared", compute)
+    calls: int
+    own: int
+    shared: int
+    explanations: int
 
 
-@dataclass(frozen=True)
-class Counting(InputXGradient):
-    """A method whose maps are counted and whose own passes are not."""
+def metered(metric: Callable[[Explained], Tensor], n: int) -> Price:
+    """Return the price of `n` images whose maps and clean logits are there; passes of the method are not in it."""
+    calls, anew = [], []
 
-    passes: Passes = field(default_factory=Passes)
+    def rescale(maps: Tensor) -> Tensor:
+        anew.append(len(maps))
+        return maps
 
-    def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        self.passes.explanations += len(x)
-        return self.passes.paid("method", lambda: InputXGradient.__call__(self, model, x, target))
-
-
-def metered(metric: Callable[[Explained], Tensor], n: int) -> Passes:
-    """Return the price of `n` images whose maps and clean logits are there."""
-    passes, e = Passes(), case(n=n)
-    e = replace(e, method=Counting(passes=passes), store=passes.store, shared={})
+    e = case(InputXGradient(rescale), n)
+    store = Store(None, e.model, "conformance", e.x.device)
+    e = replace(e, store=store, shared={})
     e.clean_logits()
-    with torch.no_grad():
-        handle = e.model.register_forward_hook(passes)
-        try:
-            metric(e)
-        finally:
-            handle.remove()
-    return passes
+    store.memory.clear()
+    anew.clear()
+    e.model.register_forward_hook(lambda *_: calls.append(1))
+    with counted(e.model) as cost, torch.no_grad():
+        metric(e)
+    shared = sum(kept["passes"] for kept in store.memory.values())
+    own = cost.forwards + cost.backwards - shared - 2 * sum(anew)  # a map takes a pass and its gradient
+    return Price(len(calls), own, shared, sum(anew))

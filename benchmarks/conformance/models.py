@@ -7,13 +7,13 @@ MEAN, STD = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.25, 0.3])
 
 
 class Network(nn.Module):
-    """A random net whose modules are registered in another order than that in which they run."""
+    """A random network of four classes; its modules are not registered in the order in which they run."""
 
-    def __init__(self, classes: int = 4) -> None:
+    def __init__(self) -> None:
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(3)
-            self.head = nn.Linear(6, classes)
+            self.head = nn.Linear(6, 4)
             self.norm = nn.BatchNorm2d(5)
             self.second = nn.Conv2d(5, 6, 3, padding=1)
             self.first = nn.Conv2d(3, 5, 3, padding=1)

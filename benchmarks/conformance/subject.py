@@ -1,6 +1,7 @@
-"""What is checked: a metric with its name, and what several checks ask of it once."""
+"""The metric that is checked, with what several checks ask of it."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.conformance.cases import Batch, case, path_case
-from benchmarks.conformance.meter import Passes, metered
+from benchmarks.conformance.meter import Price, metered
 from benchmarks.loop import kind_of
 
 Metric = Callable[[Batch], Tensor]
@@ -19,7 +20,7 @@ class Fails(Exception):
 
 
 class DoesNotApply(Exception):
-    """The metric promises nothing of the kind; the sentence says what to declare."""
+    """The metric does not promise what is checked; the sentence says what to declare."""
 
 
 def check(*kinds: str) -> Callable[[Callable], Callable]:
@@ -58,19 +59,13 @@ class Company:
 
     @cached_property
     def batches(self) -> dict[str, Batch]:
+        """A batch of each kind, after all metrics have scored it."""
         maps = case()
-        return {"maps": maps, "networks": maps, "paths": path_case()}
-
-    @cached_property
-    def scores(self) -> dict[str, Tensor]:
-        """Last name first, so that what is shared comes from another metric than in alphabetical order."""
-        scores = {}
-        for name, metric in sorted(self.metrics.items(), reverse=True):
-            try:
-                scores[name] = score(metric, self.batches[kind(metric)])
-            except Exception:  # a failing metric fails in its own checks
-                continue
-        return scores
+        batches = {"maps": maps, "networks": maps, "paths": path_case()}
+        for metric in self.metrics.values():
+            with suppress(Exception):  # a failing metric fails in its own checks
+                score(metric, batches[kind(metric)])
+        return batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +99,8 @@ class Subject:
         return self(self.case())
 
     @cached_property
-    def prices(self) -> tuple[Passes, Passes]:
-        """What two images cost, and six."""
+    def prices(self) -> tuple[Price, Price]:
+        """The prices of two images and of six."""
         return metered(self, 2), metered(self, 6)
 
     def fact(self, name: str) -> object:

@@ -4,11 +4,9 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
-from numbers import Real
 from pathlib import Path
 
 import torch
@@ -17,6 +15,7 @@ from timm.data import ImageNetInfo
 from torch import Tensor
 
 from benchmarks.datasets.photographs import Photo, Photographs, orientation_of_mask, probed
+from entries import choice, flag, number, whole
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +46,10 @@ class Folder:
     labels: dict[str, int] = field(init=False, repr=False)  # of the class folders
 
     def __post_init__(self) -> None:
-        for name, kind, good, needed in (
-            ("images", int, lambda value: value >= 1, "null or a whole number >= 1"),
-            ("seed", int, lambda value: value >= 0, "a whole number >= 0"),
-            ("crop_pct", Real, lambda value: 0 < value <= 1, "a number above 0 and up to 1"),
-            ("interpolation", str, lambda value: value in INTERPOLATIONS, " or ".join(INTERPOLATIONS)),
-            ("strict", bool, lambda value: True, "true or false"),
-        ):
-            value = getattr(self, name)
-            typed = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
-            if not (typed and good(value)) and not (name == "images" and value is None):
-                raise ValueError(f"Folder needs {name} to be {needed}; {name}={value} was given")
+        whole(self, seed=0, **({} if self.images is None else {"images": 1}))
+        number(self, "crop_pct", "above 0 and up to 1", lambda value: 0 < value <= 1)
+        choice(self, "interpolation", INTERPOLATIONS)
+        flag(self, "strict")
         self.drawn  # noqa: B018 (wrong masks, too, are refused before a model is loaded)
         classes, labels = labelled(list(self.files), named(self.classes))
         object.__setattr__(self, "classes", classes)
@@ -93,38 +85,22 @@ class Folder:
 
     def test(self, size: int) -> Photographs:
         """Read every chosen file once, so that the number of images is known; decode again on access."""
-        photos, broken = [], []
-        for photo in self.offered():
-            if len(photos) == self.images:
-                break
-            try:
-                stored, turn = probed(photo.path)
-                mask_size = probed(photo.mask)[0] if photo.mask else stored
-            except Exception:  # Pillow raises almost anything on a broken file
-                broken.append(photo.image_id)
-                continue
-            orientation_of_mask(photo, stored, turn, mask_size)
-            photos.append(photo)
+        chosen, broken = readable(self.offered(), self.images)
         if broken:
             of = sum(map(len, self.files.values()))
             found = f"{len(broken)} of {of} in {self.root} broken or animated: {some(sorted(broken))}"
-            if self.strict or not photos:
+            if self.strict or not chosen:
                 raise ValueError(f"Folder needs images that it can read and finds {found}")
             log.warning("Folder skips images, %s", found)
-        photos.sort(key=lambda photo: photo.image_id)
-        return Photographs(tuple(photos), size, self.crop_pct, INTERPOLATIONS[self.interpolation])
+        return self.opened(sorted(chosen), size)
 
     def background(self, size: int, n: int) -> Tensor:
         """Up to n images (n, 3, size, size) in [0, 1], the last that `test` comes to: a small folder's own."""
-        photos = []
-        for photo in self.offered()[::-1]:
-            if len(photos) == n:
-                break
-            with suppress(Exception):  # Pillow raises almost anything on a broken file; `test` reports it
-                probed(photo.path)
-                photos.append(Photo(photo.image_id, photo.path, None, photo.label))
-        read = Photographs(tuple(photos), size, self.crop_pct, INTERPOLATIONS[self.interpolation])
-        return torch.stack([read[k][1] for k in range(len(photos))])
+        last = [photo._replace(mask=None) for photo in self.offered()[::-1]]
+        return torch.stack([pixels for _, pixels, *_ in self.opened(readable(last, n)[0], size)])
+
+    def opened(self, photos: list[Photo], size: int) -> Photographs:
+        return Photographs(tuple(photos), size, self.crop_pct, INTERPOLATIONS[self.interpolation])
 
     def offered(self) -> list[Photo]:
         """Every image, not read yet: the classes in turns, in a random order as are the images of each."""
@@ -136,6 +112,23 @@ class Folder:
                 photo = Photo(f"{name}/{path.name}", path, self.drawn.get((name, path.stem)), self.labels[name])
                 turns.append((turn, place, photo))
         return [photo for *_, photo in sorted(turns, key=lambda row: row[:2])]
+
+
+def readable(photos: Sequence[Photo], limit: int | None) -> tuple[list[Photo], list[str]]:
+    """Return the first photos that can be read, up to the limit, and the names of those before them that cannot."""
+    read, broken = [], []
+    for photo in photos:
+        if len(read) == limit:
+            break
+        try:
+            stored, turn = probed(photo.path)
+            mask_size = probed(photo.mask)[0] if photo.mask else stored
+        except Exception:  # Pillow raises almost anything on a broken file
+            broken.append(photo.image_id)
+            continue
+        orientation_of_mask(photo, stored, turn, mask_size)
+        read.append(photo)
+    return read, broken
 
 
 def folders(root: Path) -> list[Path]:

@@ -4,25 +4,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.ExifTags import Base
 from torch import Tensor
 
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}  # of the EXIF orientation; those from 5 on exchange width and height
+ORIENTATION = Base.Orientation
 
 
-@dataclass(frozen=True)
-class Photo:
+class Photo(NamedTuple):
     """One image, not decoded yet."""
 
     image_id: str
@@ -52,7 +45,7 @@ class Photographs(Sequence):
         photo = self.photos[i]
         mask = np.zeros((self.size, self.size), bool)
         with Image.open(photo.path) as image:
-            stored, turn = image.size, orientation(image)
+            stored, turn = image.size, image.getexif().get(ORIENTATION, 1)
             pixels = np.asarray(self.framed(coloured(image), turn, self.resample), np.float32) / 255
         if photo.mask:
             with Image.open(photo.mask) as image:
@@ -62,7 +55,8 @@ class Photographs(Sequence):
 
     def framed(self, image: Image.Image, turn: int, resample: Image.Resampling) -> Image.Image:
         """Resize the shorter side to size / crop_pct and crop the centre, computing only what the crop keeps."""
-        image = image.transpose(TURNS[turn]) if turn in TURNS else image
+        image.getexif()[ORIENTATION] = turn
+        image = ImageOps.exif_transpose(image)
         w, h = image.size
         short = math.floor(self.size / self.crop_pct)
         to_w, to_h = (short, int(short * h / w)) if w <= h else (int(short * w / h), short)
@@ -77,14 +71,10 @@ def probed(path: Path) -> tuple[tuple[int, int], int]:
         # A phone's JPEG may hold a second picture; Pillow calls that MPO, and its first picture is the photograph.
         if getattr(image, "is_animated", False) and image.format != "MPO":
             raise ValueError("animated")
-        found = image.size, orientation(image)
+        found = image.size, image.getexif().get(ORIENTATION, 1)
         image.draft(None, (1, 1))
         image.load()
         return found
-
-
-def orientation(image: Image.Image) -> int:
-    return image.getexif().get(0x0112, 1)
 
 
 def orientation_of_mask(photo: Photo, stored: tuple[int, int], turn: int, size: tuple[int, int]) -> int:

@@ -27,6 +27,34 @@ TEXTURE = 12  # side of the grid of the background's texture
 DRAWS = TEXTURE + CLUTTER + DISTRACTORS + 1, TEXTURE  # rows of uniform draws that make a scene, the object's last
 
 
+def test(dataset: object, size: int) -> list[tuple[str, Tensor, int, Tensor]]:
+    """The test images, in order: name, pixels (3, size, size) in [0, 1], label and mask (size, size)."""
+    pixels, labels, masks = dataset.drawn(1, dataset.images, size)
+    rows = zip(torch.from_numpy(pixels).float() / 255, labels.tolist(), torch.from_numpy(masks), strict=True)
+    return [(f"{type(dataset).__name__.lower()}_{i:05d}", *row) for i, row in enumerate(rows)]
+
+
+def train(dataset: object, size: int) -> tuple[Tensor, Tensor]:
+    """The train images as bytes (n, 3, size, size), and their labels."""
+    pixels, labels, _ = dataset.drawn(0, dataset.train_images, size)
+    return torch.from_numpy(pixels), torch.from_numpy(labels)
+
+
+def background(dataset: object, size: int, n: int) -> Tensor:
+    """The first train images (n, 3, size, size) in [0, 1]."""
+    return torch.from_numpy(dataset.drawn(0, n, size)[0]).float() / 255
+
+
+def painted(dataset: object, split: int, shown: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first images of a split as bytes (n, 3, h, w), and masks (n, h, w); the data set draws what is `shown`."""
+    pixels, masks = np.empty((len(shown), 3, size, size), np.uint8), np.empty((len(shown), size, size), bool)
+    for index in np.array_split(np.arange(len(shown)), range(64, len(shown), 64)):
+        draws = np.stack([np.random.default_rng([dataset.seed, split, i]).random(DRAWS) for i in index])
+        scene, masks[index] = dataset.scenes(draws, shown[index], size)
+        pixels[index] = (255 * scene).round()
+    return pixels, masks
+
+
 @dataclass(frozen=True)
 class Shapes:
     """Drawn scenes; everything but the outline is drawn without regard to the class.
@@ -39,41 +67,20 @@ class Shapes:
     train_images: int
     seed: int
 
-    version: ClassVar[int] = 1
     classes: ClassVar[tuple[str, ...]] = tuple(OUTLINES)
+    test, train, background = test, train, background
 
     def __post_init__(self) -> None:
         whole(self, images=1, train_images=1, seed=0)
 
-    def test(self, size: int) -> list[tuple[str, Tensor, int, Tensor]]:
-        """The test images, in order."""
-        pixels, masks = self.drawn(1, self.images, size)
-        rows = zip(torch.from_numpy(pixels).float() / 255, torch.from_numpy(masks), strict=True)
-        return [(f"shapes_{i:05d}", x, i % len(self.classes), mask) for i, (x, mask) in enumerate(rows)]
-
-    def train(self, size: int) -> tuple[Tensor, Tensor]:
-        """The train images as bytes, and their labels."""
-        pixels, _ = self.drawn(0, self.train_images, size)
-        return torch.from_numpy(pixels), torch.arange(self.train_images) % len(self.classes)
-
-    def background(self, size: int, n: int) -> Tensor:
-        """The first train images (n, 3, size, size) in [0, 1]."""
-        return torch.from_numpy(self.drawn(0, n, size)[0]).float() / 255
-
-    def drawn(self, split: int, images: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The first images of a split as bytes (n, 3, h, w), and their masks (n, h, w)."""
-        pixels, masks = np.empty((images, 3, size, size), np.uint8), np.empty((images, size, size), bool)
-        for start in range(0, images, 64):
-            index = range(start, min(start + 64, images))
-            pixels[start : index.stop], masks[start : index.stop] = self.scenes(
-                np.stack([np.random.default_rng([self.seed, split, i]).random(DRAWS) for i in index]),
-                np.array(index) % len(self.classes),
-                size,
-            )
-        return pixels, masks
+    def drawn(self, split: int, images: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The first images of a split as bytes (n, 3, h, w), their labels (n,) and masks (n, h, w)."""
+        labels = np.arange(images) % len(self.classes)
+        pixels, masks = painted(self, split, labels, size)
+        return pixels, labels, masks
 
     def scenes(self, draws: np.ndarray, label: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Scenes of uniform draws (n, *DRAWS); `label` sets the outlines and nothing else."""
+        """Pixels in [0, 1] and masks of uniform draws (n, *DRAWS); `label` sets the outlines and nothing else."""
         x, y = grid(size)
         scene = backdrop(draws, size)
         part = draws[:, -1].astype(np.float32)[..., None, None]
@@ -83,8 +90,7 @@ class Shapes:
         for k, outline in enumerate(OUTLINES.values()):
             r, c = radius[label == k], centre[label == k]
             mask[label == k] = outline((x - c[:, 0]) / r, (y - c[:, 1]) / r)
-        scene = np.where(mask[:, None], bright(part[:, 5:8]), scene)
-        return (255 * scene).round().astype(np.uint8), mask
+        return np.where(mask[:, None], bright(part[:, 5:8]), scene), mask
 
 
 def backdrop(draws: np.ndarray, size: int) -> np.ndarray:

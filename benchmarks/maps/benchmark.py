@@ -6,15 +6,18 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from benchmarks import rows
 from benchmarks.cost import measured
-from benchmarks.explained import Explained
+from benchmarks.explained import Explained, draws
 from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, target_of, with_background
-from benchmarks.maps.altered import CHANGES, Altered
 from benchmarks.maps.metrics.ranking import tied
 from entries import choice, whole
+
+CHANGES = ("none", "minor", "other_class")
+MINOR = 0.01  # of a map's standard deviation
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class Maps:
     """Explain the `target` class, predicted or label, of every image and score the maps.
 
     `background` other images of the data set stand for the absence of evidence where a method asks for them. `change`
-    alters the maps before they are scored, see `benchmarks.maps.altered`. The maps of the first `gallery.images` images
-    are kept for figures.
+    alters the maps before they are scored, see `Altered`. The maps of the first `gallery.images` images are kept for
+    figures.
     """
 
     entry: str
@@ -62,6 +65,33 @@ class Maps:
                 fractions, values = (t.double().cpu().numpy() for t in metric.curve(explained))
                 curves.append(rows.curve(batch.image, fractions, values).assign(metric=name))
         return Scored(scores, curves, partial(pictures, cell, batch, explained))
+
+
+@dataclass(frozen=True)
+class Altered:
+    """Explains as `method` does, but for one change of every map, to judge metrics by how they react.
+
+    minor: normal noise of .01 of the map's standard deviation, the same draw for all images and calls, or no method
+    would be robust. other_class: the class after the target is explained, modulo `classes`. What the method states of
+    itself, this states too.
+    """
+
+    method: Callable[..., Tensor]
+    change: str
+    classes: int
+    seed: int
+
+    def __call__(self, model: nn.Module, x: Tensor, target: Tensor, **needs: Tensor) -> Tensor:
+        if self.change == "other_class":
+            return self.method(model, x, (target + 1) % self.classes, **needs)
+        maps = self.method(model, x, target, **needs)
+        noise = torch.randn(maps.shape[1:], generator=draws(self.seed, "minor change")).to(maps)
+        return maps + MINOR * maps.double().std((1, 2), keepdim=True).to(maps) * noise
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__") or name == "method":
+            raise AttributeError(name)
+        return getattr(self.method, name)
 
 
 def score(name: str, metric: Callable, explained: Explained) -> pd.DataFrame:

@@ -5,17 +5,15 @@ Our reading of Bhati et al. 2024; the paper's own algorithm was not available.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
-from torch.fx import GraphModule, Node
 
 from benchmarks import rows
 from benchmarks.cost import measured
-from benchmarks.explained import Explained
 from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, target_of, with_background
 from benchmarks.paths.gallery import Pictures
 from benchmarks.paths.pathed import Pathed
@@ -60,7 +58,7 @@ class Paths:
     def step(self, cell: Prepared, gallery: Pictures, average: Callable[[], list[Tensor]], batch: Batch) -> Scored:
         """Select the paths of one batch and score them."""
         with measured(cell.model, cell.device) as cost:
-            pathed = selected(cell.entry, batch.explained, batch.logits, average)
+            pathed = selected(cell.entry, batch, average)
         scores = [scored(name, metric, pathed, batch.image) for name, metric in cell.metrics.items()]
         able = {table.metric[0]: cell.metrics[table.metric[0]] for table in scores if table.status[0] != "failed"}
         with measured(cell.model, cell.device) as more:
@@ -70,43 +68,20 @@ class Paths:
         return Scored([table.assign(**spent) for table in scores], curves, partial(gallery, cell, batch, pathed.path))
 
     def curves(
-        self,
-        metrics: dict[str, Callable],
-        selector: Callable,
-        batch: Batch,
-        pathed: Pathed,
-        average: Callable[[], list[Tensor]],
+        self, metrics: dict[str, Callable], selector: Callable, batch: Batch, pathed: Pathed, average: Callable
     ) -> list[pd.DataFrame]:
         """Return every metric of the whole path against the share of channels that is kept."""
         if not hasattr(selector, "share") or getattr(selector, "sizes", "share") == "gap":
             return []
         points = []
         for share in self.shares:
-            other = pathed
-            if share != selector.share:
-                other = selected(replace(selector, share=share), batch.explained, batch.logits, average)
+            same = share == selector.share
+            other = pathed if same else selected(replace(selector, share=share), batch, average)
             for name, metric in metrics.items():
                 value = metric(other).double().cpu().numpy()
                 point = {"image": batch.image, "metric": name, "fraction": float(share), "value": value}
                 points.append(pd.DataFrame(point))
         return points
-
-
-@dataclass(frozen=True, eq=False)
-class Only:
-    """The network's logits when only a path is kept; what lies below a layer that is masked alone is run once."""
-
-    graph: GraphModule
-    x: Tensor
-    average: Callable[[], list[Tensor]]
-
-    def __call__(self, kept: Sequence[Tensor | None], fill: str) -> Tensor:
-        clean = self.clean if any(k is None for k in kept) else None
-        return masked.only(self.graph, self.x, kept, self.average() if fill == "mean" else None, clean)
-
-    @cached_property
-    def clean(self) -> dict[Node, Tensor]:
-        return masked.run(self.graph, self.x)
 
 
 def means(cell: Prepared) -> list[Tensor]:
@@ -115,11 +90,17 @@ def means(cell: Prepared) -> list[Tensor]:
     return masked.means(graph, cell.background, cell.cfg.batch_size)
 
 
-def selected(selector: Callable, explained: Explained, logits: Tensor, average: Callable[[], list[Tensor]]) -> Pathed:
+def selected(selector: Callable, batch: Batch, average: Callable[[], list[Tensor]]) -> Pathed:
     """Return the batch with the paths that the selector selects."""
-    path = selector(explained.model, explained.x, explained.target, explained.box)
-    only = Only(canonical_form(selector, explained.model, explained.x), explained.x, average)
-    return Pathed(explained.model, explained.x, explained.target, logits, path, only)
+    model, x, target = batch.explained.model, batch.explained.x, batch.explained.target
+    path, graph = selector(model, x, target, batch.explained.box), canonical_form(selector, model, x)
+    whole_run = cache(partial(masked.run, graph, x))  # what lies below a layer that is masked alone is run once
+
+    def only(kept: Sequence[Tensor | None], fill: str) -> Tensor:
+        clean = whole_run() if any(k is None for k in kept) else None
+        return masked.only(graph, x, kept, average() if fill == "mean" else None, clean)
+
+    return Pathed(model, x, target, batch.logits, path, only)
 
 
 def scored(name: str, metric: Callable, pathed: Pathed, image: list[str]) -> pd.DataFrame:

@@ -2,20 +2,11 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from torch import Tensor, nn
 
 T = TypeVar("T")
-
-
-class Path(Protocol):
-    """What `methods.paths.Path` is."""
-
-    layers: tuple[str, ...]
-    kept: tuple[Tensor, ...]
-    forward: tuple[Tensor, ...]
-    backward: tuple[Tensor, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +17,7 @@ class Pathed:
     x: Tensor  # (n, c, h, w) float32, normalised for the model
     target: Tensor  # (n,) int64, the explained class
     logits: Tensor  # (n, k) of the whole network
-    path: Path
+    path: object  # `methods.paths.Path`: the names of its layers, and of each what is kept, forward and backward
     only: Callable[[Sequence[Tensor | None], str], Tensor]  # kept (n, c) of each layer, None: all of it; zero | mean
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
 

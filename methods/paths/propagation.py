@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -80,7 +79,6 @@ def heat_map(
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, needs=("box",))
-@dataclass(frozen=True)
 class PathMap:
     """Relevance of the target's logit that reaches the pixels through a path's channels only [after Bhati et al. 2024].
 

@@ -9,7 +9,6 @@ pixels. `sizes` says what the number of kept channels follows: the selector's `s
 relevances, where `share` is only an upper limit; or `all` channels.
 """
 
-from dataclasses import dataclass
 from functools import partialmethod
 
 import torch
@@ -27,7 +26,6 @@ Layers = tuple[Tensor, ...]  # (n, c) of each layer
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
-@dataclass(frozen=True)
 class Relevance:
     """Channels with the most relevance in each layer [after Bhati et al. 2024].
 
@@ -46,7 +44,6 @@ class Relevance:
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
-@dataclass(frozen=True)
 class Gap:
     """Channels before the largest gap between a layer's sorted relevances [after Bhati et al. 2024].
 
@@ -65,7 +62,6 @@ class Gap:
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 2), needs=("box",))
-@dataclass(frozen=True)
 class Beam:
     """Channels that get the most relevance from kept channels above them [after Bhati et al. 2024].
 
@@ -93,7 +89,6 @@ class Beam:
 
 
 @explains("structure", cites="Bhati et al. 2024", signed=True, passes=(1, 1), needs=("box",))
-@dataclass(frozen=True)
 class ForwardBackward:
     """Channels whose relevance is large and similar to their activation [after Bhati et al. 2024].
 
@@ -119,7 +114,6 @@ class ForwardBackward:
 
 
 @explains("control", cites="", signed=True, class_specific=False, passes=(1, 1), needs=("box",))
-@dataclass(frozen=True)
 class Activation:
     """Control: channels with the most activation in each layer, whatever the target.
 
@@ -138,7 +132,6 @@ class Activation:
 
 
 @explains("control", cites="", signed=True, class_specific=False, passes=(1, 1), needs=("box",))
-@dataclass(frozen=True)
 class Random:
     """Control: random channels of each layer, in several draws.
 
@@ -164,7 +157,6 @@ class Random:
 
 
 @explains("control", cites="", signed=True, class_specific=False, passes=(1, 1), needs=("box",))
-@dataclass(frozen=True)
 class All:
     """Control: all channels; the whole network is its own path."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -37,25 +38,21 @@ def at(distances: tuple[float, ...], norm: str) -> Explained:
     return explained(frozen(model), x, target=torch.zeros(len(x), dtype=torch.int64))
 
 
-def against_constant() -> tuple[Explained, Explained]:
+def against_constant(question: str, score: float) -> Iterator[Answer]:
     """A network that says one thing of everything, asked for that class and for another."""
-    x = images(3, SIDE)
-    said = explained(frozen(Constant()), x, target=torch.full((3,), 2))
-    return said, replace(said, target=torch.zeros(3, dtype=torch.int64), shared={})
+    said = explained(frozen(Constant()), images(3, SIDE), target=torch.full((3,), 2))
+    yield Answer("constant", question, said, score)
+    other = replace(said, target=torch.zeros(3, dtype=torch.int64), shared={})
+    yield Answer("constant", "wrong by itself", other, 0)
 
 
 def robust_accuracy(metric) -> Iterator[Answer]:
     """An image survives the radii below its distance, and no others."""
-    distances = LINF if metric.norm == "linf" else L2
-    area, before = torch.zeros(3, dtype=torch.float64), 0.0
-    for radius, last in zip(metric.radii, (0.0, *metric.radii), strict=False):
-        left, right = (torch.tensor([float(r < d) for d in distances]) for r in (last, radius))
-        area += (radius - last) * (left + right) / 2
-        before = radius
-    yield Answer("linear", "the nearest other answer", at(distances, metric.norm), (area / before).float())
-    said, other = against_constant()
-    yield Answer("constant", "nothing to climb", said, torch.ones(3))
-    yield Answer("constant", "wrong by itself", other, torch.zeros(3))
+    distances, radii = LINF if metric.norm == "linf" else L2, (0.0, *metric.radii)
+    areas = [sum((b - a) * ((a < d) + (b < d)) / 2 for a, b in pairwise(radii)) for d in distances]
+    score = [area / radii[-1] for area in areas]
+    yield Answer("linear", "the nearest other answer", at(distances, metric.norm), score)
+    yield from against_constant("nothing to climb", 1)
 
 
 fgsm_linf = fgsm_l2 = pgd_linf = pgd_l2 = robust_accuracy
@@ -66,34 +63,23 @@ def empirical_robustness(metric) -> Iterator[Answer]:
     size = e.pixels().double().flatten(1).norm(dim=1)
     share = (1 + metric.overshoot) * torch.tensor(L2, dtype=torch.float64) / size
     yield Answer("linear", "the nearest other answer", e, share.float())
-    said, other = against_constant()
-    yield Answer("constant", "no other answer", said, torch.full((3,), torch.nan))
-    yield Answer("constant", "wrong by itself", other, torch.zeros(3))
+    yield from against_constant("no other answer", torch.nan)
 
 
 def clever(metric) -> Iterator[Answer]:
     near = LINF[:2] if metric.norm == "linf" else L2[:2]
     distances = (*(d for d in near if d < metric.radius), 1.5 * metric.radius)
-    expected = torch.tensor(distances).clamp_max(metric.radius)
+    expected = [min(d, metric.radius) for d in distances]
     yield Answer("linear", "the margin over the slope, at most the radius", at(distances, metric.norm), expected)
     e = explained(frozen(Linear(SIDE)), images(3, SIDE))
     e = replace(e, target=e.clean_logits().argmax(1), shared={})
     order, weight = 1 if metric.norm == "linf" else 2, e.model.weight.double() / STD.double()[:, None, None]
     logits = torch.einsum("nchw,kchw->nk", e.x.double(), e.model.weight.double())
-    nearest = torch.stack(
-        [
-            min(
-                (logits[i, t] - logits[i, j]) / (weight[t] - weight[j]).flatten().norm(order)
-                for j in range(3)
-                if j != t
-            )
-            for i, t in enumerate(e.target.tolist())
-        ]
-    )
+    margin = logits.gather(1, e.target[:, None]) - logits
+    slope = (weight[e.target][:, None] - weight).flatten(2).norm(order, dim=2)
+    nearest = (margin / slope).nan_to_num(torch.inf).amin(1)  # the target has neither a margin nor a slope
     yield Answer("linear", "the nearest of two other classes", e, nearest.clamp_max(metric.radius).float())
-    said, other = against_constant()
-    yield Answer("constant", "no slope", said, torch.full((3,), float(metric.radius)))
-    yield Answer("constant", "wrong by itself", other, torch.zeros(3))
+    yield from against_constant("no slope", metric.radius)
 
 
 clever_linf = clever_l2 = clever
@@ -107,4 +93,4 @@ def loss_gradient(metric) -> Iterator[Answer]:
     miss[torch.arange(3), e.target] -= 1
     norm = torch.einsum("nk,kchw->nchw", miss, weight / STD.double()[:, None, None]).flatten(1).norm(dim=1)
     yield Answer("linear", "the misses times the weights", e, norm.float(), 1e-5 * norm.max().item())
-    yield Answer("constant", "no slope", against_constant()[0], torch.zeros(3))
+    yield next(against_constant("no slope", 0))

@@ -12,8 +12,7 @@ from benchmarks.conformance.models import STD
 from benchmarks.explained import Explained
 from tests.answers.models import Linear
 
-SIDE = 16
-ONE = torch.ones(3)
+SIDE, NAN = 16, torch.nan
 
 
 def linear(**law: object) -> Explained:
@@ -24,16 +23,16 @@ def linear(**law: object) -> Explained:
 
 def completeness(metric) -> Iterator[Answer]:
     e = linear()
-    yield Answer("linear", "the exact map", e, 0 * ONE, 1e-4)
-    yield Answer("linear", "twice the exact map", replace(e, maps=2 * e.maps, shared={}), ONE, 1e-4)
-    yield Answer("linear", "the exact map, against", replace(e, maps=-e.maps, shared={}), 2 * ONE, 1e-4)
-    yield Answer("linear", "no law stated", linear(complete=""), torch.nan * ONE)
+    yield Answer("linear", "the exact map", e, 0, 1e-4)
+    yield Answer("linear", "twice the exact map", replace(e, maps=2 * e.maps, shared={}), 1, 1e-4)
+    yield Answer("linear", "the exact map, against", replace(e, maps=-e.maps, shared={}), 2, 1e-4)
+    yield Answer("linear", "no law stated", linear(complete=""), NAN)
     e = linear(complete="difference", baseline=0.3)
     weight = e.model.weight.double()[e.target]
     share = (0.3 * weight.sum((1, 2, 3)) / ((e.x.double() - 0.3) * weight).sum((1, 2, 3))).abs().float()
     yield Answer("linear", "the baseline's logit is left over", e, share, 1e-5 * share.max().item())
     nothing = replace(e, x=torch.full_like(e.x, 0.3), shared={})
-    yield Answer("linear", "the image is the baseline", nothing, torch.nan * ONE)
+    yield Answer("linear", "the image is the baseline", nothing, NAN)
 
 
 def input_invariance(metric) -> Iterator[Answer]:
@@ -42,10 +41,10 @@ def input_invariance(metric) -> Iterator[Answer]:
     moved = (metric.shift / STD.double()[:, None, None] * weight).sum(1)
     score = (moved.flatten(1).norm(dim=1) / e.maps.double().flatten(1).norm(dim=1)).float()
     yield Answer("linear", "input x gradient", e, score, 1e-5 * score.max().item())
-    yield Answer("linear", "the gradient", method(e, lambda model, x, target: model.weight[target].sum(1)), 0 * ONE)
+    yield Answer("linear", "the gradient", method(e, lambda model, x, target: model.weight[target].sum(1)), 0)
     tied = levels(3, SIDE, 5)
-    yield Answer("linear", "a signed map with ties that reads nothing", method(e, lambda *_: tied), 0 * ONE)
-    yield Answer("linear", "a zero map", method(e, lambda *_: 0 * tied), torch.nan * ONE)
+    yield Answer("linear", "a signed map with ties that reads nothing", method(e, lambda *_: tied), 0)
+    yield Answer("linear", "a zero map", method(e, lambda *_: 0 * tied), NAN)
 
 
 def method(e: Explained, explain) -> Explained:

@@ -11,9 +11,10 @@ from benchmarks.conformance.cases import explained, frozen, images
 from benchmarks.conformance.models import STD
 from benchmarks.explained import Explained
 from tests.answers.models import Linear, Region
-from tests.answers.robustness import GREY, RAMP, UNMOVED, alike, attacked, grey
+from tests.answers.randomisation import NAN, RAMP, SIDE
+from tests.answers.robustness import GREY, alike_when_attacked, attacked, grey
 
-SIDE, GAIN = 16, 8.0
+GAIN = 8.0
 BOX = 2, 3, 6, 7  # of which rows 2 and 3 stay black in `attacked`
 VALUES = 3 * 6 * 7  # pixel values in the box
 
@@ -31,16 +32,11 @@ class Above(Region):
 
 def corruption_error(metric) -> Iterator[Answer]:
     plain = grey(RAMP, RAMP)
-    yield Answer(
-        "constant",
-        "an answer that nothing changes",
-        replace(plain, target=torch.arange(3)),
-        torch.tensor([1.0, 1.0, 0.0]),
-    )
+    yield Answer("constant", "an answer that nothing changes", replace(plain, target=torch.arange(3)), [1, 1, 0])
     # Of a grey image, brightness, snow and frost raise the mean, fog lowers it, and the rest leaves it near.
     bright = replace(plain, model=frozen(Above(GREY + 0.05, box=(0, 0, SIDE, SIDE))), shared={})
     question = "three of fifteen corruptions brighten a grey image"
-    yield Answer("region", question, replace(bright, target=torch.tensor([0, 1, 1])), torch.tensor([0.8, 0.2, 0.2]))
+    yield Answer("region", question, replace(bright, target=torch.tensor([0, 1, 1])), [0.8, 0.2, 0.2])
 
 
 def steep(gain: float) -> Explained:
@@ -58,8 +54,8 @@ def induced(metric) -> Iterator[Answer]:
         rate = p[:, 0] * p[:, 1] if metric.output == "probabilities" else torch.ones(3, dtype=torch.float64)
         known = score(rate * gain**2 / VALUES).float()
         yield Answer("region", f"one direction, of gain {gain:g}", e, known, 1e-5 * known.max().item())
-    nothing = torch.nan if metric.quantity == "radius" else 0.0
-    yield Answer("constant", "an output without a gradient", grey(RAMP, RAMP), UNMOVED + nothing)
+    nothing = NAN if metric.quantity == "radius" else 0
+    yield Answer("constant", "an output without a gradient", grey(RAMP, RAMP), nothing)
     e = explained(frozen(Linear(SIDE)), 0.01 * images(3, SIDE))
     rows = (e.model.weight.double() / STD.double()[:, None, None]).flatten(1)
     p = e.logits(e.x).double().softmax(1)
@@ -75,13 +71,11 @@ fisher_eigenvalue = fisher_trace = fisher_radius = logit_eigenvalue = logit_trac
 
 
 def explanation_change(metric) -> Iterator[Answer]:
-    kept, changed = frozen(Region(*BOX)), frozen(Above((GREY - metric.radius / 2) * 4 / 6))
+    kept, changed = Region(*BOX), Above((GREY - metric.radius / 2) * 4 / 6)
     model, other = (kept, changed) if metric.prediction == "kept" else (changed, kept)
-    for answer in alike(lambda before, after: replace(attacked(metric, before, after), model=model), metric.measure):
-        yield answer._replace(model="region", question=f"{answer.question}, when attacked")
-    e = replace(attacked(metric, RAMP, RAMP), model=other)
-    yield Answer("region", "the other outcome", e, UNMOVED * torch.nan)
-    yield Answer("constant", "nothing to climb", grey(RAMP, -RAMP), UNMOVED + (1 if model is kept else torch.nan))
+    yield from alike_when_attacked(metric, model)
+    yield Answer("region", "the other outcome", attacked(metric, RAMP, RAMP, other), NAN)
+    yield Answer("constant", "nothing to climb", grey(RAMP, -RAMP), 1 if model is kept else NAN)
 
 
 attacked_spearman_kept = attacked_spearman_changed = explanation_change

@@ -1,4 +1,4 @@
-"""Known answers of the CNN set by hand: a window of 2 x 2 pixels counts by what its mean exceeds one half."""
+"""Known answers of the CNN set by hand, in which a window of 2 x 2 pixels counts by what its mean exceeds one half."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.cases import explained, frozen
-from benchmarks.conformance.models import MEAN, STD
+from benchmarks.conformance.cases import explained, frozen, levels
+from benchmarks.conformance.models import MEAN, STD, Fraction
 from benchmarks.explained import Explained
 from tests.answers.models import HandSet
 
@@ -37,12 +37,18 @@ def probability(logit: Tensor) -> Tensor:
     return logit.exp() / (logit.exp() + 2)
 
 
-def deletion(metric) -> Iterator[Answer]:
+def insertion(metric) -> Iterator[Answer]:
     black = replace(metric, steps=2, baseline="black")
     yield Answer("hand-set CNN", QUESTION, red(), area(probability), 1e-5, black)
 
 
-insertion = deletion
+def deletion(metric) -> Iterator[Answer]:
+    """At the end of a deletion by noise about half of the pixels count: not all or none, as with one draw for all."""
+    yield from insertion(metric)
+    noise = replace(metric, baseline="uniform", steps=1)
+    white = torch.full((2, 3, SIDE, SIDE), 2.5)
+    e = explained(frozen(Fraction()), white, levels(2, SIDE, 9), target=torch.zeros(2, dtype=torch.int64))
+    yield Answer("fraction of pixels", "from white to noise", e, 0.75, 0.06, noise)
 
 
 def pixel_flipping_morf(metric) -> Iterator[Answer]:

@@ -16,7 +16,6 @@ FORWARD = torch.tensor([[1.0, 3, 0], [2, 2, 0], [0, 0, 0]]).double()  # three ch
 BACKWARD = torch.tensor([[1.0, -1, 0], [2, 2, 0], [1, 1, 0]]).double()
 LOGITS = torch.tensor([[2.0, 0], [2, 0], [0, 0]])  # of the network, for three images
 LEFT = torch.tensor([[[0.0, 1], [2, 0], [0, 0]], [[2, 0], [2, 0], [1, 0]]])  # of the path, for each of two draws
-WHOLE, PART = "all channels of the only layer", "two of three channels"
 
 
 def by_hand(kept: Tensor, left: Tensor = LEFT) -> Pathed:
@@ -36,16 +35,16 @@ def everything() -> Pathed:
 
 
 def of_shares(both: list[float], one: list[float]) -> Iterator[Answer]:
-    chosen = torch.tensor([[True, True, True]]), torch.tensor([[True, False, True]])
-    for channels, kept, scores in ((WHOLE, chosen[0], both), (PART, chosen[1], one)):
+    whole, part = "all channels of the only layer", "two of three channels"
+    for channels, kept, scores in ((whole, [True, True, True], both), (part, [True, False, True], one)):
         question = f"shares of {channels}; none of the last image"
-        yield Answer("set by hand", question, by_hand(kept), torch.tensor(scores), 1e-5)
+        yield Answer("set by hand", question, by_hand(torch.tensor([kept])), scores, 1e-5)
 
 
 def of_logits(scores: list[float], unchanged: float) -> Iterator[Answer]:
     two = torch.ones(2, 3, dtype=torch.bool)
-    yield Answer("set by hand", "two draws, of which one is another answer", by_hand(two), torch.tensor(scores), 1e-5)
-    yield Answer("random CNN", "everything is kept", everything(), torch.full((3,), unchanged), 1e-5)
+    yield Answer("set by hand", "two draws, of which one is another answer", by_hand(two), scores, 1e-5)
+    yield Answer("random CNN", "everything is kept", everything(), unchanged, 1e-5)
 
 
 def path_mse_shares(metric) -> Iterator[Answer]:
@@ -69,6 +68,6 @@ def path_agreement(metric) -> Iterator[Answer]:
 
 
 def path_size(metric) -> Iterator[Answer]:
-    yield Answer("random CNN", "everything is kept", everything(), torch.ones(3))
+    yield Answer("random CNN", "everything is kept", everything(), 1)
     two = torch.tensor([[True, False, False], [True, True, False]])
-    yield Answer("set by hand", "two draws of one and of two channels of three", by_hand(two), torch.full((3,), 0.5))
+    yield Answer("set by hand", "two draws of one and of two channels of three", by_hand(two), 0.5)

@@ -1,14 +1,15 @@
 """What the protocols of other suites give on models whose answers are known, for images of 16 x 16."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import exp, log
 
 import torch
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.cases import explained, frozen, images, levels
+from benchmarks.conformance.cases import explained, frozen
 from benchmarks.conformance.models import MEAN, STD, Fraction
 from benchmarks.explained import Explained
+from tests.answers import removal
 from tests.answers.models import Constant, Region
 
 SIDE, PIXELS, OBJECT = 16, 256, 64
@@ -26,30 +27,22 @@ def constant(weight: float, logit: bool = False) -> Answer:
     """A model that never changes gives `weight` times its output."""
     value = Constant().logit.detach()
     value = value if logit else value.softmax(0)
-    return Answer(
-        "constant",
-        "its own area",
-        explained(frozen(Constant()), images(3, SIDE), levels(3, SIDE, 9)),
-        weight * value,
-        1e-5,
-    )
+    return Answer("constant", "its own area", removal.constant(), weight * value, 1e-5)
 
 
-def bright(*score: float, sign: int = 1) -> Answer:
+def bright(score: float, when: str) -> Answer:
     """A white quarter on black, marked by 1 and the rest by -1, or the other way round."""
     pixels = torch.zeros(SIDE, SIDE)
     pixels[: OBJECT // SIDE] = 1
-    question = "object first, many ties" if sign > 0 else "object last, many ties"
-    return Answer(
-        "fraction of pixels", question, batch(Fraction(), pixels, sign * (2 * pixels - 1)), torch.tensor(score), 1e-5
-    )
+    maps = (2 * pixels - 1) * (1 if when == "first" else -1)
+    return Answer("fraction of pixels", f"object {when}, many ties", batch(Fraction(), pixels, maps), score, 1e-5)
 
 
 def one_pixel(question: str, pixels: torch.Tensor, place: tuple[int, int], sign: int, score: float) -> Answer:
     """A model that reads one pixel, which goes first or last."""
     maps = torch.full((SIDE, SIDE), -1.0)
     maps[place] = 1
-    return Answer("region", question, batch(Region(*place, 1, 1), pixels, sign * maps), torch.tensor([score]))
+    return Answer("region", question, batch(Region(*place, 1, 1), pixels, sign * maps), score)
 
 
 def dot() -> torch.Tensor:
@@ -86,10 +79,33 @@ def logs(shares: list[float]) -> list[float]:
     return [log(share) if share else NOTHING for share in shares]
 
 
-def deletion_rise(metric) -> Iterator[Answer]:
-    yield constant(1)
-    yield bright(OBJECT / PIXELS / 4)  # states 0, 224 and 256, the last step as wide as the first
-    yield bright((64 / 2 + 32) / PIXELS / 2, sign=-1)  # the rest is 192 pixels: 32 of the object go with it
+def known(weight: float, logit: bool = False, **scores: float) -> Callable[..., Iterator[Answer]]:
+    """Return answers: the weight of a constant output, and the scores of an object that goes `first` or `last`."""
+
+    def asked(metric) -> Iterator[Answer]:
+        yield constant(weight, logit)
+        for when, score in scores.items():
+            yield bright(score, when)
+
+    return asked
+
+
+TENTHS = [25 * k + 6 * k // 10 for k in range(11)]  # 25.6 k, rounded down
+TWENTIETHS = [*range(0, PIXELS, 13), PIXELS]
+WIDTHS = [13 / PIXELS] * 19 + [9 / PIXELS]
+EIGHTS = range(0, PIXELS, 8)
+
+deletion_xplique = known(1, logit=True, first=trapezoid(logs(left(TENTHS)), [0.1] * 10))
+insertion_xplique = known(1, logit=True, first=trapezoid(logs(there(TENTHS)), [0.1] * 10))
+# Nothing is above the object's value: the image five times, then none of the object.
+deletion_interpretdl, insertion_interpretdl = known(1, first=5 / 21 / 4), known(1, first=17 / 21 / 4)
+deletion_torchcam = known(1, first=trapezoid(left(TWENTIETHS), WIDTHS))
+insertion_torchcam = known(1, first=trapezoid(there(TWENTIETHS), WIDTHS))
+# This protocol removes the least pixels first.
+deletion_idsds = known(1, first=sum(there(PIXELS - n for n in EIGHTS)) / 32, last=sum(left(EIGHTS)) / 32)
+# The states are 0, 224 and 256 pixels, the last step as wide as the first; the rest is 192 pixels: 32 go with it.
+deletion_rise = known(1, first=OBJECT / PIXELS / 4, last=(64 / 2 + 32) / PIXELS / 2)
+deletion_latec = known(4 / 5, first=14 / PIXELS / 2 / 5)  # five states inside
 
 
 def insertion_rise(metric) -> Iterator[Answer]:
@@ -100,11 +116,6 @@ def insertion_rise(metric) -> Iterator[Answer]:
     yield one_pixel("zeros around the image, last", torch.ones(SIDE, SIDE), (0, 0), -1, (3 * corner + sure(1)) / 4)
 
 
-def deletion_latec(metric) -> Iterator[Answer]:
-    yield constant(4 / 5)  # five states inside
-    yield bright(14 / PIXELS / 2 / 5)
-
-
 def insertion_latec(metric) -> Iterator[Answer]:
     yield constant(4 / 5)
     blurred = sure(centre(7, 15) ** 2)
@@ -112,58 +123,14 @@ def insertion_latec(metric) -> Iterator[Answer]:
     yield one_pixel("mirrored at the border", torch.ones(SIDE, SIDE), (0, 0), -1, sure(1) * 4 / 5)
 
 
-TENTHS = [25 * k + 6 * k // 10 for k in range(11)]  # 25.6 k, rounded down
-
-
-def deletion_xplique(metric) -> Iterator[Answer]:
-    yield constant(1, logit=True)
-    yield bright(trapezoid(logs(left(TENTHS)), [0.1] * 10))
-
-
-def insertion_xplique(metric) -> Iterator[Answer]:
-    yield constant(1, logit=True)
-    yield bright(trapezoid(logs(there(TENTHS)), [0.1] * 10))
-
-
-def deletion_interpretdl(metric) -> Iterator[Answer]:
-    yield constant(1)
-    yield bright(5 / 21 / 4)  # nothing is above the object's value: the image five times, then none of the object
-
-
-def insertion_interpretdl(metric) -> Iterator[Answer]:
-    yield constant(1)
-    yield bright(17 / 21 / 4)
-
-
-TWENTIETHS = [*range(0, PIXELS, 13), PIXELS]
-WIDTHS = [13 / PIXELS] * 19 + [9 / PIXELS]
-
-
-def deletion_torchcam(metric) -> Iterator[Answer]:
-    yield constant(1)
-    yield bright(trapezoid(left(TWENTIETHS), WIDTHS))
-
-
-def insertion_torchcam(metric) -> Iterator[Answer]:
-    yield constant(1)
-    yield bright(trapezoid(there(TWENTIETHS), WIDTHS))
-
-
-def deletion_idsds(metric) -> Iterator[Answer]:
-    yield constant(1)
-    yield bright(sum(there(PIXELS - 8 * k for k in range(32))) / 32)  # the object goes last
-    yield bright(sum(left(8 * k for k in range(32))) / 32, sign=-1)
-
-
 def pixel_flipping_quantus(metric) -> Iterator[Answer]:
-    yield constant(2)  # three states
-    yield bright(3 / 2 / 4, sign=-1)
+    yield from known(2, last=3 / 2 / 4)(metric)  # three states
     # 256 of 768 values are the reds of 86 pixels, 512 those of 171; the least value is that of the black pixel.
     one_black = torch.ones(SIDE, SIDE)
     one_black[-1, -1] = 0
     maps = torch.arange(PIXELS, 0, -1.0).view(SIDE, SIDE)
-    score = torch.tensor([(169 / 2 + 84) / PIXELS])
+    score = (169 / 2 + 84) / PIXELS
     yield Answer("fraction of pixels", "channel by channel", batch(Fraction(), one_black, maps), score, 1e-5)
     # Without a black pixel the least value is the blue's, and red stays bright.
     white = batch(Fraction(), torch.ones(SIDE, SIDE), maps)
-    yield Answer("fraction of pixels", "least of the normalised values", white, torch.tensor([2.0]), 1e-5)
+    yield Answer("fraction of pixels", "least of the normalised values", white, 2, 1e-5)

@@ -20,6 +20,7 @@ PHOTOS = {
     "coffee": skimage.data.coffee(),
     "camera": skimage.data.camera(),  # grey
 }
+SQUARE = np.ascontiguousarray(PHOTOS["coffee"][100:196, 250:346])  # its quarters differ, so that every turn shows
 
 
 def folder(root, **values) -> Folder:

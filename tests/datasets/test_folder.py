@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks.datasets.folder import imagenet
 from tests.conftest import composed
-from tests.datasets.saved import PHOTOS, folder, save
+from tests.datasets.saved import PHOTOS, SQUARE, folder, save
 
 
 def test_order_ids_and_labels(tmp_path):
@@ -30,9 +30,9 @@ def test_order_ids_and_labels(tmp_path):
         images[3]
 
 
-def test_masks_elsewhere_and_missing_ones(tmp_path, square):
+def test_masks_elsewhere_and_missing_ones(tmp_path):
     for name in ("x", "y"):
-        save(square, tmp_path / "P" / "a" / f"{name}.jpg")
+        save(SQUARE, tmp_path / "P" / "a" / f"{name}.jpg")
     save(np.full((96, 96), 255, np.uint8), tmp_path / "M" / "a" / "y.PNG", format="PNG")
     masks = [mask for *_, mask in folder(tmp_path / "P", masks=str(tmp_path / "M")).test(32)]
     assert not masks[0].any() and masks[1].all()
@@ -62,25 +62,21 @@ def test_broken_and_animated_images_are_named_counted_and_skipped(tmp_path, capl
     assert "6 of 8" in line and "good/cut.jpg" in line
 
 
-def test_strict_refuses_broken_images(tmp_path):
-    broken(tmp_path)
-    with pytest.raises(ValueError, match=r"good/cut\.jpg"):
-        folder(tmp_path, strict=True).test(32)
+def test_broken_images_are_refused_if_strict_or_alone(tmp_path):
+    broken(tmp_path / "P")
+    (tmp_path / "only" / "a").mkdir(parents=True)
+    (tmp_path / "only" / "a" / "x.jpg").write_bytes(b"no")
+    for root, strict, name in (("P", True, r"good/cut\.jpg"), ("only", False, r"a/x\.jpg")):
+        with pytest.raises(ValueError, match=name):
+            folder(tmp_path / root, strict=strict).test(32)
     assert composed("dataset=folder", "dataset.root=x", "strict=true").dataset.strict is True
 
 
-def test_only_broken_images(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "x.jpg").write_bytes(b"no")
-    with pytest.raises(ValueError, match=r"a/x\.jpg"):
-        folder(tmp_path).test(32)
-
-
-def test_a_limit_takes_turns_over_the_classes(tmp_path, square):
+def test_a_limit_takes_turns_over_the_classes(tmp_path):
     sizes = {"a": 9, "b": 2, "c": 5}
     for name, n in sizes.items():
         for i in range(n):
-            save(square, tmp_path / name / f"{i}.png")
+            save(SQUARE, tmp_path / name / f"{i}.png")
     chosen = {n: [row[0] for row in folder(tmp_path, images=n).test(16)] for n in (2, 6, 9, 99)}
     counts = {n: {name: sum(i.startswith(name) for i in ids) for name in sizes} for n, ids in chosen.items()}
     assert sorted(counts[2].values()) == [0, 1, 1] and counts[6] == {"a": 2, "b": 2, "c": 2}
@@ -90,9 +86,9 @@ def test_a_limit_takes_turns_over_the_classes(tmp_path, square):
     assert len(draws) > 3 and tuple(chosen[6]) in draws
 
 
-def test_a_broken_image_makes_place_for_another(tmp_path, square):
+def test_a_broken_image_makes_place_for_another(tmp_path):
     for i in range(6):
-        save(square, tmp_path / "a" / f"{i}.png")
+        save(SQUARE, tmp_path / "a" / f"{i}.png")
     first = folder(tmp_path, images=1).test(16)[0][0]
     (tmp_path / first).write_bytes(b"")
     images = folder(tmp_path, images=1).test(16)
@@ -146,21 +142,21 @@ def test_given_classes(tmp_path):
         labels(tmp_path / "indices", "-3", "4")
 
 
-def test_wrong_folders(tmp_path, square):
+def test_wrong_folders(tmp_path):
     """No folder, a file, a folder without images, one level too many, and one too few."""
     (tmp_path / "file").write_text("")
     (tmp_path / "empty" / "a").mkdir(parents=True)
-    save(square, tmp_path / "deep" / "train" / "a" / "x.png")
-    save(square, tmp_path / "flat" / "x.png")
+    save(SQUARE, tmp_path / "deep" / "train" / "a" / "x.png")
+    save(SQUARE, tmp_path / "flat" / "x.png")
     for name in ("nowhere", "file", "empty", "deep", "flat"):
         with pytest.raises(ValueError, match=name):
             folder(tmp_path / name)
 
 
-def test_wrong_masks(tmp_path, square):
+def test_wrong_masks(tmp_path):
     """A mask of another size, no folder of masks, and a folder in which no mask has an image's name."""
     root, mask = tmp_path / "P", tmp_path / "P_masks" / "a" / "x.png"
-    save(square, root / "a" / "x.png")
+    save(SQUARE, root / "a" / "x.png")
     save(np.zeros((48, 96), np.uint8), mask)
     with pytest.raises(ValueError, match=r"a/x\.png"):
         folder(root).test(32)
@@ -171,13 +167,12 @@ def test_wrong_masks(tmp_path, square):
         folder(root).test(32)
 
 
-WRONG = {"crop_pct": [0, 1.1, "abc"], "interpolation": ["cubic", 3], "strict": [3, None]}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_values_out_of_range_are_refused_by_name(tmp_path, square, name):
-    save(square, tmp_path / "a" / "x.png")
-    for value in WRONG[name]:
+@pytest.mark.parametrize(
+    ("name", "values"), {"crop_pct": [0, 1.1, "abc"], "interpolation": ["cubic", 3], "strict": [3, None]}.items()
+)
+def test_values_out_of_range_are_refused_by_name(tmp_path, name, values):
+    save(SQUARE, tmp_path / "a" / "x.png")
+    for value in values:
         with pytest.raises(ValueError, match=name):
             folder(tmp_path, **{name: value})
 

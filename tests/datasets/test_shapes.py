@@ -51,7 +51,7 @@ def test_the_mask_is_the_object(shapes):
 
 
 def test_objects_are_anywhere(shapes):
-    _, masks = shapes.drawn(0, 2000, SIZE)
+    _, _, masks = shapes.drawn(0, 2000, SIZE)
     assert masks.any(0).mean() > 0.85, "all but the corners"
 
 
@@ -60,11 +60,11 @@ def splits(shapes):
     """Train and test images (n, 3, h, w) in [0, 1], their labels, masks, and the objects' centres in pixels."""
     out = []
     for split, images in ((0, 2000), (1, 800)):
-        pixels, masks = shapes.drawn(split, images, SIZE)
+        pixels, labels, masks = shapes.drawn(split, images, SIZE)
         parts = np.stack([np.random.default_rng([shapes.seed, split, i]).random(DRAWS)[-1] for i in range(images)])
         margin = REACH * (0.15 + 0.07 * parts[:, :1])
         centres = np.floor(SIZE * (margin + (1 - 2 * margin) * parts[:, 1:3])).astype(int)
-        out.append((pixels / 255, np.arange(images) % len(shapes.classes), masks, centres))
+        out.append((pixels / 255, labels, masks, centres))
     return out
 
 

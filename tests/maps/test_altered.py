@@ -5,7 +5,7 @@ import torch
 
 from benchmarks.conformance.cases import InputXGradient, frozen, images
 from benchmarks.conformance.models import Network
-from benchmarks.maps.altered import MINOR, Altered
+from benchmarks.maps.benchmark import MINOR, Altered
 from tests.conftest import composed, evaluated, options
 
 X, TARGET = images(3, 16), torch.tensor([0, 3, 1])

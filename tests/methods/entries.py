@@ -5,14 +5,14 @@ from functools import cache
 
 import torch
 from hydra.utils import get_class, instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from tests.conftest import CONF, composed, options
 from tests.methods import networks
 
 BUDGET = {"steps": 3, "samples": 3, "masks": 5, "iterations": 3}
-BUDGET |= {"grid": 3, "window": 0.5, "stride": 0.25, "batch": 8}
+BUDGET |= {"grid": 3, "window": 0.5, "stride": 0.25, "cells": 9, "jitter": 0.05, "batch": 8}
 
 
 @cache
@@ -27,9 +27,22 @@ def having(field: str) -> list[str]:
 
 
 @cache
+def config(seed: int, *overrides: str) -> DictConfig:
+    """What the settings of methods refer to."""
+    cfg = composed("model=planted", "batch_size=8", f"seed={seed}", *overrides)
+    OmegaConf.set_struct(cfg, False)
+    return cfg
+
+
+@cache
 def entry(name: str, seed: int = 0):
-    """The method at a small budget."""
-    method = instantiate(composed(f"method={name}", "model=planted", "batch_size=8", f"seed={seed}").method)
+    """The method at a small budget. Only a method that has defaults of its own is composed alone."""
+    node = OmegaConf.load(CONF / "method" / f"{name}.yaml")
+    if "defaults" in node:
+        method = instantiate(config(seed, f"method={name}").method)
+    else:
+        config(seed).method = node
+        method = instantiate(config(seed).method)
     return replace(method, **{f.name: BUDGET[f.name] for f in fields(method) if f.name in BUDGET})
 
 
@@ -66,13 +79,6 @@ def background(x: Tensor) -> Tensor:
 def logit(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     """The target's logit (n,)."""
     return model(x).gather(1, target[:, None])[:, 0]
-
-
-def inputs(method, model: nn.Module, x: Tensor, target: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """The maps, and every pass's images."""
-    passed = []
-    with model.register_forward_pre_hook(lambda _m, args: passed.append(args[0].detach().clone())):
-        return method(model, x, target), passed
 
 
 def relative(maps: Tensor, wanted: Tensor) -> float:

@@ -33,17 +33,6 @@ class Branches(nn.Module):
         return torch.cat([self.narrow(x), self.wide(x)], 1)
 
 
-class Square(nn.Module):
-    """Half the sum of squares, and a slope: its gradient is the image plus the slope."""
-
-    def __init__(self, slope: float = 0.0):
-        super().__init__()
-        self.slope = slope
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x**2 / 2 + self.slope * x).sum((1, 2, 3))[:, None]
-
-
 def head(k: int, classes: int) -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(k, classes)]
 
@@ -74,8 +63,8 @@ def branches(k: int = 6, classes: int = 4) -> nn.Module:
 
 
 def resnet18(classes: int = 4) -> nn.Module:
-    """Timm's, as wide at the end as at the beginning: a twentieth of the weights, and every kind of block."""
-    return timm.create_model("resnet18", num_classes=classes, channels=(64, 64, 64, 64))
+    """Timm's with narrow blocks: a hundredth of the weights, and every kind of block."""
+    return timm.create_model("resnet18", num_classes=classes, channels=(16, 16, 16, 16))
 
 
 def vgg16(classes: int = 4) -> nn.Module:
@@ -153,20 +142,20 @@ def images(n: int = 3, side: int = 32, classes: int = 4) -> tuple[Tensor, Tensor
     return clouds + 0.3 * torch.randn(n, 3, side, side, generator=rng), torch.arange(n) % classes
 
 
-# timm's name: (how to build it, a layer for CAM methods, the side of the images)
+# timm's name: (how to build it, a layer for CAM methods, height and width of the images: one pair fits no grid)
 ARCHITECTURES = {
-    "vgg16": (vgg16, "features.3", 32),
-    "resnet18": (resnet18, "layer1", 64),
-    "inception_v3": (inception_v3, "Conv2d_2b_3x3", 75),
+    "vgg16": (vgg16, "features.3", (32, 32)),
+    "resnet18": (resnet18, "layer1", (62, 46)),
+    "inception_v3": (inception_v3, "Conv2d_2b_3x3", (75, 75)),
 }
 
 
 @cache
 def architecture(name: str) -> tuple[nn.Module, Tensor, Tensor, str]:
     """One of timm's networks in float64 with random weights, two images, their targets and the layer's name."""
-    build, layer, side = ARCHITECTURES[name]
+    build, layer, (height, width) = ARCHITECTURES[name]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = ready(build(), side)
-    x, target = images(2, side)
-    return model.double(), x.double(), target + 1, layer
+        model = ready(build(), height)
+    x, target = images(2, height)
+    return model.double(), x[..., :width].double(), target + 1, layer

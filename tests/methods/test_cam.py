@@ -1,40 +1,37 @@
 """Class activation maps on layers that are overwritten, silent or unfit, and where a map is known in closed form."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
+from benchmarks.cost import counted
 from entries import Inapplicable
 from methods.cam import EigenCam, GradCam, GradCamPP, HiResCam, LayerCam, XGradCam
+from methods.channel_cam import AblationCam, ScoreCam
 from tests.methods import networks
 from tests.methods.entries import assert_near
 from tests.methods.networks import not_in_place
 
-METHODS = [GradCam, GradCamPP, XGradCam, HiResCam, LayerCam, EigenCam]
+CHANNEL = {"score_cam": partial(ScoreCam, batch=4), "ablation_cam": partial(AblationCam, batch=4)}
+METHODS = {kind.__name__: kind for kind in (GradCam, GradCamPP, XGradCam, HiResCam, LayerCam, EigenCam)} | CHANNEL
 
 # layers whose output a ReLU, or a sum and a ReLU, overwrites in place
 OVERWRITTEN = [
     ("residual", "features.3.bn2"),
     ("plain", "features.3"),
     ("branches", "features.5.wide.1"),
-    ("resnet18", "bn1"),
+    ("resnet18", "layer1.0.bn1"),
 ]
 
 
 @pytest.mark.parametrize(("family", "layer"), OVERWRITTEN)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_a_later_in_place_relu_does_not_change_what_is_recorded(method, family, layer):
     model, (x, target) = networks.network(family), networks.images()
     maps = method(layer)(model, x, target)
     assert_near(maps, method(layer)(not_in_place(model), x, target), 1e-5)
-
-
-@pytest.mark.parametrize("method", [GradCam, EigenCam])
-def test_hooks_of_others_still_see_the_layer(method):
-    model, (x, target), seen = networks.network("plain"), networks.images(), []
-    with model.features.register_forward_hook(lambda _m, _i, out: seen.append(out.detach().clone())):
-        method("features")(model, x, target)
-    torch.testing.assert_close(seen[0], model.features(x))
 
 
 class Odd(nn.Module):
@@ -80,17 +77,11 @@ def small():
     return Whole().eval().requires_grad_(False), *networks.images(side=8)
 
 
-def test_hires_cam_sums_to_the_logit_less_its_bias(small):
-    model, x, target = small
-    wanted = model(x).gather(1, target[:, None])[:, 0] - model.fc.bias[target]
-    torch.testing.assert_close(HiResCam("layer")(model, x, target).sum((1, 2)), wanted)
-
-
 def silence(model: Whole, channel: int) -> None:
     model.layer[0].weight[channel], model.layer[0].bias[channel] = 0, -1
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_a_silent_channel_adds_nothing(small, method):
     """Also where a formula divides by its sum, and where no channel is left."""
     model, x, target = small
@@ -101,6 +92,32 @@ def test_a_silent_channel_adds_nothing(small, method):
     for channel in range(5):
         silence(model, channel)
     assert torch.equal(method("layer")(model, x, target), torch.zeros_like(maps))
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("ablation_cam", 3 * (2 + 3)), ("score_cam", 3 * (1 + 3))])
+def test_a_silent_channel_takes_no_pass(small, name, wanted):
+    model, x, target = small
+    for channel in (0, 3):
+        silence(model, channel)
+    with counted(model) as cost:
+        CHANNEL[name]("layer")(model, x, target)
+    assert cost.forwards == wanted
+
+
+def test_no_logit_no_ablation_map(small):
+    model, x, target = small
+    model.fc.weight.zero_(), model.fc.bias.zero_()
+    assert torch.equal(CHANNEL["ablation_cam"]("layer")(model, x, target), torch.zeros(3, 8, 8))
+
+
+def test_a_contrast_of_roundings_gets_no_score(small):
+    """Stretched, it would be a mask that depends on how the layer was computed."""
+    (model, x, target), method = small, CHANNEL["score_cam"]("layer")
+    model.layer[0].weight[0] *= 1e-8
+    model.layer[0].bias[0] = 1.0
+    wanted = method(model, x, target)
+    model.layer[0].weight[0] = 0
+    torch.testing.assert_close(method(model, x, target), wanted)
 
 
 def test_eigen_cam_of_multiples_of_one_map_is_that_map(small):

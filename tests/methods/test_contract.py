@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy
 import pytest
+import timm
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
@@ -19,6 +20,7 @@ from torch.nn.modules import module as hooks
 from benchmarks.cost import counted
 from entries import Inapplicable
 from models.canonical import canonical
+from results.names import bibliography, works
 from tests.conftest import options
 from tests.methods import networks
 from tests.methods.entries import entry, explain, having, kind, pointed
@@ -51,7 +53,7 @@ def family(request, method):
 
 @cache
 def case(family: str):
-    return networks.network(family), *networks.images()
+    return networks.network(family), *networks.images(side=24)
 
 
 def fitted(method, family: str):
@@ -115,6 +117,7 @@ def test_facts_are_declared(method):
     assert {type(fact) for fact in (method.signed, method.class_specific)} == {bool}
     assert all(f.default is f.default_factory is MISSING for f in fields(method)), "values belong in conf/"
     assert set(method.needs) <= {"mask", "background", "box"}
+    assert set(works([method.cites])) <= bibliography().keys()
 
 
 WRONG = {int: ("abc", True, 1.5, -1), float: ("abc", True, nan, inf), str: (None, 3, ""), bool: ("no", None)}
@@ -160,6 +163,21 @@ def test_a_data_set_without_what_is_needed_is_refused(method, method_name):
         method(model, x, target)
 
 
+# Rules for every operation, or at least for a ReLU, and what an EfficientNet has instead.
+RULED = {name: "mul" for name in options("method") if name.startswith(("lrp", "deep", "excitation"))}
+RULED |= dict.fromkeys(("deconvnet", "guided_backprop", "guided_grad_cam"), "ReLU")
+
+
+@pytest.mark.parametrize("method_name", RULED)
+def test_an_operation_without_a_rule_is_named(method, method_name):
+    model, (x, target) = timm.create_model("test_efficientnet", num_classes=4).eval(), networks.images(2)
+    with pytest.raises(Inapplicable, match=f"{RULED[method_name]}.*EfficientNet"):
+        explain(method, model, x, target)
+    if RULED[method_name] == "mul":
+        with pytest.raises(Inapplicable, match="batch_norm"):
+            explain(method, networks.network("residual").train(), x, target)
+
+
 def test_a_refusal_is_rare_and_names_both_sides(method):
     refusals = [(family, first_call(method, family).refusal) for family in networks.FAMILIES]
     refusals = [(case(family)[0], str(refusal)) for family, refusal in refusals if refusal]
@@ -176,7 +194,7 @@ def test_leaves_no_trace(method, network):
 
 def test_map_is_one_finite_value_per_pixel(method, family):
     maps = maps_of(method, family)
-    assert maps.shape == (3, 32, 32) and maps.dtype == torch.float32 and maps.is_contiguous()
+    assert maps.shape == (3, 24, 24) and maps.dtype == torch.float32 and maps.is_contiguous()
     assert maps.isfinite().all() and not maps.requires_grad and maps.grad_fn is None
     assert maps.abs().max() > 0
     assert method.signed or maps.min() >= 0
@@ -184,7 +202,7 @@ def test_map_is_one_finite_value_per_pixel(method, family):
 
 def test_images_need_not_be_square(method):
     model, x, target = case("residual")
-    assert explain(fitted(method, "residual"), model, x[:1, :, :, :24], target[:1]).shape == (1, 32, 24)
+    assert explain(fitted(method, "residual"), model, x[:1, :, :, :18], target[:1]).shape == (1, 24, 18)
 
 
 @pytest.mark.parametrize("method_name", [name for name in NAMES if kind(name).signed])
@@ -282,7 +300,7 @@ def test_leaves_no_trace_after_an_error_in_the_last_pass(method, place):
 
 def test_leaves_no_trace_after_an_error_inside_the_network(method):
     """The network fails behind the layers where hooks may sit."""
-    model, x, target = networks.network("plain"), *networks.images(1)
+    model, x, target = case("plain")
     before, last, weight = state(model, x, target), model.head[-1], model.head[-1].weight
     last.weight = nn.Parameter(weight[:, 1:], requires_grad=False)
     with contextlib.nullcontext() if method.group == "control" else pytest.raises((RuntimeError, ValueError)):
@@ -292,7 +310,7 @@ def test_leaves_no_trace_after_an_error_inside_the_network(method):
 
 
 def test_repeated_calls_leave_no_tensor_behind(method):
-    model, (x, target) = networks.network("residual"), networks.images(2, side=16)
+    model, x, target = case("residual")
     least = {"steps": 1, "samples": 1, "masks": 1, "iterations": 1, "draws": 1, "areas": (0.1,)}
     least = {field.name: least[field.name] for field in fields(method) if field.name in least}
     method = replace(fitted(method, "residual"), **least)
@@ -305,7 +323,7 @@ def test_repeated_calls_leave_no_tensor_behind(method):
     gc.freeze()  # what lives now is not looked at again
     try:
         before = alive()
-        for _ in range(5):
+        for _ in range(3):
             explain(method, model, x, target)
         assert alive() <= before
     finally:

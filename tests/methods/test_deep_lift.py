@@ -1,20 +1,17 @@
-"""DeepLIFT: its laws, and the rules of activations and pools."""
+"""DeepLIFT: the rules of activations and pools."""
 
 import copy
 import warnings
 
 import captum.attr
 import pytest
-import timm
 import torch
 from torch import Tensor, nn
 
-from entries import Inapplicable
 from methods.deep_lift import DeepLift, DeepLiftShap
 from models.canonical import canonical
-from tests.methods import networks
-from tests.methods.entries import background, relative
-from tests.methods.references.deep_lift import Apart, derived
+from tests.methods.entries import relative
+from tests.methods.references.deep_lift import derived
 
 deep_lift = DeepLift(baseline=0.0, canonical=canonical)
 shap = DeepLiftShap(batch=8, canonical=canonical)
@@ -52,21 +49,6 @@ def paired(model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> Te
     """Our maps, each image with a reference of its own."""
     cases = zip(x.split(1), target.split(1), reference.split(1), strict=True)
     return torch.cat([shap(model, a, t, background=b) for a, t, b in cases])
-
-
-@pytest.mark.parametrize(
-    "name", ["resnet18", *(pytest.param(n, marks=pytest.mark.slow) for n in ("vgg16", "inception_v3"))]
-)
-def test_a_map_sums_to_the_difference(name):
-    model, x, target, _ = networks.architecture(name)
-    x, target = x[:1], target[:1]
-    for baseline in (0.0, 0.5):
-        maps = DeepLift(baseline, canonical)(model, x, target)
-        assert residual(maps, model, x, torch.full_like(x, baseline), target) < 1e-10
-    many = background(x)
-    difference = (model(x) - model(many).mean(0)).gather(1, target[:, None])[:, 0]
-    sums = shap(model, x, target, background=many).sum((1, 2))
-    torch.testing.assert_close(sums, difference, rtol=1e-10, atol=0)
 
 
 SMOOTH = [nn.Sigmoid(), nn.Tanh(), nn.SiLU(), nn.GELU(), nn.ELU(), nn.Softplus(), nn.Mish(), nn.Hardswish()]
@@ -136,18 +118,10 @@ def test_max_pools_window_by_window(kind):
 
 
 def test_the_derivation_that_stands_in_for_captum_agrees_with_it():
-    layers = nn.Conv2d(3, 4, 3), nn.ReLU(), Apart(nn.MaxPool2d(2)), nn.Conv2d(4, 4, 2), nn.ReLU()
+    """captum 0.9 keeps one of the windows of a max pool that overlap, and has no rule for one right behind a ReLU."""
+    layers = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AvgPool2d(1), nn.MaxPool2d(2), nn.Conv2d(4, 4, 2), nn.ReLU()
     model, (x, reference, target) = seeded(*layers), noise()
     assert relative(derived(model, x, reference, target).sum(1), theirs(model, x, reference, target)) < 1e-8
-
-
-def test_a_pixel_like_its_reference_gets_nothing():
-    model, x, target, _ = networks.architecture("resnet18")
-    x = x.clone()
-    x[:, :, :20, 10:] = 0.25
-    maps = DeepLift(0.25, canonical)(model, x, target)
-    assert (maps[:, :20, 10:] == 0).all() and (maps[:, 20:] != 0).all()
-    assert (DeepLift(0.25, canonical)(model, torch.full_like(x, 0.25), target) == 0).all()
 
 
 def test_even_references_do_not_choose_a_corner_of_the_window():
@@ -165,13 +139,3 @@ def test_what_is_even_up_to_rounding_does_not_blow_up():
     maps = paired(model, x, reference, torch.tensor([0]))[0, 0]
     assert model[0](x).max() - 1 == 2 * eps and model[0](reference).max() - 1 == 4 * eps
     assert 0 <= maps[0] <= 1 and maps.sum().abs() <= 4 * eps
-
-
-def test_what_has_no_rule_is_named():
-    model, (x, target) = timm.create_model("test_efficientnet", num_classes=4).eval(), networks.images(2)
-    with pytest.raises(Inapplicable, match="mul"):
-        deep_lift(model, x, target)
-    with pytest.raises(Inapplicable, match="batch_norm"):
-        deep_lift(networks.network("residual").train(), x, target)
-    with pytest.raises(Inapplicable, match="DeepLiftShap"):
-        shap(networks.network("residual"), x, target, background=x[:0])

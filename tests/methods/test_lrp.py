@@ -1,90 +1,130 @@
-"""LRP against zennit's own composites; what biases absorb, and which layers are linear."""
+"""Laws of relevance: what a map sums to without biases, its signs, one neuron in closed form, and the pixels' box."""
+
+from functools import cache
 
 import pytest
 import timm
 import torch
-import torchvision
 from torch import Tensor, nn
-from torch.nn import functional as F
-from zennit import composites
-from zennit.torchvision import ResNetCanonizer
 
 from entries import Inapplicable
-from methods.lrp import LrpAlphaBeta, LrpEpsilonGammaBox, LrpEpsilonPlus
+from methods.lrp import DeepTaylor, LrpEpsilon, LrpEpsilonGammaBox, LrpEpsilonPlus, LrpGamma
 from models.canonical import canonical
-from tests.methods.entries import relative
-from tests.methods.networks import network, randomised
+from tests.methods import networks
+from tests.methods.entries import explain, logit, relative
 
-EPSILON = 1e-6
-small = {"stabilizer": EPSILON, "canonical": canonical}
-lrp = LrpEpsilonPlus(epsilon=EPSILON, bias=True, **small)
+small = {"stabilizer": 1e-6, "canonical": canonical}
 
 
-def images(size: int, n: int = 2) -> Tensor:
-    return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(1))
-
-
-def vgg_like() -> nn.Module:
-    layers = torchvision.models.vgg.make_layers([8, 8, "M", 16, "M"])
-    head = (nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(256, 32), nn.ReLU(True), nn.Dropout(), nn.Linear(32, 5))
-    return nn.Sequential(*layers, *head)
-
-
-BOX = torch.tensor([[-3.0], [3.0]], dtype=torch.float64).expand(2, 3)
-COMPOSITES = {
-    "EpsilonPlus": lrp,
-    "EpsilonAlpha2Beta1": LrpAlphaBeta(alpha=2.0, beta=1.0, epsilon=EPSILON, bias=True, **small),
-    "EpsilonGammaBox": LrpEpsilonGammaBox(epsilon=EPSILON, gamma=0.25, bias=True, **small),
+DTD = DeepTaylor(**small)
+CONSERVING = {
+    "gamma": LrpGamma(gamma=0.25, bias=False, **small),
+    "epsilon_plus": LrpEpsilonPlus(epsilon=1e-6, bias=False, **small),
+    "epsilon_gamma_box": LrpEpsilonGammaBox(epsilon=1e-6, gamma=0.25, bias=False, **small),
+    "deep_taylor": DTD,
 }
 
 
-def zennit_map(composite: str, model: nn.Module, x: Tensor, target: Tensor, canonizers: list) -> Tensor:
-    options = {"stabilizer": EPSILON, "epsilon": EPSILON, "canonizers": canonizers}
-    if composite == "EpsilonGammaBox":
-        options |= {"low": BOX[:1, :, None, None], "high": BOX[1:, :, None, None]}
-    x = x.clone().requires_grad_()
-    with getattr(composites, composite)(**options).context(model) as modified:
-        logits = modified(x)
-        start = F.one_hot(target, logits.shape[1]).to(x) * logits.detach()
-        return torch.autograd.grad(logits, x, start)[0].sum(1)
+@cache
+def network(name: str) -> tuple[nn.Module, Tensor, Tensor]:
+    """A network of float64 with live batch norms, two images and their targets."""
+    if name in networks.ARCHITECTURES:
+        return networks.architecture(name)[:3]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = networks.ready(timm.create_model(name, num_classes=4), 32)
+    x, target = networks.images(2, 32)
+    return model.double(), x.double(), target + 1
 
 
-@pytest.mark.parametrize("composite", COMPOSITES)
-@pytest.mark.parametrize("name", ["vgg_like", pytest.param("resnet18", marks=pytest.mark.slow)])
-def test_zennit_composite(composite, name):
-    """zennit's canonizers know torchvision's networks; there it must give the same maps."""
-    model = vgg_like() if name == "vgg_like" else torchvision.models.resnet18(num_classes=5)
-    model, x, method = randomised(model).double(), images(32).double(), COMPOSITES[composite]
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eps = 0.0  # zennit merges it, and then divides by it once more
-    target, box = torch.tensor([4, 0]), {"box": BOX} if method.needs else {}
-    wanted = zennit_map(composite, model, x, target, [ResNetCanonizer()] if name == "resnet18" else [])
-    assert relative(method(model, x, target, **box), wanted) < 1e-6
+@pytest.mark.parametrize("rule", CONSERVING)
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("inception_v3", marks=pytest.mark.slow)])
+def test_without_biases_in_the_rules_relevance_is_conserved(name, rule):
+    """Whatever biases the network has; and no magnitudes cancel that are much larger than the logit."""
+    model, x, target = network(name)
+    total, maps = logit(model, x, target), explain(CONSERVING[rule], model, x, target)
+    assert ((maps.sum((1, 2)) - total) / total).abs().max() < 1e-3
+    assert (maps.abs().sum((1, 2)) / total.abs()).max() < 10
 
 
-def test_what_absorbs_relevance():
-    """A positive bias takes b / (z + b) of a neuron's relevance, a negative one nothing, zero padding nothing."""
-    net = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Flatten(), nn.Linear(1, 1, bias=False)).requires_grad_(False)
-    x = torch.tensor([[[[-2.0]]]])
-    for bias, share in ((3.0, 4 / 7), (-3.0, 1.0)):
-        net[0].weight.fill_(-2.0), net[0].bias.fill_(bias), net[2].weight.fill_(1.0)
-        torch.testing.assert_close(lrp(net.eval(), x, torch.tensor([0])), torch.full((1, 1, 1), share * (4 + bias)))
+def linear_model(weights: list[float], bias: float) -> nn.Module:
+    """One neuron with a pixel for each weight."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(len(weights), 1)).double().requires_grad_(False).eval()
+    net[1].weight.copy_(torch.tensor([weights]))
+    net[1].bias.fill_(bias)
+    return net
 
 
-def test_a_linear_layer_written_as_a_convolution_is_linear():
-    body = (nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
-    as_conv = randomised(nn.Sequential(*body, nn.Conv2d(4, 8, 4), nn.ReLU(), nn.Conv2d(8, 5, 1), nn.Flatten()))
-    as_linear = nn.Sequential(*body, nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 5)).eval()
-    for linear, conv in ((as_linear[4], as_conv[3]), (as_linear[6], as_conv[5])):
-        linear.load_state_dict({"weight": conv.weight.flatten(1), "bias": conv.bias})
-    x, target = images(8), torch.tensor([3, 1])
-    torch.testing.assert_close(lrp(as_conv, x, target), lrp(as_linear, x, target))
+def shares(method, net: nn.Module, pixels: list[float]) -> list[float]:
+    x = torch.tensor(pixels, dtype=torch.float64).reshape(1, 1, 1, -1)
+    return explain(method, net, x, torch.tensor([0])).flatten().tolist()
 
 
-def test_what_has_no_rule_is_named():
-    target = torch.tensor([0, 1])
-    with pytest.raises(Inapplicable, match="mul"):
-        lrp(timm.create_model("test_efficientnet", num_classes=5).eval(), images(32), target)
-    with pytest.raises(Inapplicable, match="batch_norm"):
-        lrp(network("residual").train(), images(8), target)
+def test_one_neuron():
+    """Contributions 2, -1 and 3 (two negative factors) and a bias of 1: the logit is 5."""
+    net, pixels = linear_model([1.0, -0.5, -1.5], 1.0), [2.0, 2.0, -2.0]
+    exact = {"stabilizer": 1e-12, "canonical": canonical}
+    z, plus = [2.0, -1.0, 3.0], [2.0, 0.0, 3.0]
+    for bias in (True, False):
+        b = 1.0 if bias else 0.0
+        wanted = [5 * v / (4 + b) for v in z]
+        assert shares(LrpEpsilon(1e-12, bias=bias, **exact), net, pixels) == pytest.approx(wanted)
+        wanted = [5 * (v + p / 4) / (4 + b + (5 + b) / 4) for v, p in zip(z, plus, strict=True)]
+        assert shares(LrpGamma(0.25, bias=bias, **exact), net, pixels) == pytest.approx(wanted)
+    low, high = -3.0, 3.0  # x w - l w^+ - h w^-
+    terms = [2.0 - low, -1.0 + high * 0.5, 3.0 + high * 1.5]
+    assert shares(DeepTaylor(**exact), net, pixels) == pytest.approx([5 * v / sum(terms) for v in terms])
+
+
+def test_gamma_asks_the_sign_of_what_it_divides():
+    """Without its bias the neuron is negative, and zennit's own rule, which asks z + b, would divide by zero."""
+    net, gamma = linear_model([1.0, -1.25], 1.0), LrpGamma(0.25, 1e-12, False, canonical)
+    below = -0.25 - 0.25 * 1.25
+    assert shares(gamma, net, [1.0, 1.0]) == pytest.approx([0.75 * 1.0 / below, 0.75 * -1.25 * 1.25 / below])
+
+
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("densenet121", marks=pytest.mark.slow)])
+def test_deep_taylor_keeps_the_logits_sign(name):
+    """Everywhere: sums, and pools of what is negative (densenet's transitions), make no other sign."""
+    model, x, target = network(name)
+    maps = explain(DTD, model, x.clamp(-3, 3), target)
+    assert (maps * logit(model, x.clamp(-3, 3), target).sign()[:, None, None]).min() >= 0
+
+
+class Scaled(nn.Module):
+    """Two layers read the pixels: one through a scale that turns black into white, one directly."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = torch.relu(self.one(-2 * x + 0.5) + self.two(x))
+        return self.out(a.mean((2, 3)))
+
+
+def test_the_box_follows_scales_of_the_pixels():
+    """z^B is the same whether a scale is a step of its own or part of the layer."""
+    net = Scaled().double().eval().requires_grad_(False)
+    x, target = networks.images(2, 8)[0].double(), torch.tensor([1, 2])
+    box = torch.tensor([[-4.0, -5.0, -6.0], [4.0, 6.0, 8.0]])
+
+    class Merged(Scaled):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(torch.relu(self.one(x) + self.two(x)).mean((2, 3)))
+
+    merged = Merged().double().eval().requires_grad_(False)
+    merged.load_state_dict(net.state_dict())
+    merged.one.bias += 0.5 * merged.one.weight.sum((1, 2, 3))
+    merged.one.weight *= -2
+    torch.testing.assert_close(net(x), merged(x))
+    exact = DeepTaylor(1e-12, canonical)
+    assert relative(exact(net, x, target, box=box), exact(merged, x, target, box=box)) < 1e-9
+
+
+def test_pixels_need_a_layer():
+    net = nn.Sequential(nn.ReLU(), nn.Conv2d(3, 2, 1), nn.Flatten(), nn.Linear(32, 2)).eval()
+    for method in (DTD, CONSERVING["epsilon_gamma_box"]):
+        with pytest.raises(Inapplicable, match=type(method).__name__):
+            explain(method, net, torch.ones(1, 3, 4, 4), torch.tensor([0]))

@@ -5,13 +5,9 @@ A function of a metric's name takes a batch, the number of an image, and the met
 
 import zlib
 from copy import deepcopy
-from itertools import product
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
-from scipy.sparse import diags, lil_matrix
-from scipy.sparse.linalg import spsolve
 from scipy.stats import pearsonr, spearmanr
 
 from benchmarks.conformance.models import MEAN, STD
@@ -28,56 +24,15 @@ def logits(e, image):
         return deepcopy(e.model).double()(torch.as_tensor(image, dtype=torch.float64)[None])[0].numpy()
 
 
-def explain(e, i, image, model=None, target=None):
+def explain(e, i, image, model=None):
     model = deepcopy(model or e.model).double()
-    target = e.target[i : i + 1] if target is None else torch.tensor([target])
-    return e.method(model, torch.as_tensor(image, dtype=torch.float64)[None], target)[0].numpy()
-
-
-def stream(purpose):
-    return torch.Generator().manual_seed(zlib.crc32(f"{SEED} {purpose}".encode()))
-
-
-def fill(name, image, removed=None):
-    """Return the normalised image that shows where pixels are removed; `noisy_linear` reads which ones are."""
-    mean, std = (dense(t)[:, None, None] for t in (MEAN, STD))
-    match name:
-        case "black":
-            pixels = np.zeros_like(image)
-        case "mean":
-            pixels = np.zeros_like(image) + mean
-        case "blur":
-            sigma, radius = ([share * side for side in image.shape[1:]] for share in (0.1, 0.3))
-            blur = {"sigma": sigma, "mode": "mirror", "radius": np.round(radius).astype(int)}
-            pixels = np.stack([gaussian_filter(channel, **blur) for channel in image * std + mean])
-        case "uniform":
-            pixels = torch.rand(image.shape, generator=stream("baseline")).numpy()
-        case "noisy_linear":
-            left = removed is not None and not removed.all()
-            pixels = means_of_neighbours(image * std + mean, removed) if left else np.zeros_like(image) + mean
-            pixels = pixels + 0.01 * torch.randn(image.shape, generator=stream("noisy linear")).numpy()
-    return (pixels - mean) / std
-
-
-def means_of_neighbours(image, removed):
-    """Return the image (c, h, w) whose removed pixels are weighted means of their neighbours: one sparse system."""
-    h, w = removed.shape
-    pixels = np.arange(h * w).reshape(h, w)
-    weights = lil_matrix((h * w, h * w))
-    for (y, x), (dy, dx) in product(np.argwhere(removed), product((-1, 0, 1), repeat=2)):
-        if (dy or dx) and 0 <= y + dy < h and 0 <= x + dx < w:
-            weights[pixels[y, x], pixels[y + dy, x + dx]] = 1 / 12 if dy and dx else 1 / 6
-    sums = np.asarray(weights.sum(1)).ravel()
-    system = diags(np.where(removed.ravel(), sums, 1)) - weights
-    right = np.where(removed, 0, image).reshape(len(image), -1)
-    return spsolve(system.tocsc(), right.T).T.reshape(image.shape)
+    return e.method(model, torch.as_tensor(image, dtype=torch.float64)[None], e.target[i : i + 1])[0].numpy()
 
 
 def of_sets(e, i, metric, sets):
-    """Correlate the map's sums over sets of pixels with the falls of the logit without them."""
+    """Correlate the map's sums over sets of pixels with the falls of the logit where they have the mean colour, 0."""
     image, target, values = dense(e.x[i]), e.target[i], dense(e.maps[i])
-    clean, baseline = logits(e, image)[target], fill(metric.baseline, image)
-    falls = [clean - logits(e, np.where(pixels, baseline, image))[target] for pixels in sets.numpy()]
+    falls = [logits(e, image)[target] - logits(e, np.where(pixels, 0, image))[target] for pixels in sets.numpy()]
     return pearsonr([values[pixels].sum() for pixels in sets.numpy()], falls).statistic
 
 
@@ -94,16 +49,10 @@ def spearman(a, b):
 
 
 def noisy_images(e, i, metric):
-    rng = stream("noise")
+    rng = torch.Generator().manual_seed(zlib.crc32(f"{SEED} noise".encode()))
     for _ in range(metric.samples):
         noise = metric.radius * (2 * torch.rand(e.x.shape[1:], generator=rng).double() - 1)
         yield e.x[i].double() + noise / STD[:, None, None]
-
-
-def random_logit(e, i, metric):
-    offset = torch.randint(1, 4, (), generator=torch.Generator().manual_seed(SEED)).item()
-    other = explain(e, i, e.x[i], target=(e.target[i].item() + offset) % 4)
-    return abs(spearman(explain(e, i, e.x[i]), other))
 
 
 def mprt(e, i, metric):

@@ -14,6 +14,7 @@ TWICE = [name for name in METRICS if hasattr(references, name)]
 OTHERWISE = {
     "increase_in_confidence": "it is 0 or 1, and both are known",
     "road_combined": "it is the difference of two metrics with known values: test_removal",
+    "random_logit": "it is the rank correlation that scipy proves: test_ranking",
     "noise_stability_": "it is the mean of a measure that scipy or scikit-image proves: test_robustness, test_ranking",
     "attack_stability_": "its attack is that of foolbox: test_attacks, test_robustness",
     "attacked_": "it is attack_stability on those images that have the outcome: test_robustness",

@@ -62,12 +62,6 @@ def test_shared_and_own_states_agree(baseline):
         torch.testing.assert_close(replace(pixels, unit=unit, step=step)(case()), expected, rtol=0, atol=1e-6)
 
 
-def test_grey_is_127_of_255_levels():
-    e = case(n=2)
-    grey = PRESETS["deletion_interpretdl"].fill(e)
-    torch.testing.assert_close(grey, e.normalised(torch.full_like(grey, 127 / 255)), rtol=0, atol=1e-6)
-
-
 @pytest.mark.parametrize(("name", "side"), [("deletion_latec", 10), ("pixel_flipping_quantus", 9)])
 def test_image_of_one_state_is_refused(name, side):
     with pytest.raises(ValueError, match="two states"):

@@ -1,19 +1,11 @@
-"""Curves of removed pixels and masked images: how they belong together, and where they are delicate."""
+"""Curves of removed pixels and masked images: where they are delicate."""
 
 import pytest
 import torch
 
 from benchmarks.conformance.cases import case, explained, frozen, images, levels
 from benchmarks.conformance.models import Network
-from benchmarks.maps.metrics.faithfulness.irof import superpixels
 from tests.metrics.entries import METRICS
-
-
-@pytest.mark.parametrize("name", ["deletion", "insertion", "abpc", "pixel_flipping_morf", "pixel_flipping_lerf"])
-def test_score_is_the_area_under_the_curve_that_is_drawn(name):
-    batch = case()
-    fractions, values = METRICS[name].curve(batch)
-    torch.testing.assert_close(torch.trapezoid(values, fractions, dim=1), METRICS[name](batch), rtol=0, atol=1e-5)
 
 
 def test_road_combined_is_the_difference_of_both_orders():
@@ -45,15 +37,3 @@ def test_logit_that_is_no_number_leaves_the_score_undefined(name):
             return super().forward(x) * torch.tensor([1.0, torch.nan, 1, 1])
 
     assert METRICS[name](explained(frozen(Broken()), images(3, 16), levels(3, 16, 9))).isnan().all()
-
-
-@pytest.mark.parametrize(("name", "score"), [("monotonicity", 1), ("average_drop", 0), ("increase_in_confidence", 0)])
-def test_network_of_one_class_is_certain(name, score):
-    target = torch.zeros(3, dtype=torch.int64)
-    batch = explained(frozen(Network(classes=1)), images(3, 16), levels(3, 16, 9), target=target)
-    assert METRICS[name](batch).eq(score).all()
-
-
-def test_images_of_grain_have_about_as_many_superpixels_as_others():
-    labels = superpixels(case(side=32), 30)
-    assert all(15 <= len(image.unique()) <= 60 for image in labels)

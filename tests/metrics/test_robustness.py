@@ -1,50 +1,18 @@
-"""Maps under noise and attacks: what is shared, which samples and layers count, which images have a score."""
+"""Maps under noise and attacks: which samples and layers count, and which images have a score."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from benchmarks.conformance.cases import case, explained, frozen, images
-from benchmarks.cost import counted
 from benchmarks.maps.metrics.robustness.noise import noisy_maps, similarity
 from benchmarks.maps.metrics.robustness.relative import noisy_logits
-from benchmarks.store import Store
 from tests.answers.models import Linear
 from tests.metrics.entries import METRICS
 
 SIDE = 16
-NOISE = {"max_sensitivity": 0, "noise_stability_ssim": 0, "relative_input_stability": 4, "relative_output_stability": 0}
-LAYER = {"relative_representation_stability": 9, "local_lipschitz": 0, "relative_input_stability": 0}
-ATTACK = {"attack_stability_spearman": 10, "attack_stability_top_10": 0}
-OUTCOMES = {"attacked_spearman_kept": 11, "attacked_ssim_changed": 0, "attacked_ssim_kept": 0}
-
-
-@dataclass(frozen=True)
-class Free:
-    """A map without a pass."""
-
-    made: list = field(default_factory=list)
-
-    def __call__(self, model, x, target):
-        self.made.append(None)
-        return x[:, 0]
-
-
-@pytest.mark.parametrize(("maps", "family"), [(4, NOISE), (4, LAYER), (1, ATTACK), (1, OUTCOMES)])
-def test_second_method_costs_only_its_maps(maps, family):
-    """Metrics of one family, in this order, make so many maps together and cost so many passes each."""
-    e = case(Free())
-    e = replace(e, store=Store(None, e.model, "", torch.device("cpu")), shared={})
-    e.clean_logits()
-    for method, price in ((Free(), 1), (Free(), 0)):
-        e = replace(e, method=method, shared={})
-        for name, passes in family.items():
-            with counted(e.model) as cost:
-                METRICS[name](e)
-            assert cost.forwards + cost.backwards == price * passes * len(e.x), name
-        assert len(method.made) == maps
 
 
 def test_sure_model_is_attacked_too():
@@ -59,7 +27,7 @@ def test_sure_model_is_attacked_too():
 def test_stability_is_the_mean_similarity_of_maps(measure):
     """The noise has known answers, the attack is that of foolbox, the measures are those of scipy and scikit-image."""
     e, noise, attack = case(), METRICS[f"noise_stability_{measure}"], METRICS[f"attack_stability_{measure}"]
-    maps = noisy_maps(e, noise.radius, noise.samples, noise.seed)
+    maps = noisy_maps(e, noise)
     expected = torch.stack([similarity(e, other, measure, noise.seed) for other in maps]).mean(0)
     torch.testing.assert_close(noise(e), expected.float())
     expected = similarity(e, e.explain(attack.attacked(e)), measure, attack.seed)
@@ -107,8 +75,3 @@ def test_relu_in_place_behind_the_layer_changes_nothing(layer):
     metric = replace(METRICS["relative_representation_stability"], layer=layer)
     e = explained(frozen(network(False)), images(3, SIDE))
     assert metric(e).equal(metric(replace(e, model=frozen(network(True)), shared={})))
-
-
-def test_layer_that_never_runs_is_refused():
-    with pytest.raises(ValueError, match="idle"):
-        replace(METRICS["relative_representation_stability"], layer="idle")(case())

@@ -1,4 +1,4 @@
-"""How every check of a metric went."""
+"""All checks of metrics, and how each one went."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,7 +17,7 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
 
 
 class Verdict(NamedTuple):
-    """How a check went."""
+    """The outcome of one check."""
 
     metric: str
     check: str

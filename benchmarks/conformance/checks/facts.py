@@ -1,4 +1,4 @@
-"""Does it state what a table, a statistic and a reader need to know?"""
+"""Checks that a metric states what a table, a statistic and a reader need to know."""
 
 import re
 from dataclasses import fields, is_dataclass, replace
@@ -14,7 +14,7 @@ WRONG = ("abc", -1, True, None)
 
 @check("maps", "networks", "paths")
 def states_its_facts(subject: Subject) -> None:
-    """What the score is, which way is better, and when there is none."""
+    """It states what the score is, which way is better, and when there is none."""
     metric = subject.metric
     for fact in ("category", "higher_is_better", "version", "undefined"):
         require(hasattr(metric, fact), f"it needs `{fact}`")
@@ -30,7 +30,7 @@ def states_its_facts(subject: Subject) -> None:
 
 @check("maps", "networks", "paths")
 def states_its_sources(subject: Subject) -> None:
-    """What is computed, in a line, and whose idea it is."""
+    """It states in one line what is computed, and whose idea it is."""
     first = (type(subject.metric).__doc__ or "").strip().partition("\n")[0]
     known = isinstance(subject.fact("cites"), str) and (subject.metric.cites or "[" not in first)
     require(known, "`cites` needs an author and a year where the docstring's first line names them")
@@ -39,7 +39,7 @@ def states_its_sources(subject: Subject) -> None:
 
 @check("maps", "networks", "paths")
 def one_score_per_image(subject: Subject) -> None:
-    """Float32 (of paths float64), defined on a plain case unless it is of some images `only`, within the bounds."""
+    """Scores are float32 (of paths float64), within bounds, and defined if the metric is not of `only` some images."""
     scores, dtype = subject.plain, torch.float64 if subject.kind == "paths" else torch.float32
     require(scores.dtype == dtype and not scores.requires_grad, f"it gives {scores.dtype}; {dtype} is needed")
     left_out = scores.isnan() & hasattr(subject.metric, "only")
@@ -56,7 +56,7 @@ def one_score_per_image(subject: Subject) -> None:
 
 @check("maps", "networks", "paths")
 def same_call_same_score(subject: Subject) -> None:
-    """Its draws come from a seed."""
+    """The same call gives the same score, because all draws come from a seed."""
     again = subject(subject.case())
     same = (again == subject.plain) | (again.isnan() & subject.plain.isnan())
     require(same.all(), f"the same call gives {again.tolist()} after {subject.plain.tolist()}")
@@ -64,7 +64,7 @@ def same_call_same_score(subject: Subject) -> None:
 
 @check("maps", "networks", "paths")
 def wrong_parameter_gives_one_sentence(subject: Subject) -> None:
-    """It says what is needed and what was given, when it is made or, of a model's layer, when it is called."""
+    """A wrong value is refused with what is needed and what was given; one of a model's layer, when it is called."""
     if not is_dataclass(subject.metric) or not fields(subject.metric):
         raise DoesNotApply("it has no fields")
     entry = type(subject.metric).__name__
@@ -87,7 +87,7 @@ def wrong_parameter_gives_one_sentence(subject: Subject) -> None:
 
 @check("maps", "networks")
 def costs_what_it_declares(subject: Subject) -> None:
-    """Passes of its own, shared passes and maps made anew, of one more image."""
+    """One more image costs the passes of its own, the shared passes and the maps made anew that it declares."""
     declared = subject.fact("passes")
     if isinstance(declared, str):
         raise DoesNotApply(f"its passes depend on the image: {declared}")

@@ -1,4 +1,4 @@
-"""What of a map may matter; images of any size and colour, with or without a mask; what curves may not depend on."""
+"""Checks of what may matter in a map, of images of any size and colour, of masks, and of removed pixels."""
 
 from dataclasses import dataclass, replace
 
@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.conformance.cases import InputXGradient, case, explained, frozen, images, input_gradient, levels
-from benchmarks.conformance.models import MEAN, STD, Evidence, Fraction, Network
+from benchmarks.conformance.models import STD, Evidence, Fraction, Network
 from benchmarks.conformance.subject import DoesNotApply, Subject, check, require
 
 
 @check("maps")
 def scale_does_not_matter(subject: Subject) -> None:
-    """A positive factor on every map, also on those made anew."""
+    """A positive factor on every map, also on those made anew, leaves the score as it is."""
     subject.promises("scale")
     for gain in (1e-12, 1e6):
         scaled = subject(case(InputXGradient(lambda m, gain=gain: gain * m)))
@@ -21,7 +21,7 @@ def scale_does_not_matter(subject: Subject) -> None:
 
 @check("maps")
 def only_the_order_matters(subject: Subject) -> None:
-    """Any strictly increasing function of every map, with ties kept."""
+    """A strictly increasing function of every map, which keeps ties, leaves the score as it is."""
     subject.promises("order")
 
     def whole(maps: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ def only_the_order_matters(subject: Subject) -> None:
 
 @check("maps")
 def rounding_of_flat_maps_does_not_matter(subject: Subject) -> None:
-    """Noise of 1e-7 of the value on maps with few values: ties stay ties."""
+    """Ties stay ties under noise of a ten-millionth of the value."""
     if subject.needs("explain"):
         raise DoesNotApply("it makes maps of its own")
     batch = replace(case(), maps=levels(6, 16, 5), shared={})
@@ -47,7 +47,7 @@ def rounding_of_flat_maps_does_not_matter(subject: Subject) -> None:
 
 @check("maps")
 def constant_map_as_promised(subject: Subject) -> None:
-    """Undefined where `undefined` says "constant", or "zero" or "positive" and the value is none; else defined."""
+    """A constant map has no score if `undefined` says "constant", or "zero" or "positive" and its value is not that."""
     text = str(subject.fact("undefined"))
     for value in (0.0, 0.7, -0.7):
         score = subject(case(InputXGradient(lambda m, value=value: torch.full_like(m, value))))
@@ -60,7 +60,7 @@ def constant_map_as_promised(subject: Subject) -> None:
 
 @check("maps", "networks")
 def any_image_size(subject: Subject) -> None:
-    """Not square, and of sides that nothing divides."""
+    """Images may be of any shape, and nothing needs to divide their sides."""
     for height, width in ((23, 23), (13, 19)):
         x = images(2, 23)[:, :, :height, :width]
         score = subject(explained(frozen(Network()), x, levels(2, 23, 9)[:, :height, :width]))
@@ -78,7 +78,7 @@ def constant_model(subject: Subject) -> None:
 
 @check("maps")
 def no_mask(subject: Subject) -> None:
-    """Without an object, undefined where a mask is needed, and only there."""
+    """An image without an object has no score if the metric needs a mask, and has one if it does not."""
     batch = case()
     score = subject(replace(batch, mask=torch.zeros_like(batch.mask), shared={}))
     if subject.needs("mask"):
@@ -107,7 +107,7 @@ def removes_whole_pixels(subject: Subject) -> None:
 
 @check("maps", "networks")
 def units_are_pixels(subject: Subject) -> None:
-    """The same pixels for a network that divides them by other deviations have the same score."""
+    """The same pixels have the same score for a network that divides them by other deviations."""
     if subject.fact("category") == "randomisation":
         raise DoesNotApply("weights that are drawn anew have the units of the network")
     ratio = torch.tensor([3.0, 0.5, 1.5])
@@ -130,13 +130,13 @@ class PixelGradient(InputXGradient):
 
 @check("maps")
 def steps_do_not_matter(subject: Subject) -> None:
-    """Where the probability, or the logit, is linear in the share of removed pixels."""
+    """The number of steps does not matter where the probability or the logit falls evenly with the removed pixels."""
     subject.promises("steps")
     if not hasattr(subject.metric, "steps"):
         raise DoesNotApply("it has no `steps`")
     x, maps = torch.full((2, 3, 16, 16), 2.5), levels(2, 16, 9)  # white; the baseline is not above one half
     target = torch.zeros(2, dtype=torch.int64)
-    for model in (Share(), Fraction()):
+    for model in (Evidence(), Fraction()):
         batch = explained(frozen(model), x, maps, target=target)
         four, sixteen = (subject.settings(steps=steps, baseline="mean")(replace(batch, shared={})) for steps in (4, 16))
         if torch.allclose(four, sixteen, rtol=0, atol=1e-5):
@@ -144,17 +144,9 @@ def steps_do_not_matter(subject: Subject) -> None:
     subject.same(four, sixteen, "with 4 steps in place of 16 on a linear curve")
 
 
-class Share(nn.Module):
-    """Logit 0 is the share of pixels whose red is above one half, logit 1 is nothing."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        share = (x[:, 0] * STD[0].to(x) + MEAN[0].to(x) > 0.5).float().mean((1, 2))
-        return torch.stack([share, torch.zeros_like(share)], 1)
-
-
 @check("maps")
 def size_does_not_matter(subject: Subject) -> None:
-    """The same picture drawn twice as large, each pixel as 2 x 2, on a network that sees means."""
+    """A picture drawn twice as large has the same score on a network that sees means."""
     subject.promises("size")
 
     def larger(tensor: Tensor) -> Tensor:

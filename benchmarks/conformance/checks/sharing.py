@@ -1,4 +1,4 @@
-"""Is the score of an image its own, whatever is beside it in the batch and whatever was kept before it?"""
+"""Checks that the score of an image is its own, whatever else is in the batch and whatever was kept before."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -21,14 +21,14 @@ def order_of_the_batch_does_not_matter(subject: Subject) -> None:
 
 @check("maps", "networks", "paths")
 def alone_as_in_a_batch(subject: Subject) -> None:
-    """An image scores alone what it scores beside others."""
+    """An image has the same score alone as beside others."""
     for i in (0, 4):
         subject.same(subject(part(subject.case(), [i])), subject.plain[[i]], "alone")
 
 
 @check("maps", "networks")
 def rest_of_the_batch_does_not_matter(subject: Subject) -> None:
-    """Beside images and maps that are fifty times as large, too."""
+    """An image has the same score beside images and maps that are fifty times as large."""
     batch = case()
     x = torch.cat([batch.x[:1], 50 * images(5, 16, seed=7)])
     score = subject(explained(batch.model, x, target=batch.target))
@@ -48,22 +48,17 @@ def undefined_stays_in_its_place(subject: Subject) -> None:
 
 @check("maps", "networks", "paths")
 def sharing_changes_nothing(subject: Subject) -> None:
-    """It scores the same after all other metrics, on one batch."""
+    """The score is the same after all other metrics have scored the batch."""
     if not subject.company.metrics:
         raise DoesNotApply("there is no other metric")
-    scores, batch = subject.company.scores, subject.company.batches[subject.kind]  # the others come first
-    if subject.company.metrics.get(subject.name) is subject.metric:
-        score = scores.get(subject.name)
-    else:
-        score = subject(replace(part(batch, [*range(len(batch.x))]), shared=dict(batch.shared)))
-    if score is None:
-        raise DoesNotApply("it raises; other checks say what")
+    batch = subject.company.batches[subject.kind]
+    score = subject(replace(part(batch, [*range(len(batch.x))]), shared=dict(batch.shared)))
     subject.same(score, subject.plain, "after other metrics on the same batch", within=0)
 
 
 @check("maps")
 def other_methods_change_nothing(subject: Subject) -> None:
-    """It scores a method alone as after another one of the same sweep: what is kept for all depends on no map."""
+    """The score is the same after another method of the same sweep, because what is kept for all depends on no map."""
     first = swept(case(InputXGradient(complete="difference")))
     second = case(PixelGradient(complete="difference", baseline=0.5))
     subject(first)
@@ -73,7 +68,7 @@ def other_methods_change_nothing(subject: Subject) -> None:
 
 @check("maps", "networks")
 def other_settings_change_nothing(subject: Subject) -> None:
-    """It scores a batch alone as after itself with other settings: they are in the key of what is kept."""
+    """The score is the same after the metric with other settings, because these are in the key of what is kept."""
     if not is_dataclass(subject.metric) or not fields(subject.metric):
         raise DoesNotApply("it has no fields")
     batch = swept(case(n=3))
@@ -94,7 +89,7 @@ def swept(batch: Explained) -> Explained:
 
 
 def variants(metric: Metric) -> Iterator[tuple[str, Metric]]:
-    """Yield each field with a metric that has another value of it, where one can be told."""
+    """Yield the fields of which another value is known, each with a metric that has it."""
     for name in (f.name for f in fields(metric)):
         value = getattr(metric, name)
         if name == "baseline":

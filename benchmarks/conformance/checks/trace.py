@@ -1,4 +1,4 @@
-"""Does anything of the world change but the score?"""
+"""Checks that a metric leaves nothing changed."""
 
 import random
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def state(batch: Batch) -> dict[str, object]:
 
 @contextmanager
 def known_world() -> Iterator[None]:
-    """Global states that no metric can leave by chance; a metric that fails here harms no other check."""
+    """Set global states that no metric can leave by chance, and restore the old ones for the other checks."""
     kept = random.getstate(), np.random.get_state(), torch.is_grad_enabled()
     with torch.random.fork_rng():
         torch.manual_seed(20)
@@ -57,7 +57,7 @@ def unchanged(before: dict[str, object], after: dict[str, object], when: str) ->
 
 @check("maps", "networks", "paths")
 def leaves_no_trace(subject: Subject) -> None:
-    """Images, maps, network, modes, hooks, gradients and global random states are as before."""
+    """Images, maps, network, modes, hooks, gradients and global random states are as before the call."""
     with known_world():
         batch = subject.case()
         before = state(batch)
@@ -67,7 +67,7 @@ def leaves_no_trace(subject: Subject) -> None:
 
 @check("maps", "networks")
 def leaves_no_trace_after_an_error(subject: Subject) -> None:
-    """So they are where the network raises at its first or third call."""
+    """All of that is as before the call, also if the network raises at its first or third pass."""
     for calls in (0, 2):
         batch, left = subject.case(), [calls]
 

@@ -55,15 +55,12 @@ class RobustAccuracy:
 
     def curve(self, explained: Explained) -> tuple[Tensor, Tensor]:
         """Return the radii (k,) from 0 and, for each, 1 where the target is predicted and 0 where not, (n, k)."""
-        radii = tuple(float(radius) for radius in self.radii)
-        attack = self.attack, self.norm, radii, self.steps, float(self.step), self.restarts, self.seed
 
         def right() -> Tensor:
             clean = explained.clean_logits().argmax(1) == explained.target
-            return torch.stack([clean, *(self.survives(explained, radius) for radius in radii)], 1).float()
+            return torch.stack([clean, *(self.survives(explained, radius) for radius in self.radii)], 1).float()
 
-        key = "robust accuracy", self.version, *attack
-        return torch.tensor([0.0, *radii], device=explained.x.device), explained.for_all(key, right)
+        return torch.tensor([0.0, *self.radii], device=explained.x.device), explained.for_all(repr(self), right)
 
     def survives(self, explained: Explained, radius: float) -> Tensor:
         """Return whether the target is predicted for the image and all iterates of all restarts (n,) bool."""

@@ -48,8 +48,7 @@ class Clever:
         whole(self, batches=2, samples=1, candidates=1, seed=0)
 
     def __call__(self, explained: Explained) -> Tensor:
-        points = self.norm, float(self.radius), self.batches, self.samples, self.candidates, self.seed
-        return explained.for_all(("clever", self.version, *points), lambda: self.bound(explained)).float()
+        return explained.for_all(repr(self), lambda: self.bound(explained)).float()
 
     def bound(self, explained: Explained) -> Tensor:
         """Return the score (n,) float64."""

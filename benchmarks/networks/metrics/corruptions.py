@@ -138,10 +138,10 @@ def elastic_transform(x: Tensor, shares: tuple[float, float, float], rng: torch.
     moved = corners + reach * (2 * torch.rand(3, 2, generator=rng, dtype=x.dtype) - 1)
     ones, grid = torch.ones(3, 1).to(x), torch.stack(torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij"))
     back = torch.linalg.solve(torch.cat([moved, ones], 1), corners)  # where a moved point was
-    x = sampled(x, torch.einsum("dhw,de->ehw", grid.to(x), back[:2]) + back[2][:, None, None], twice=False)
+    x = sampled(x, torch.einsum("dhw,de->ehw", grid.to(x), back[:2]) + back[2][:, None, None], "mirror")
     field = 2 * torch.rand(2, h, w, generator=rng, dtype=x.dtype).numpy() - 1
     smooth = gaussian_filter(field, (0, spread, spread), mode="reflect", truncate=3)
-    return sampled(x, grid + length * torch.from_numpy(smooth), twice=True)
+    return sampled(x, grid + length * torch.from_numpy(smooth), "reflect")
 
 
 def pixelate(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
@@ -158,10 +158,8 @@ def jpeg_compression(x: Tensor, quality: int, rng: torch.Generator) -> Tensor:
     return files(x, packed)
 
 
-CORRUPTIONS: dict[str, Callable[[Tensor, object, torch.Generator], Tensor]] = {
-    name: globals()[name]
-    for name in SEVERITIES  # each type of corruption is a function of this file
-}
+# Each type of corruption is a function of this file.
+CORRUPTIONS: dict[str, Callable[[Tensor, object, torch.Generator], Tensor]] = {n: globals()[n] for n in SEVERITIES}
 
 
 def uniform(low: float, high: float, rng: torch.Generator) -> float:

@@ -1,6 +1,5 @@
 """The metric that a network pulls back from its output to its input, through one backward pass per class."""
 
-from dataclasses import dataclass
 from math import inf, sqrt
 
 import torch
@@ -19,7 +18,6 @@ HELD = 2**28  # bytes of J; one image of 224 pixels a side and 1,000 classes has
     bounds=(0.0, inf),
     passes="one forward and one backward per class, shared by all induced metrics",
 )
-@dataclass(frozen=True)
 class InducedMetric:
     """Spectrum of the metric that the output induces on the pixels [Puechmorel 2023; Liu et al. 2023].
 

@@ -40,14 +40,12 @@ class EmpiricalRobustness:
         number(self, "overshoot", ">= 0", lambda overshoot: overshoot >= 0)
 
     def __call__(self, explained: Explained) -> Tensor:
-        key = "empirical robustness", self.version, self.steps, self.candidates, float(self.overshoot)
-
         def relative() -> Tensor:
             image, attacked, right = self.attacked(explained)
             size, moved = (p.double().flatten(1).norm(dim=1) for p in (image, attacked - image))
             return torch.where(right | (size == 0), torch.nan, moved / size)
 
-        return explained.for_all(key, relative).float()
+        return explained.for_all(repr(self), relative).float()
 
     def attacked(self, explained: Explained) -> tuple[Tensor, Tensor, Tensor]:
         """Return the images and where the attack ends (n, c, h, w), and whether the target is predicted there (n,)."""

@@ -1,8 +1,12 @@
 """Images read at other places: in motion, nearer, or bent."""
 
+from math import ceil
+
 import numpy as np
 import torch
+from scipy.ndimage import map_coordinates
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 
 def streaked(x: Tensor, radius: int, scale: float, angle: float) -> Tensor:
@@ -20,29 +24,15 @@ def streaked(x: Tensor, radius: int, scale: float, angle: float) -> Tensor:
 
 def zoomed(x: Tensor, factor: float) -> Tensor:
     """Magnify the middle of the image to its whole size, bilinear."""
-    for axis in (2, 3):
-        side = x.shape[axis]
-        part = int(np.ceil(side / factor))
-        whole = round(part * factor)
-        place = torch.arange(side, dtype=x.dtype) + (whole - side) // 2
-        place = (side - part) // 2 + place * (part - 1) / max(whole - 1, 1)
-        low = place.long().clamp(max=side - 1)
-        share = (place - low).view([-1, 1] if axis == 2 else [-1])
-        x = (1 - share) * x.index_select(axis, low) + share * x.index_select(axis, (low + 1).clamp(max=side - 1))
-    return x
+    h, w = x.shape[2:]
+    top, left = ((side - ceil(side / factor)) // 2 for side in (h, w))
+    middle = x[:, :, top : top + ceil(h / factor), left : left + ceil(w / factor)]
+    sides = [round(side * factor) for side in middle.shape[2:]]
+    top, left = (sides[0] - h) // 2, (sides[1] - w) // 2
+    return interpolate(middle, sides, mode="bilinear", align_corners=True)[:, :, top : top + h, left : left + w]
 
 
-def sampled(x: Tensor, place: Tensor, twice: bool) -> Tensor:
-    """Read the images at rows and columns (2, h, w), bilinear, mirrored with the border pixel once or `twice`."""
-    low = place.floor().long()
-
-    def pixel(down: int, right: int) -> Tensor:
-        places = []
-        for side, at in zip(x.shape[2:], (low[0] + down, low[1] + right), strict=True):
-            period = max(2 * side - 2 + 2 * twice, 1)
-            places.append((at % period).minimum(period - twice - at % period))
-        return x[:, :, places[0], places[1]]
-
-    dy, dx = place - low
-    top, bottom = ((1 - dx) * pixel(down, 0) + dx * pixel(down, 1) for down in (0, 1))
-    return (1 - dy) * top + dy * bottom
+def sampled(x: Tensor, place: Tensor, mode: str) -> Tensor:
+    """Read the images at rows and columns (2, h, w), bilinear; scipy calls the ways to go on at borders `mode`."""
+    channels = [map_coordinates(channel, place.numpy(), order=1, mode=mode) for channel in x.flatten(0, 1).numpy()]
+    return torch.from_numpy(np.stack(channels)).view_as(x)

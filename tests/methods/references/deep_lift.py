@@ -1,15 +1,11 @@
-"""DeepLIFT by captum where it is sound, and by an affine network that takes the values of both images in float64."""
-
-import warnings
+"""DeepLIFT by an affine network that takes the values of both images in float64; a test compares it with captum."""
 
 import torch
-from captum.attr import DeepLift, DeepLiftShap
 from torch import Tensor, nn
 from torch.nn.functional import pad, unfold
 from torch.overrides import TorchFunctionMode
 
 from tests.methods.entries import background
-from tests.methods.networks import not_in_place
 from tests.methods.references import Reference
 
 
@@ -77,50 +73,15 @@ def derived(model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> T
     return (multiplier * (x - reference)).detach()
 
 
-class Apart(nn.Module):
-    """A pool behind a step of its own: directly behind a ReLU, captum 0.9 drops its rule for the pool."""
-
-    def __init__(self, pool: nn.MaxPool2d):
-        super().__init__()
-        self.pool = pool
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.pool(x * 1)
-
-
-def for_captum(model: nn.Module) -> nn.Module:
-    """A copy without in-place operations, whose pools stand apart."""
-    model = not_in_place(model)
-    for parent in list(model.modules()):
-        for name, module in parent.named_children():
-            if isinstance(module, nn.MaxPool2d):
-                setattr(parent, name, Apart(module))
-    return model
-
-
-def overlapping(model: nn.Module) -> bool:
-    """Whether windows of a max pool overlap: captum 0.9 keeps one of them. Inception's pools are functions."""
-    pools = [m for m in model.modules() if isinstance(m, nn.MaxPool2d)]
-    return not pools or any(pool.kernel_size != pool.stride for pool in pools)
-
-
 def deep_lift(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    reference = torch.full_like(x, method.baseline)
-    if overlapping(model):
-        return derived(model, x, reference, target).sum(1)
-    with warnings.catch_warnings(action="ignore"):
-        return DeepLift(for_captum(model)).attribute(x, reference, target=target).sum(1).detach()
+    return derived(model, x, torch.full_like(x, method.baseline), target).sum(1)
 
 
 def deep_lift_shap(method, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    references = background(x)
-    if overlapping(model):
-        return torch.stack([derived(model, x, r.expand_as(x), target).sum(1) for r in references]).mean(0)
-    with warnings.catch_warnings(action="ignore"):
-        return DeepLiftShap(for_captum(model)).attribute(x, references, target=target).sum(1).detach()
+    return torch.stack([derived(model, x, r.expand_as(x), target).sum(1) for r in background(x)]).mean(0)
 
 
 REFERENCES = {
-    "deep_lift": Reference("captum; float64 derivation", deep_lift),
-    "deep_lift_shap": Reference("captum; float64 derivation", deep_lift_shap),
+    "deep_lift": Reference("float64 derivation", deep_lift),
+    "deep_lift_shap": Reference("float64 derivation", deep_lift_shap),
 }

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import pairwise_distances
 from torch import Tensor, nn
 
-from methods.superpixels import superpixels
+from methods.surrogate import superpixels
 from tests.methods.references import Reference
 
 

@@ -12,7 +12,8 @@ from benchmarks.maps.metrics.baselines import filled
 from benchmarks.maps.metrics.faithfulness.subsets import falls_without, rounding
 from entries import number, scores
 
-misses = partial(scores, "faithfulness", higher_is_better=False, cites="Yeh et al. 2019")
+squares_passed = property(lambda metric: (0, metric.samples, 0))
+misses = partial(scores, "faithfulness", higher_is_better=False, cites="Yeh et al. 2019", passes=squares_passed)
 
 
 def check(metric: object) -> None:
@@ -42,12 +43,10 @@ class Infidelity:
     side: float
     baseline: str
     seed: int
-    passes = property(lambda self: (0, self.samples, 0))
     __post_init__ = check
-    falls = falls
 
     def __call__(self, explained: Explained) -> Tensor:
-        error = self.falls(explained) - sums(explained, self)
+        error = falls(self, explained) - sums(explained, self)
         return error.square().mean(1).clamp(max=torch.finfo(torch.float32).max).float()
 
 
@@ -65,15 +64,13 @@ class InfidelityScaled:
     side: float
     baseline: str
     seed: int
-    passes = property(lambda self: (0, self.samples, 0))
     __post_init__ = check
-    falls = falls
 
     def __call__(self, explained: Explained) -> Tensor:
-        total, falls = sums(explained, self), self.falls(explained)
-        best = (total * falls).mean(1).clamp(min=0) / total.square().mean(1).clamp(min=torch.finfo(torch.float64).tiny)
-        left = (best[:, None] * total - falls).square().mean(1) / falls.square().mean(1)
-        return torch.where(falls.abs().amax(1) > rounding(explained), left.clamp(max=1), torch.nan).float()
+        total, fall = sums(explained, self), falls(self, explained)
+        best = (total * fall).mean(1).clamp(min=0) / total.square().mean(1).clamp(min=torch.finfo(torch.float64).tiny)
+        left = (best[:, None] * total - fall).square().mean(1) / fall.square().mean(1)
+        return torch.where(fall.abs().amax(1) > rounding(explained), left.clamp(max=1), torch.nan).float()
 
 
 def sums(explained: Explained, metric: object) -> Tensor:

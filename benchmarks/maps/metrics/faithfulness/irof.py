@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from functools import partialmethod
 from math import inf
 
-import numpy as np
 import torch
-from skimage.segmentation import slic
 from torch import Tensor
 
 from benchmarks.explained import Explained
@@ -14,6 +12,7 @@ from benchmarks.maps.metrics.baselines import baseline_logits, filled, imputed
 from benchmarks.maps.metrics.faithfulness import curves
 from benchmarks.maps.metrics.faithfulness.curves import faithful
 from benchmarks.maps.metrics.ranking import tie_groups
+from superpixels import superpixels
 
 
 @faithful(
@@ -38,7 +37,6 @@ class Irof:
     steps: int
     baseline: str
     seed: int
-    passes = property(lambda self: (self.steps - 1, 1, 0))
     __post_init__ = partialmethod(filled, segments=2, steps=1)
 
     def __call__(self, explained: Explained) -> Tensor:
@@ -58,7 +56,8 @@ class Irof:
         key = "superpixels", self.segments, self.baseline, self.seed
 
         def order() -> tuple[Tensor, Tensor]:
-            labels = superpixels(explained, self.segments)
+            parts = "superpixels", self.segments
+            labels = explained.for_all(parts, lambda: superpixels(explained.pixels(), self.segments))
             return superpixel_order(explained, labels, self.seed), labels.amax((1, 2)) + 1
 
         ranks, number = explained.once((*key, "order"), order)
@@ -68,35 +67,6 @@ class Irof:
             return explained.logits(imputed(explained, removed, self.baseline, self.seed))
 
         return explained.once((*key, step, self.steps), compute)
-
-
-VERSION = 1  # of the segmentation: labels that other cells keep on disk hold for this version alone
-
-
-def superpixels(explained: Explained, segments: int) -> Tensor:
-    """Label each pixel (n, h, w) with its superpixel, 0, 1, ..., by SLIC on pixel values [Achanta et al. 2012].
-
-    An image has about `segments` superpixels, since SLIC starts from a grid and merges what is small. Where fewer than
-    half of them or more than twice as many are left, as in images of grain, the image is segmented again at ten times
-    the weight of place, which ends in squares. Superpixels depend on no map: they are computed once for all methods.
-    """
-
-    def compute() -> Tensor:
-        images = explained.pixels().double().movedim(1, -1).cpu().numpy()
-        return torch.from_numpy(np.stack([segmented(image, segments) for image in images])).to(explained.x.device)
-
-    return explained.for_all(("superpixels", segments, VERSION), compute)
-
-
-def segmented(image: np.ndarray, segments: int) -> np.ndarray:
-    """Label the pixels of one image (h, w, c); three channels are taken for sRGB, whose Lab has larger numbers."""
-    wanted = min(segments, image.shape[0] * image.shape[1])
-    for weight in (1, 10, 100, 1000):
-        compactness = weight * (10 if image.shape[2] == 3 else 0.1)
-        labels = slic(image, segments, compactness, start_label=0, channel_axis=-1)
-        if wanted <= 2 * (labels.max() + 1) <= 4 * wanted:
-            break
-    return np.unique(labels, return_inverse=True)[1].reshape(labels.shape).astype(np.int64)
 
 
 def superpixel_order(explained: Explained, labels: Tensor, seed: int) -> Tensor:

@@ -47,14 +47,13 @@ class SingleDeletion:
     seed: int
     invariant = sized("scale")  # size: where the grid divides the image's side
     passes = property(lambda self: (0, self.grid**2, 0))
-    falls = falls
     __post_init__ = partialmethod(filled, grid=2)
 
     def __call__(self, explained: Explained) -> Tensor:
-        falls = ranks(self.falls(explained), rounding(explained))
+        lost = ranks(falls(self, explained), rounding(explained))
         largest = patch_sums(explained.maps.abs(), self.grid).amax(1)
         sums = ranks(patch_sums(explained.maps, self.grid), TIE * largest)
-        return torch.where(constant(explained.maps), torch.nan, pearson(sums, falls)).float()
+        return torch.where(constant(explained.maps), torch.nan, pearson(sums, lost)).float()
 
 
 @scores(
@@ -64,7 +63,6 @@ class SingleDeletion:
     bounds=(0.0, 1.0),
     undefined="the target logit is not a number",
 )
-@dataclass(frozen=True)
 class NonSensitivity:
     """Share of patches where only one holds: map zero, model still [Nguyen & Martinez 2020].
 
@@ -80,14 +78,13 @@ class NonSensitivity:
     seed: int
     invariant = sized("scale")  # size: where the grid divides the image's side
     passes = property(lambda self: (0, self.grid**2, 0))
-    falls = falls
 
     def __post_init__(self) -> None:
         number(self, "tolerance", "in [0, 1)", lambda t: 0 <= t < 1)
         filled(self, grid=2)
 
     def __call__(self, explained: Explained) -> Tensor:
-        mass, moves = patch_sums(explained.maps.abs(), self.grid), self.falls(explained).abs()
+        mass, moves = patch_sums(explained.maps.abs(), self.grid), falls(self, explained).abs()
         zero = mass <= (self.tolerance + TIE) * mass.amax(1, keepdim=True)
         least = self.tolerance * moves.amax(1) + rounding(explained)
         share = (zero != (moves <= least[:, None])).double().mean(1)

@@ -43,7 +43,6 @@ def minimum(explained: Explained) -> Tensor:
 
 
 FILLS = {fill.__name__: fill for fill in (rise_blur, latec_blur, grey, minimum)}
-FILLS_VERSION = 1  # of these, for what is kept on disk
 RULES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of values (n, states) and of fractions (n, states)
     "trapezoid": lambda y, x: torch.trapezoid(y, dim=1) / (y.shape[1] - 1),
     "trapezoid_by_states": lambda y, x: torch.trapezoid(y, dim=1) / y.shape[1],  # (s - 1) / s of the first
@@ -172,14 +171,11 @@ class Protocol:
         removed = ~first if self.keep else first
         if not removed.any():
             return explained.clean_logits()
-        fill = self.fill(explained)
+        if self.baseline in SHARED:
+            fill = baseline(explained, self.baseline, self.seed)
+        else:
+            fill = explained.once(("fill", self.baseline), lambda: FILLS[self.baseline](explained))
         if removed.all():
-            logits = explained.for_all(("fill", self.baseline, FILLS_VERSION), lambda: explained.logits(fill))
+            logits = explained.for_all(("fill", self.baseline), lambda: explained.logits(fill))
             return logits.expand(len(explained.x), -1)
         return explained.logits(torch.where(removed, fill, explained.x))
-
-    def fill(self, explained: Explained) -> Tensor:
-        """Return the images (n or 1, c, h, w) whose values replace removed ones."""
-        if self.baseline in SHARED:
-            return baseline(explained, self.baseline, self.seed)
-        return explained.once(("fill", self.baseline), lambda: FILLS[self.baseline](explained))

@@ -36,7 +36,6 @@ class AttackStability:
     radius: float
     iterations: int
     seed: int
-    invariant = measured
     passes = property(lambda self: (0, 2 * self.iterations, 1))
     __post_init__ = check_attack
 
@@ -78,8 +77,8 @@ class AttackStability:
     cites="Ghorbani et al. 2019; Madry et al. 2018; Liu et al. 2023",
     bounds=(-1.0, 1.0),
     needs=("explain",),
+    invariant=measured,
 )
-@dataclass(frozen=True)
 class ExplanationChange:
     """Similarity of the maps of an image and of its attacked neighbour, by outcome [Ghorbani et al. 2019].
 
@@ -94,7 +93,6 @@ class ExplanationChange:
     radius: float
     iterations: int
     seed: int
-    invariant = measured
     passes = property(lambda self: (0, 2 * self.iterations + 1, 1))
 
     def __post_init__(self) -> None:

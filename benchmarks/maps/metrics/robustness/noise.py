@@ -14,11 +14,10 @@ from benchmarks.maps.metrics.similarity import spearman, ssim
 from entries import choice, number, scores, whole
 
 MEASURES = ("spearman", "ssim", "top_10")
-stable = partial(scores, "robustness", needs=("explain",))
+measured = property(lambda metric: ("scale",) if metric.measure == "ssim" else ("scale", "order"))
+stable = partial(scores, "robustness", needs=("explain",), passes=property(lambda metric: (0, 0, metric.samples)))
 restless = partial(stable, higher_is_better=False, bounds=(0.0, inf), invariant=("scale",), undefined="the map is zero")
-alike = partial(stable, higher_is_better=True, bounds=(-1.0, 1.0))
-measured = property(lambda metric: ("scale",) if metric.measure == "ssim" else ("scale", "order"))  # `invariant`
-sampled = property(lambda metric: (0, 0, metric.samples))  # `passes`
+alike = partial(stable, higher_is_better=True, bounds=(-1.0, 1.0), invariant=measured)
 
 
 def check(metric: object) -> None:
@@ -39,7 +38,6 @@ class MaxSensitivity:
     radius: float
     samples: int
     seed: int
-    passes = sampled
     __post_init__ = check
 
     def __call__(self, explained: Explained) -> Tensor:
@@ -57,7 +55,6 @@ class AvgSensitivity:
     radius: float
     samples: int
     seed: int
-    passes = sampled
     __post_init__ = check
 
     def __call__(self, explained: Explained) -> Tensor:
@@ -77,12 +74,10 @@ class LocalLipschitz:
     radius: float
     samples: int
     seed: int
-    passes = sampled
     __post_init__ = check
 
     def __call__(self, explained: Explained) -> Tensor:
-        noise = pixel_noise(explained, self.radius, self.samples, self.seed)
-        size = torch.stack([d.double().norm() for d in noise])
+        size = torch.stack([d.double().norm() for d in pixel_noise(explained, self)])
         return (changes(self, explained) / size).amax(1).float()
 
 
@@ -100,15 +95,13 @@ class NoiseStability:
     radius: float
     samples: int
     seed: int
-    invariant = measured
-    passes = sampled
 
     def __post_init__(self) -> None:
         choice(self, "measure", MEASURES)
         check(self)
 
     def __call__(self, explained: Explained) -> Tensor:
-        others = noisy_maps(explained, self.radius, self.samples, self.seed)
+        others = noisy_maps(explained, self)
         return torch.stack([similarity(explained, other, self.measure, self.seed) for other in others]).mean(0).float()
 
 
@@ -127,26 +120,26 @@ def similarity(explained: Explained, other: Tensor, measure: str, seed: int) -> 
 def changes(metric: object, explained: Explained) -> Tensor:
     """Return ||map(x + d) - map(x)|| / ||map(x)|| for each noisy image, (n, samples) float64; nan for a zero map."""
     own = explained.maps.flatten(1).double()
-    others = noisy_maps(explained, metric.radius, metric.samples, metric.seed)
+    others = noisy_maps(explained, metric)
     change = torch.stack([(other.flatten(1).double() - own).norm(dim=1) for other in others], 1)
     size = own.norm(dim=1, keepdim=True)
     return torch.where(size > 0, change / size, torch.nan)
 
 
-def pixel_noise(explained: Explained, radius: float, samples: int, seed: int) -> Iterator[Tensor]:
-    """Yield uniform noise (c, h, w) in pixel units `samples` times, the same for all images."""
-    rng, shape = draws(seed, "noise"), explained.x.shape[1:]
-    for _ in range(samples):
-        yield radius * (2 * torch.rand(shape, generator=rng) - 1).to(explained.x)
+def pixel_noise(explained: Explained, metric: object) -> Iterator[Tensor]:
+    """Yield the metric's `samples` of uniform noise (c, h, w) in pixel units, the same for all images."""
+    rng, shape = draws(metric.seed, "noise"), explained.x.shape[1:]
+    for _ in range(metric.samples):
+        yield metric.radius * (2 * torch.rand(shape, generator=rng) - 1).to(explained.x)
 
 
-def noisy_images(explained: Explained, radius: float, samples: int, seed: int) -> Iterator[Tensor]:
+def noisy_images(explained: Explained, metric: object) -> Iterator[Tensor]:
     """Yield the images (n, c, h, w) with each noise."""
-    for noise in pixel_noise(explained, radius, samples, seed):
+    for noise in pixel_noise(explained, metric):
         yield explained.x + noise / explained.std[:, None, None]
 
 
-def noisy_maps(explained: Explained, radius: float, samples: int, seed: int) -> list[Tensor]:
+def noisy_maps(explained: Explained, metric: object) -> list[Tensor]:
     """Return the maps (n, h, w) of each noisy image; made once per batch and settings."""
-    images = noisy_images(explained, radius, samples, seed)
-    return explained.once(("noisy maps", radius, samples, seed), lambda: [explained.explain(image) for image in images])
+    key, images = ("noisy maps", metric.radius, metric.samples, metric.seed), noisy_images(explained, metric)
+    return explained.once(key, lambda: [explained.explain(image) for image in images])

@@ -12,7 +12,8 @@ from entries import number, refuse
 
 LEVEL = 1 / 255  # the smallest pixel value above black that a file holds
 OTHER_CLASS = "the map is zero, or every noisy image has another predicted class"
-relative_stability = partial(restless, cites="Agarwal et al. 2022", undefined=OTHER_CLASS)
+passed = property(lambda metric: (0, metric.samples, metric.samples))
+relative_stability = partial(restless, cites="Agarwal et al. 2022", undefined=OTHER_CLASS, passes=passed)
 
 
 def check_relative(metric: object) -> None:
@@ -37,14 +38,12 @@ class RelativeInputStability:
     floor: float
     eps_min: float
     seed: int
-    passes = property(lambda self: (0, self.samples, self.samples))
     __post_init__ = check_relative
 
     def __call__(self, explained: Explained) -> Tensor:
         mean, std = explained.mean.double()[:, None, None], explained.std.double()[:, None, None]
         size = (explained.x.double() * std + mean).abs().clamp(min=LEVEL)  # float32 has few digits of a dark pixel
-        noise = pixel_noise(explained, self.radius, self.samples, self.seed)
-        change = [(d.double() / size).flatten(1).norm(dim=1) for d in noise]
+        change = [(d.double() / size).flatten(1).norm(dim=1) for d in pixel_noise(explained, self)]
         return largest(self, explained, torch.stack(change, 1))
 
 
@@ -63,7 +62,6 @@ class RelativeOutputStability:
     floor: float
     eps_min: float
     seed: int
-    passes = property(lambda self: (0, self.samples, self.samples))
     rounding = 1e-3
     __post_init__ = check_relative
 
@@ -101,8 +99,8 @@ class RelativeRepresentationStability:
     def changes(self, explained: Explained) -> Tensor:
         """Return ||(L(x) - L(x')) / L(x)||, (n, samples) float64; the layer's outputs are not kept."""
         clean = self.output(explained, explained.x)
-        others = noisy_images(explained, self.radius, self.samples, self.seed)
-        return torch.stack([relative(clean, self.output(explained, other), self.floor) for other in others], 1)
+        others = (self.output(explained, other) for other in noisy_images(explained, self))
+        return torch.stack([relative(clean, other, self.floor) for other in others], 1)
 
     def output(self, explained: Explained, x: Tensor) -> Tensor:
         """Return the output of the layer, the last one where it runs more than once."""
@@ -118,18 +116,14 @@ class RelativeRepresentationStability:
         return seen[-1]
 
 
-Relative = RelativeInputStability | RelativeOutputStability | RelativeRepresentationStability
-
-
-def largest(metric: Relative, explained: Explained, change: Tensor) -> Tensor:
+def largest(metric: object, explained: Explained, change: Tensor) -> Tensor:
     """Return the largest of the map's relative changes by `change` (n, samples), over unchanged predictions."""
-    settings = metric.radius, metric.samples, metric.seed
 
     def compute() -> Tensor:
-        others = noisy_maps(explained, *settings)
-        return torch.stack([relative(explained.maps, other, metric.floor) for other in others], 1)
+        return torch.stack([relative(explained.maps, o, metric.floor) for o in noisy_maps(explained, metric)], 1)
 
-    ratio = explained.once(("relative changes", metric.floor, *settings), compute) / change.clamp(min=metric.eps_min)
+    key = "relative changes", metric.floor, metric.radius, metric.samples, metric.seed
+    ratio = explained.once(key, compute) / change.clamp(min=metric.eps_min)
     same = noisy_logits(metric, explained).argmax(2) == explained.clean_logits().argmax(1)[:, None]
     score = torch.where(same, ratio, -torch.inf).amax(1)
     return torch.where(same.any(1) & ratio.isfinite().all(1), score, torch.nan).float()
@@ -142,8 +136,7 @@ def relative(a: Tensor, b: Tensor, floor: float) -> Tensor:
     return torch.where(size[:, 0] > 0, ((b - a) / size).norm(dim=1), torch.nan)
 
 
-def noisy_logits(metric: Relative, explained: Explained) -> Tensor:
+def noisy_logits(metric: object, explained: Explained) -> Tensor:
     """Return the logits (n, samples, k) of the noisy images, passed once for all methods."""
-    settings = metric.radius, metric.samples, metric.seed
-    images = noisy_images(explained, *settings)
-    return explained.for_all(("noisy logits", *settings), lambda: torch.stack([explained.logits(x) for x in images], 1))
+    key, images = ("noisy logits", metric.radius, metric.samples, metric.seed), noisy_images(explained, metric)
+    return explained.for_all(key, lambda: torch.stack([explained.logits(x) for x in images], 1))

@@ -1,4 +1,4 @@
-"""The map when the model's weights are drawn anew, layer by layer."""
+"""Does the map change when the model's weights are drawn anew, layer by layer, or when another class is explained?"""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -16,12 +16,10 @@ from benchmarks.maps.metrics.similarity import spearman
 from entries import scores, whole
 
 NOISE = 8  # images; fewer give poor statistics where a layer has few pixels
+randomised_scores = partial(scores, "randomisation", higher_is_better=False, bounds=(0.0, 1.0), needs=("explain",))
 
 
-randomised_models = partial(scores, "randomisation", higher_is_better=False, bounds=(0.0, 1.0), needs=("explain",))
-
-
-@randomised_models(
+@randomised_scores(
     cites="Adebayo et al. 2018",
     version=2,
     invariant=("scale", "order"),
@@ -59,7 +57,7 @@ class Mprt:
         return fractions, torch.stack(values, 1).float()
 
 
-@randomised_models(
+@randomised_scores(
     cites="Hedstrom et al. 2023",
     invariant=("scale",),
     undefined="the mean map of the model, or of a randomised one, is constant",
@@ -85,12 +83,40 @@ class SmoothMprt:
         check(self)
 
     def __call__(self, explained: Explained) -> Tensor:
-        settings = self.radius, self.samples, self.seed
-        own, values = mean_of(noisy_maps(explained, *settings)), []
+        own, values = mean_of(noisy_maps(explained, self)), []
         for copy in randomised(explained, self.stages, self.seed):
-            others = mean_of(explained.explain(image, model=copy) for image in noisy_images(explained, *settings))
+            others = mean_of(explained.explain(image, model=copy) for image in noisy_images(explained, self))
             values.append(spearman(own, others).abs())
         return torch.stack(values).mean(0).float()
+
+
+@randomised_scores(
+    cites="Sixt et al. 2020",
+    version=2,
+    invariant=("scale", "order"),
+    undefined="the map, or that of the other class, is constant",
+    passes=(0, 0, 1),
+)
+@dataclass(frozen=True)
+class RandomLogit:
+    """Absolute rank correlation of the target's map with that of another class [Sixt et al. 2020].
+
+    A map that ignores the class scores 1, and so does a map in which the class changes only the sign (Sixt et al.
+    compare both signs). The other class is the target plus one seeded offset for all images, modulo the number of
+    classes. Departs from the paper's SSIM, which depends on the maps' tails: it is .6 between independent fifth powers
+    of noise.
+    """
+
+    seed: int
+    __post_init__ = partialmethod(whole, seed=0)
+
+    def __call__(self, explained: Explained) -> Tensor:
+        classes = explained.clean_logits().shape[1]
+        if classes < 2:
+            raise ValueError(f"RandomLogit needs a model of at least 2 classes; it has {classes}")
+        offset = torch.randint(1, classes, (), generator=torch.Generator().manual_seed(self.seed)).item()
+        other = explained.explain(target=(explained.target + offset) % classes)
+        return spearman(explained.maps, other).abs().float()
 
 
 def mean_of(maps: Iterable[Tensor]) -> Tensor:
@@ -116,7 +142,10 @@ def randomised(explained: Explained, stages: int, seed: int) -> Iterator[nn.Modu
             redraw(tensors, torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode())))
             norms += [copy.get_submodule(name)] if f"{name}.running_mean" in tensors else []
         if norms:
-            settle(norms, explained.for_all(("batch norms", share, seed), partial(statistics, copy, norms, noise)))
+            known = explained.for_all(("batch norms", share, seed), partial(statistics, copy, norms, noise))
+            for norm, (mean, variance) in zip(norms, known, strict=True):
+                norm.running_mean.copy_(mean)
+                norm.running_var.copy_(variance)
         yield copy
         done = share
 
@@ -163,11 +192,10 @@ def redraw(tensors: dict[str, Tensor], rng: torch.Generator) -> None:
     statistics of batch norms 0 and 1 until they are settled.
     """
     for name, tensor in tensors.items():
-        kind = name.rpartition(".")[2]
         if tensor.ndim > 1:
             tensor.copy_(torch.randn(tensor.shape, generator=rng) * (2 / tensor[0].numel()) ** 0.5)
         elif tensor.ndim == 1:
-            tensor.fill_(0 if kind.endswith(("bias", "running_mean")) else 1)
+            tensor.fill_(0 if name.endswith(("bias", "running_mean")) else 1)
 
 
 @torch.no_grad()
@@ -181,11 +209,3 @@ def statistics(model: nn.Module, norms: list[nn.Module], x: Tensor) -> list[tupl
     for norm in norms:
         norm.eval()
     return [(norm.running_mean.clone(), norm.running_var.clone()) for norm in norms]
-
-
-@torch.no_grad()
-def settle(norms: list[nn.Module], known: list[tuple[Tensor, Tensor]]) -> None:
-    """Give batch norms these statistics."""
-    for norm, (mean, variance) in zip(norms, known, strict=True):
-        norm.running_mean.copy_(mean)
-        norm.running_var.copy_(variance)

@@ -1,1 +1,0 @@
-"""Does the map change when the model or the class does?"""
