@@ -82,5 +82,5 @@ class Store:
 def sources() -> str:
     """Digest of the code that computes what is kept: an edit that is not committed must not find the old result."""
     rooms = sorted(path for room in ("benchmarks", "models") for path in (ROOT / room).rglob("*.py"))
-    files = [ROOT / "entries.py", *rooms]
+    files = [*sorted(ROOT.glob("*.py")), *rooms]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

@@ -2,42 +2,18 @@
 
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
-from skimage.segmentation import slic
 from torch import Tensor, nn
 
 from entries import explains, number, positive, whole
 from methods.batching import within_batch
 from methods.perturbation import logit, probability
+from superpixels import superpixels
 
 MOST = 4  # an image has at most this many times `segments` superpixels
 # Smallest relative eigenvalue that is inverted. With about as many pairs of coalitions as superpixels, the directions
 # below it would add noise many times larger than the map.
 FAINT = 0.01
-
-
-def superpixels(x: Tensor, segments: int) -> Tensor:
-    """Label the pixels of each image (n, h, w) with their superpixel, 0, 1, ..., by SLIC [Achanta et al. 2012].
-
-    An image gets about `segments` of them, since SLIC starts from a grid of squares. Distances are skimage's: every
-    image is scaled to [0, 1] by its own extremes, three channels are taken for sRGB and converted to Lab, and the
-    weight of place against colour is 10, or .1 without Lab (whose lightness goes to 100). An image with fewer than half
-    or more than twice as many superpixels as wanted is segmented again with ten times the weight of place.
-    """
-    images = x.detach().double().movedim(1, -1).cpu().numpy()
-    return torch.from_numpy(np.stack([cut(image, segments) for image in images])).to(x.device)
-
-
-def cut(image: np.ndarray, segments: int) -> np.ndarray:
-    """Label the pixels of one image (h, w, c)."""
-    wanted = min(segments, image.shape[0] * image.shape[1])
-    for weight in (1, 10, 100, 1000):
-        compactness = weight * (10 if image.shape[2] == 3 else 0.1)
-        labels = slic(image, segments, compactness, start_label=0, channel_axis=-1)
-        if wanted <= 2 * (labels.max() + 1) <= 4 * wanted:
-            break
-    return labels
 
 
 def hide(x: Tensor, labels: Tensor, shown: Tensor, value: float) -> Tensor:

@@ -19,7 +19,6 @@ is the mean over draws. `fill` says what a channel outside the path is: zero, or
 are in float64.
 """
 
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 
@@ -66,7 +65,6 @@ def layer_scores(metric: object, pathed: Pathed) -> Tensor:
 
 
 @compares_path(bounds=(0.0, inf))
-@dataclass(frozen=True)
 class PathMse:
     """Mean of (a - b)^2 over selected channels, or over classes [Bhati et al. 2024, our reading]."""
 
@@ -81,7 +79,6 @@ class PathMse:
 
 
 @compares_path(bounds=(0.0, 200.0))
-@dataclass(frozen=True)
 class PathSmape:
     """Mean of 200 |a - b| / (|a| + |b|) percent over channels or classes [Bhati et al. 2024, our reading].
 
@@ -105,7 +102,6 @@ class PathSmape:
     bounds=(0.0, 1.0),
     passes="1 for each draw, and 1 + at most 1 for each draw and layer",
 )
-@dataclass(frozen=True)
 class PathAgreement:
     """Does the path alone predict the same class as the whole network? The share of draws that do.
 
@@ -128,7 +124,6 @@ class PathAgreement:
 
 
 @follows(higher_is_better=False, cites="", bounds=(0.0, 1.0))
-@dataclass(frozen=True)
 class PathSize:
     """Share of the network's channels that the path keeps, the mean over draws.
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from skimage.segmentation import slic
 
-from methods.surrogate import MOST, superpixels
+from methods.surrogate import MOST
+from superpixels import superpixels
 from tests.methods import networks
 
 

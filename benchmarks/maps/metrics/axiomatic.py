@@ -1,7 +1,7 @@
 """Does the map keep the laws of explanations?"""
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial, partialmethod
 from math import inf
 
@@ -20,7 +20,6 @@ residual = partial(scores, "axiomatic", higher_is_better=False, bounds=(0.0, inf
     undefined="the method states no completeness law, or there is nothing to explain",
     passes="at most one of a reference image, which all methods share unless it is the method's own",
 )
-@dataclass(frozen=True)
 class Completeness:
     """Residual of the method's own law: |sum of the map - r| / |r| [Sundararajan et al. 2017].
 
@@ -60,7 +59,6 @@ class Completeness:
     undefined="the map is zero",
     passes=(0, 0, 1),
 )
-@dataclass(frozen=True)
 class InputInvariance:
     """Relative change of the map under a shift that the model takes back [Kindermans et al. 2019].
 

@@ -1,6 +1,5 @@
 """How much of the image does the map need?"""
 
-from dataclasses import dataclass
 from functools import partial, partialmethod
 from math import inf, log
 
@@ -15,7 +14,6 @@ complexity = partial(scores, "complexity", undefined="the map is zero")
 
 
 @complexity(higher_is_better=True, cites="Chalasani et al. 2020", bounds=(0.0, 1.0), invariant=("scale", "size"))
-@dataclass(frozen=True)
 class Gini:
     """Gini index of the absolute map, 0 for a constant and 1 - 1/d for one pixel [Chalasani et al. 2020].
 
@@ -31,7 +29,6 @@ class Gini:
 
 
 @complexity(higher_is_better=False, cites="Bhatt et al. 2020", invariant=("scale",))
-@dataclass(frozen=True)
 class Entropy:
     """Entropy of the absolute map as a distribution over the pixels: complexity [Bhatt et al. 2020].
 
@@ -55,7 +52,6 @@ class Entropy:
 
 
 @complexity(higher_is_better=False, cites="Nguyen & Martinez 2020", bounds=(0.0, 1.0), invariant=("scale", "size"))
-@dataclass(frozen=True)
 class EffectiveComplexity:
     """Share of pixels above `threshold` times the map's largest absolute value [Nguyen & Martinez 2020].
 

@@ -1,6 +1,5 @@
 """Does the map point at the object, and how far do both cover each other?"""
 
-from dataclasses import dataclass
 from functools import partial, partialmethod
 
 import torch
@@ -19,7 +18,6 @@ NOTHING_POSITIVE = f"{NO_MASK}, or no positive value in the map"
 
 
 @localises(cites="Zhang et al. 2018", version=2, invariant=ORDER, undefined=NO_MASK)
-@dataclass(frozen=True)
 class PointingGame:
     """Whether the map's largest pixel lies on the object [Zhang et al. 2018].
 
@@ -34,7 +32,6 @@ class PointingGame:
 
 
 @localises(cites="Wang et al. 2020", invariant=("scale", "size"), undefined=NOTHING_POSITIVE)
-@dataclass(frozen=True)
 class EnergyInMask:
     """Energy-based pointing game: share of the map's positive part on the object [Wang et al. 2020]."""
 
@@ -46,7 +43,6 @@ class EnergyInMask:
 
 
 @localises(cites="Arras et al. 2022", version=2, invariant=ORDER, undefined=NO_MASK)
-@dataclass(frozen=True)
 class RelevanceRank:
     """Relevance rank accuracy: share of the K largest pixels on the object of K [Arras et al. 2022].
 
@@ -61,7 +57,6 @@ class RelevanceRank:
 
 
 @localises(cites="Theiner et al. 2022", invariant=ORDER, undefined=NO_MASK)
-@dataclass(frozen=True)
 class TopKInMask:
     """Share of the `fraction` of largest pixels on the object: top-k intersection [Theiner et al. 2022].
 
@@ -84,7 +79,6 @@ class TopKInMask:
     invariant=("scale", "size"),
     undefined="the mask is no single cell of a 2 x 2 mosaic, or no positive value in the map",
 )
-@dataclass(frozen=True)
 class GridPointing:
     """Share of the map's positive part in the cell of its class in a 2 x 2 mosaic [Boehle et al. 2021].
 
@@ -103,7 +97,6 @@ class GridPointing:
 
 
 @localises(cites="Zhou et al. 2016", invariant=("scale", "size"), undefined=NOTHING_POSITIVE)
-@dataclass(frozen=True)
 class MaskIou:
     """Intersection over union of the object and the map's largest values [after Zhou et al. 2016].
 
@@ -124,7 +117,6 @@ class MaskIou:
 
 
 @localises(cites="Fawcett 2006", invariant=ORDER, undefined=ONE_SIDE)
-@dataclass(frozen=True)
 class MaskAuc:
     """Area under the ROC curve of the map as a detector of object pixels [Fawcett 2006].
 
@@ -144,7 +136,6 @@ class MaskAuc:
     invariant=("scale", "size"),
     undefined=f"{ONE_SIDE}, or a constant map",
 )
-@dataclass(frozen=True)
 class MaskCorrelation:
     """Pearson's correlation of map and mask: CC, or PCC [Bylinskii et al. 2019, with a map of fixations]."""
 
@@ -154,7 +145,6 @@ class MaskCorrelation:
 
 
 @localises(cites="Bylinskii et al. 2019", invariant=("scale", "size"), undefined=NOTHING_POSITIVE)
-@dataclass(frozen=True)
 class MaskSimilarity:
     """What the map's positive part and the mask share as distributions: SIM [Bylinskii et al. 2019].
 

@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial, partialmethod
 from math import ceil
 
@@ -25,7 +24,6 @@ randomised_scores = partial(scores, "randomisation", higher_is_better=False, bou
     invariant=("scale", "order"),
     undefined="the map, or that of a randomised model, is constant",
 )
-@dataclass(frozen=True)
 class Mprt:
     """Mean absolute rank correlation of the map with those of randomised models [Adebayo et al. 2018].
 
@@ -62,7 +60,6 @@ class Mprt:
     invariant=("scale",),
     undefined="the mean map of the model, or of a randomised one, is constant",
 )
-@dataclass(frozen=True)
 class SmoothMprt:
     """`Mprt` of maps that are means over noisy images, original and randomised [Hedstrom et al. 2023].
 
@@ -97,7 +94,6 @@ class SmoothMprt:
     undefined="the map, or that of the other class, is constant",
     passes=(0, 0, 1),
 )
-@dataclass(frozen=True)
 class RandomLogit:
     """Absolute rank correlation of the target's map with that of another class [Sixt et al. 2020].
 

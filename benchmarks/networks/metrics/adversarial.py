@@ -1,7 +1,6 @@
 """Robust accuracy: which images stay right when they are attacked, by radius."""
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -15,7 +14,6 @@ NORMS = ("linf", "l2")
 
 
 @robust(higher_is_better=True, cites="Goodfellow et al. 2015; Madry et al. 2018", bounds=(0.0, 1.0))
-@dataclass(frozen=True)
 class RobustAccuracy:
     """Share of radii at which no attack changes the answer [Goodfellow et al. 2015; Madry et al. 2018].
 

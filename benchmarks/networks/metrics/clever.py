@@ -1,7 +1,6 @@
 """CLEVER: the margin over an estimate of how fast it can fall."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,7 +19,6 @@ GRID, ROUNDS, HALVINGS = 64, 5, 30  # of the search for the likeliest end, to 1e
 
 
 @robust(higher_is_better=True, cites="Weng et al. 2018", bounds=(0.0, math.inf), undefined=NO_ANSWER)
-@dataclass(frozen=True)
 class Clever:
     """Estimated distance to the nearest other class: its margin over its slope [Weng et al. 2018].
 

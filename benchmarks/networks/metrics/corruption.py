@@ -1,6 +1,5 @@
 """The error under the standard corruptions, as it grows with their severity."""
 
-from dataclasses import dataclass
 from functools import partialmethod
 from itertools import product
 
@@ -21,7 +20,6 @@ LEVELS = (1, 2, 3, 4, 5)
     bounds=(0.0, 1.0),
     passes=(0, len(CORRUPTIONS) * len(LEVELS), 0),
 )
-@dataclass(frozen=True)
 class CorruptionError:
     """Share of an image's corrupted pictures that are misclassified [Hendrycks & Dietterich 2019].
 

@@ -1,6 +1,5 @@
 """The gradient of the loss, in pixel units."""
 
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 
@@ -17,7 +16,6 @@ robust = partial(scores, "network robustness")
 @robust(
     higher_is_better=False, cites="Simon-Gabriel et al. 2019", bounds=(0.0, inf), undefined=NO_ANSWER, passes=(0, 2, 0)
 )
-@dataclass(frozen=True)
 class LossGradient:
     """L2 norm of the gradient of the target's cross-entropy in pixel units [Simon-Gabriel et al. 2019].
 

@@ -1,7 +1,5 @@
 """Empirical robustness: how far the nearest image is that changes the answer."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -18,7 +16,6 @@ SHORTEST = 1e-4  # of a step in pixel units: shorter ones end on the boundary, w
     bounds=(0.0, torch.inf),
     undefined="the attack does not change the answer, or the image is black",
 )
-@dataclass(frozen=True)
 class EmpiricalRobustness:
     """Relative size of the smallest change that DeepFool finds [Moosavi-Dezfooli et al. 2016].
 

@@ -1,6 +1,5 @@
 """How far the map's sum over a random square misses what the model loses without that square."""
 
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 
@@ -29,7 +28,6 @@ def falls(metric: object, explained: Explained) -> Tensor:
 
 
 @misses(bounds=(0.0, inf), undefined="the target logit is not a number")
-@dataclass(frozen=True)
 class Infidelity:
     """Mean squared error of the map's sum over a square as the target logit's fall [Yeh et al. 2019].
 
@@ -51,7 +49,6 @@ class Infidelity:
 
 
 @misses(bounds=(0.0, 1.0), invariant=("scale",), undefined="the target logit does not move")
-@dataclass(frozen=True)
 class InfidelityScaled:
     """Infidelity of the map at its best scale, as a share of the mean squared fall [Yeh et al. 2019].
 

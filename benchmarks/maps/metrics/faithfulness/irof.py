@@ -1,6 +1,5 @@
 """Removal of superpixels, an image's parts, as a whole: what is left of the class's probability."""
 
-from dataclasses import dataclass
 from functools import partialmethod
 from math import inf
 
@@ -22,7 +21,6 @@ from superpixels import superpixels
     invariant=("scale",),
     undefined="the class's probability is 0",
 )
-@dataclass(frozen=True)
 class Irof:
     """Area over the curve p(x_l) / p(x_0) as superpixels are removed [Rieger & Hansen 2020].
 

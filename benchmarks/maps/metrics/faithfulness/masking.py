@@ -1,6 +1,5 @@
 """Scores of the image under its map: what the network sees where only the marked part is shown."""
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -17,7 +16,6 @@ UNDER_MAP = "the map is constant, or the probability is not a number"
 
 
 @faithful(higher_is_better=False, cites="Chattopadhay et al. 2018", bounds=(0.0, 1.0), undefined=UNDER_MAP)
-@dataclass(frozen=True)
 class AverageDrop:
     """Share of the target's probability that is lost under the map [Chattopadhay et al. 2018].
 
@@ -39,7 +37,6 @@ class AverageDrop:
 
 
 @faithful(higher_is_better=True, cites="Chattopadhay et al. 2018", bounds=(0.0, 1.0), undefined=UNDER_MAP)
-@dataclass(frozen=True)
 class IncreaseInConfidence:
     """Whether the target is more probable under the map than without it [Chattopadhay et al. 2018].
 
@@ -61,7 +58,6 @@ class IncreaseInConfidence:
 
 
 @faithful(higher_is_better=False, cites="DeYoung et al. 2020", bounds=(-1.0, 1.0))
-@dataclass(frozen=True)
 class Sufficiency:
     """Fall of the target's probability when only the largest pixels are kept [DeYoung et al. 2020].
 

@@ -1,6 +1,5 @@
 """Scores of single patches, each removed alone: one set of passes for all metrics and methods."""
 
-from dataclasses import dataclass
 from functools import partialmethod
 
 import torch
@@ -32,7 +31,6 @@ def falls(metric: object, explained: Explained) -> Tensor:
     bounds=(-1.0, 1.0),
     undefined="the map is constant, or its sums or the falls are the same for all patches",
 )
-@dataclass(frozen=True)
 class SingleDeletion:
     """Rank correlation of patch sums of the map with the target logit's falls [Hesse et al. 2024].
 

@@ -1,7 +1,6 @@
 """Deletion and insertion as other suites compute them: conf/metric has a preset for each of their conventions."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -64,7 +63,6 @@ CHOICES = {
 
 
 @faithful(higher_is_better=None, cites="Petsiuk et al. 2018", invariant=("scale", "order"))
-@dataclass(frozen=True)
 class Protocol:
     """Deletion or insertion score by the conventions of another suite [Petsiuk et al. 2018].
 

@@ -1,7 +1,5 @@
 """Scores of the curves that arise when pixels are removed, imputed or inserted in the order of the map."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -13,7 +11,6 @@ from entries import choice, number
 
 
 @faithful(higher_is_better=False, cites="Petsiuk et al. 2018", bounds=(0.0, 1.0), version=2)
-@dataclass(frozen=True)
 class Deletion:
     """Area under the target's probability while pixels are removed, largest first [Petsiuk et al. 2018].
 
@@ -35,7 +32,6 @@ class Deletion:
 
 
 @faithful(higher_is_better=True, cites="Petsiuk et al. 2018", bounds=(0.0, 1.0), version=2)
-@dataclass(frozen=True)
 class Insertion:
     """Area under the target's probability while pixels are inserted, largest first [Petsiuk et al. 2018].
 
@@ -56,7 +52,6 @@ class Insertion:
 
 
 @faithful(higher_is_better=True, cites="Samek et al. 2017", bounds=(-1.0, 1.0), version=2)
-@dataclass(frozen=True)
 class Aopc:
     """Mean fall of the target's probability over the deletion curve [Samek et al. 2017].
 
@@ -83,7 +78,6 @@ class Aopc:
 
 
 @faithful(higher_is_better=True, cites="Samek et al. 2017", bounds=(-1.0, 1.0))
-@dataclass(frozen=True)
 class Abpc:
     """Area between the curves of the smallest and the largest pixels first [Samek et al. 2017].
 
@@ -109,7 +103,6 @@ class Abpc:
 
 
 @faithful(higher_is_better=None, cites="Bach et al. 2015", undefined="the logit is not a number")
-@dataclass(frozen=True)
 class PixelFlipping:
     """Mean target logit while pixels are removed in the order of the map [Bach et al. 2015].
 
@@ -140,7 +133,6 @@ class PixelFlipping:
 
 
 @faithful(higher_is_better=True, cites="Arya et al. 2019", bounds=(0.0, 1.0))
-@dataclass(frozen=True)
 class Monotonicity:
     """Share of steps that do not lower the target's probability [Arya et al. 2019].
 
@@ -166,7 +158,6 @@ class Monotonicity:
 @faithful(
     higher_is_better=None, cites="Rong et al. 2022", invariant=("scale", "order"), undefined="a logit is not a number"
 )
-@dataclass(frozen=True)
 class Road:
     """Share of removed fractions at which the explained class is still predicted [Rong et al. 2022].
 

@@ -1,6 +1,5 @@
 """Scores of the map's sums over random subsets of pixels against what the model loses without them."""
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -18,7 +17,6 @@ correlates = partial(scores, "faithfulness", higher_is_better=True, bounds=(-1.0
 
 
 @correlates(cites="Bhatt et al. 2020", undefined="the map or its sum is constant, or the target logit does not move")
-@dataclass(frozen=True)
 class FaithfulnessCorrelation:
     """Correlation of the map's sum over random pixels with the target logit's fall [Bhatt et al. 2020].
 
@@ -55,7 +53,6 @@ class FaithfulnessCorrelation:
     cites="Ancona et al. 2018",
     undefined="at one of the sizes, the map's sum is constant or the target logit does not move",
 )
-@dataclass(frozen=True)
 class SensitivityN:
     """Correlation of map sums with the target logit's fall, over set sizes [Ancona et al. 2018].
 

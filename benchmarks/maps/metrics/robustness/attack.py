@@ -1,6 +1,6 @@
 """The map of an image whose prediction was attacked: all measures and methods share the attacked images."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ def check_attack(metric: object) -> None:
 
 
 @alike(cites="Madry et al. 2018; Ghorbani et al. 2019", undefined="the map, or that of the attacked image, is constant")
-@dataclass(frozen=True)
 class AttackStability:
     """Similarity of the map with that of an image attacked by projected gradients [Madry et al. 2018].
 

@@ -1,7 +1,6 @@
 """The map under pixel noise: all metrics with the same settings share the noisy images and their maps."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 
@@ -26,7 +25,6 @@ def check(metric: object) -> None:
 
 
 @restless(cites="Yeh et al. 2019")
-@dataclass(frozen=True)
 class MaxSensitivity:
     """Largest relative change of the map over `samples` images within `radius` [Yeh et al. 2019].
 
@@ -45,7 +43,6 @@ class MaxSensitivity:
 
 
 @restless(cites="Bhatt et al. 2020")
-@dataclass(frozen=True)
 class AvgSensitivity:
     """Mean relative change of the map over `samples` images within `radius` [Bhatt et al. 2020].
 
@@ -62,7 +59,6 @@ class AvgSensitivity:
 
 
 @restless(cites="Alvarez-Melis & Jaakkola 2018")
-@dataclass(frozen=True)
 class LocalLipschitz:
     """Largest change of the map by the image's, over `samples` neighbours [Alvarez-Melis & Jaakkola 2018].
 
@@ -82,7 +78,6 @@ class LocalLipschitz:
 
 
 @alike(cites="Ghorbani et al. 2019", version=2, undefined="the map, or that of a noisy image, is constant")
-@dataclass(frozen=True)
 class NoiseStability:
     """Mean similarity of the map with those of `samples` noisy images [Ghorbani et al. 2019].
 

@@ -1,6 +1,5 @@
 """The map's relative change by that of image, logits or representation, on the maps of `noise`."""
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -23,7 +22,6 @@ def check_relative(metric: object) -> None:
 
 
 @relative_stability()
-@dataclass(frozen=True)
 class RelativeInputStability:
     """Largest relative change of the map by that of the image [Agarwal et al. 2022].
 
@@ -48,7 +46,6 @@ class RelativeInputStability:
 
 
 @relative_stability()
-@dataclass(frozen=True)
 class RelativeOutputStability:
     """Largest relative change of the map by the change of the logits [Agarwal et al. 2022].
 
@@ -71,7 +68,6 @@ class RelativeOutputStability:
 
 
 @relative_stability()
-@dataclass(frozen=True)
 class RelativeRepresentationStability:
     """Largest relative change of the map by that of a layer's output [Agarwal et al. 2022].
 
