@@ -4,18 +4,13 @@ import argparse
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from results.names import plain
-
-if TYPE_CHECKING:  # pandas and matplotlib take a second to import, which --help must not
-    import pandas as pd
-
-    from results.tables import Table
 
 WIDEST = 150  # letters of a line, however wide the terminal is
 
@@ -37,11 +32,12 @@ def parser() -> argparse.ArgumentParser:
 
 def show(options: argparse.Namespace) -> None:
     """Print one view of a sweep and write the files that the options ask for."""
-    from results import scores, tables
+    from results import scores, tables  # pandas takes a second to import, which --help must not
 
-    rows = scores.read(options.sweep)
-    options.sweeps_beside, options.beside = options.beside, [scores.read(sweep) for sweep in options.beside]
-    kind = package(rows, options.sweep)
+    kind = package(options.sweep)
+    read = partial(scores.read, without=getattr(kind, "UNREAD", ()))
+    rows = read(options.sweep)
+    options.sweeps_beside, options.beside = options.beside, [read(sweep) for sweep in options.beside]
     view = options.view or (kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS)))
     if view not in kind.VIEWS:
         raise ValueError(f"There is no view {view!r} of this sweep; its views are {', '.join(kind.VIEWS)}")
@@ -54,17 +50,17 @@ def show(options: argparse.Namespace) -> None:
         print(f"written: {path}", file=sys.stderr)
 
 
-def package(rows: "pd.DataFrame", sweep: Path) -> ModuleType:
-    """Return the package with the views of the sweep's kind."""
-    kind = f"results.{rows.kind.iloc[0]}"
+def package(sweep: Path) -> ModuleType:
+    """Return the package with the views of the kind of the sweep's first cell."""
+    from results import scores
+
+    kind = f"results.{scores.read(scores.finished(sweep)[0].parent).kind[0]}"
     if find_spec(kind) is None:
         raise ValueError(f"{sweep} holds a kind of benchmark for which there is no package {kind}")
     return import_module(kind)
 
 
-def files(
-    shown: Sequence["Table"], view: str, sweeps: Sequence["pd.DataFrame"], options: argparse.Namespace
-) -> Iterator[Path]:
+def files(shown: list, view: str, sweeps: list, options: argparse.Namespace) -> Iterator[Path]:
     """Write tables as the options ask for; the options that change a file's content are part of its name."""
     from results import names, tables
 
@@ -73,8 +69,9 @@ def files(
         for name, data in tables.numbers(shown).items():
             contents["_".join(filter(None, [stem, plain(name)])) + ".csv"] = tables.csv(data)
     if options.latex:
-        for table in shown:
-            contents[f"{stem}_{plain(table.name)}.tex" if len(shown) > 1 else f"{stem}.tex"] = tables.latex(table)
+        for table in (table for table in shown if len(table.frame)):
+            name = f"{stem}_{plain(table.name)}.tex" if len(shown) > 1 else f"{stem}.tex"
+            contents[name] = tables.latex(table, f"{options.sweep.name} {stem}")
         cited = (rows[column].dropna().unique() for rows in sweeps for column in ("cites", "metric_cites"))
         contents["refs.bib"] = names.references(work for works in cited for work in works)
     for name, content in contents.items():
@@ -84,7 +81,7 @@ def files(
         yield path
 
 
-def figures(kind: ModuleType, rows: "pd.DataFrame", options: argparse.Namespace) -> Iterator[Path]:
+def figures(kind: ModuleType, rows, options: argparse.Namespace) -> Iterator[Path]:
     """Draw every figure that the sweep has the data for, and write the kind's other files beside them."""
     from results import style
 

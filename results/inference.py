@@ -26,6 +26,7 @@ FLIPS = 5000  # each stands for its negative, too, which has the same |T|
 EXACT = 13  # images up to which all flips are made: 2^12 and their negatives
 TIES = 1e-4  # T that are as close are the same
 POWER = 0.8
+ROUNDING = 1e-6  # of the usual score: a smaller difference is rounding, since scores are made of float32
 ROOM = 0.5  # of the distance between the best and the worst entry: the largest difference that "level" leaves room for
 NUMBERS = ["difference", "low", "high", "p", "alone", "pairs"]
 
@@ -36,6 +37,7 @@ def verdicts(
     controls: Collection[str] = (),
     reference: str | None = None,
     ends: pd.DataFrame | None = None,
+    widest: np.ndarray | float = np.inf,
 ) -> pd.DataFrame:
     """Return one row per column that compares it with the `reference`, the best entry of its block that is no control.
 
@@ -46,9 +48,11 @@ def verdicts(
     The verdict is "best"; "worse", p < .05; "better", which only a control can be; "level": cannot be told from the
     best, and the interval leaves room for at most half of the distance between the best and the worst entry; or
     "undecided": neither, which takes more images to decide. An entry that would differ by a test of its own, or whose
-    mean has an interval that does not meet the best's, is undecided, too. Without a score it is empty. With the name
-    of another `reference`, that entry has the verdict "reference". `ends` are the columns low and high of `summary`,
-    where they are known.
+    mean has an interval that does not meet the best's, is undecided, too; so is every entry with fewer than six images,
+    which is the best one only if all have so few, and then without that verdict. Where all entries have the same mean,
+    all are "equal". Without a score the verdict is empty. With the name of another `reference`, that entry has the
+    verdict "reference". `ends` are the columns low and high of `summary`, where they are known, and `widest` is the
+    largest difference that the bounds of the scores allow, of each column.
     """
     low, high = (summary(values, higher_is_better) if ends is None else ends)[["low", "high"]].to_numpy(float).T
     array = values.to_numpy(float) * np.where(np.broadcast_to(higher_is_better, values.shape[1]), 1, -1)
@@ -61,22 +65,33 @@ def verdicts(
         candidates = np.flatnonzero(names[places] == reference if reference else ~control[places])
         if not len(candidates) and not reference:
             candidates = np.arange(len(places))
+        enough = (~np.isnan(array[:, places])).sum(0) >= FEWEST
+        if not reference and enough[candidates].any():
+            candidates = candidates[enough[candidates]]
         if not len(candidates):
             continue
         scores = array[:, places][~np.isnan(array[:, places]).all(1)]
         at = candidates[np.argmax(comparable(np.nanmean(scores[:, candidates], axis=0)))]
         mean, few, *rest = _compared(scores, at)
         numbers[places] = np.transpose([np.abs(mean), *rest])
+        rounding = np.abs(mean) <= ROUNDING * np.nanmedian(np.abs(scores))
+        numbers[np.ix_(places[rounding], [3, 4])] = 1
         p, alone = numbers[places, 3], numbers[places, 4]
         apart = (high[places] < low[places[at]]) | (low[places] > high[places[at]])
         wide = ~(numbers[places, 2] <= ROOM * (mean.max() - mean.min()))
         direction[places] = np.where(mean >= 0, "worse by", "better by")
-        level = np.where((alone < LEVEL) | apart | wide | few, "undecided", "level")
+        level = np.where((alone < LEVEL) | ((apart | wide) & ~rounding) | few, "undecided", "level")
         verdict[places] = np.where(p < LEVEL, np.where(mean >= 0, "worse", "better"), level)
         against[places] = names[places[at]]
         numbers[places[at]], direction[places[at]] = np.nan, ""
-        verdict[places[at]] = "reference" if reference else "best"
+        if reference:
+            verdict[places[at]] = "reference"
+        elif len(places) > 1 and rounding.all():
+            verdict[places] = "equal"
+        else:
+            verdict[places[at]] = "best" if enough[at] else "undecided"
     table = pd.DataFrame(numbers, values.columns, NUMBERS)
+    table[["low", "high"]] = table[["low", "high"]].clip(-np.asarray(widest), widest, axis=0)
     return table.assign(direction=direction, verdict=verdict, reference=against)
 
 
@@ -122,7 +137,7 @@ def paired(differences: np.ndarray) -> Pairs:
     rest = np.where(known, differences - mean, 0)
     variance = (rest**2).sum(0) / np.maximum(n, 1)
     variance = np.where(variance <= 1e-20 * mean**2, 0, variance)
-    cubes = (rest**3).sum(0) / np.maximum(n, 1) * np.sign(mean)
+    cubes = (rest * rest**2).sum(0) / np.maximum(n, 1) * np.sign(mean)  # rest**3 takes ten times as long
     skewness = np.divide(cubes, variance**1.5, out=np.zeros_like(mean), where=variance > 0)
     return Pairs(n, mean, np.sqrt(variance / np.maximum(n - 1, 1)), skewness)
 
@@ -164,7 +179,8 @@ def largest(sums: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     contrasts = np.zeros((len(inverse), len(one)), dtype=sums.dtype)
     contrasts[one, range(len(one))], contrasts[other, range(len(one))] = inverse[one, other], -inverse[one, other]
     parts = np.array_split(sums, max(1, len(sums) // 250))  # which stay in the cache
-    return np.sort(np.concatenate([np.abs(part @ contrasts).max(1, initial=0) for part in parts]))
+    sizes = (np.abs(products, out=products) for products in (part @ contrasts for part in parts))
+    return np.sort(np.concatenate([each.max(1, initial=0) for each in sizes]))
 
 
 def _compared(scores: np.ndarray, at: int) -> tuple[np.ndarray, ...]:
@@ -228,12 +244,7 @@ def tau(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """
     both = ~(np.isnan(a) | np.isnan(b))
     i, j = np.triu_indices(a.shape[1], 1)
-
-    def order(values: np.ndarray) -> np.ndarray:
-        rounded = comparable(values)
-        return np.where(both[:, i] & both[:, j], np.sign(rounded[:, i] - rounded[:, j]), 0)
-
-    x, y = order(a), order(b)
+    x, y = (np.where(both[:, i] & both[:, j], np.sign(v[:, i] - v[:, j]), 0) for v in map(comparable, (a, b)))
     size = np.sqrt((x**2).sum(1) * (y**2).sum(1))
     correlation = np.divide((x * y).sum(1), size, out=np.full(len(a), np.nan), where=size > 0)
     return np.where(both.sum(1) > 2, correlation, np.nan)

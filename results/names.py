@@ -9,11 +9,11 @@ RESULTS = Path(__file__).parent
 
 
 def label(name: str) -> str:
-    """Return the display name of a stem; what follows it stays: "rise (masks=200)" becomes "RISE (masks=200)"."""
+    """Return the display name of a stem: "rise (masks=200)" becomes "RISE (masks=200)"; a stem in brackets has its own."""
     text, space, settings = name.partition(" (")
     stem = re.match(r"\w*", text)[0]
     known = labels().get(text) or (labels()[stem] + text[len(stem) :] if stem in labels() else text.replace("_", " "))
-    return known + space + settings
+    return known + space + (labels().get(settings[:-1], settings[:-1]) + ")" if space else "")
 
 
 @cache

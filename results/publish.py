@@ -18,6 +18,7 @@ from PIL import Image
 
 from results import scores, tables
 from results.__main__ import package
+from results.names import plain
 
 RESULTS = Path(__file__).parent
 PYTHON = ".".join(platform.python_version_tuple()[:2])  # whose syntax trees the digests of code are of
@@ -28,7 +29,7 @@ CELL = ["dataset", "model", "entry", "settings", "seed"]
 def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path = PUBLISHED) -> list[Path]:
     """Write the rows, the numbers and texts of every view that suits the sweep, its pictures, and who made them."""
     rows, further = scores.read(sweep), [scores.read(other) for other in beside]
-    kind, name = package(rows, sweep), sweep.name
+    kind, name = package(sweep), sweep.name
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     paths, texts = [], []
     for ending, table in (kind.published(rows) if hasattr(kind, "published") else {"": rows}).items():
@@ -41,7 +42,8 @@ def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path
         except tables.Inapplicable:
             continue
         for part, data in tables.numbers(shown).items():
-            paths.append(folder / ("_".join(filter(None, [name, view if texts else "", part])) + ".csv"))
+            parts = filter(None, [name, view if texts else "", plain(part)])
+            paths.append(folder / ("_".join(parts) + ".csv"))
             paths[-1].write_text(tables.csv(data), encoding="utf-8")
         texts.append(tables.page(shown, explain=True))
     paths.append(folder / f"{name}.md")
@@ -63,17 +65,17 @@ def digest(kind: str) -> str:
         if path.suffix in (".py", ".yaml", ".bib"):
             content = path.read_text(encoding="utf-8")
             code.update(path.relative_to(RESULTS).as_posix().encode())
-            code.update((ast.dump(undocumented(content)) if path.suffix == ".py" else content).encode())
+            code.update((undocumented(content) if path.suffix == ".py" else content).encode())
     return code.hexdigest()[:12]
 
 
-def undocumented(code: str) -> ast.Module:
-    """Return the syntax tree of a module without docstrings."""
+def undocumented(code: str) -> str:
+    """Return the syntax tree of a module without docstrings, as text."""
     tree = ast.parse(code)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return tree
+    return ast.dump(tree)
 
 
 def stale(folder: Path = PUBLISHED) -> list[str]:
@@ -91,8 +93,9 @@ def account(rows: pd.DataFrame, name: str, command: str, texts: list[str]) -> st
     """Return how the tables were made, and the tables."""
     cells, images = rows.drop_duplicates(CELL), rows.drop_duplicates([*CELL, "image"])
     models = rows.groupby("model", observed=True, sort=False)
-    explaining = images.groupby("model", observed=True).explain_seconds.sum()
-    minutes = models.seconds.sum().add(explaining, fill_value=0) / 60
+    once = images.reindex(columns=["explain_seconds", "curve_seconds"]).sum(axis=1).groupby(images.model, observed=True)
+    minutes = models.seconds.sum().add(once.sum(), fill_value=0) / 60
+    page = f"docs/kinds/{rows.kind.iloc[0]}.md"
     lines = [
         f"command: `{command}`",
         f"{len(cells)} cells, {len(rows)} rows, {rows.image[rows.image != ''].nunique()} images",
@@ -103,7 +106,8 @@ def account(rows: pd.DataFrame, name: str, command: str, texts: list[str]) -> st
     for model, weights in models.weights.first().items():
         lines.append(f"{model}: weights {weights}; {minutes[model]:.1f} minutes of explaining and scoring")
     said = "".join(f"- {line}\n" for line in lines)
-    return f"# {name}\n\n{said}" + "".join(f"\n```\n{text.rstrip()}\n```\n" for text in texts)
+    top = f"# {name}\n\nThe tables of one published sweep. [{page}](../../{page}) says what they mean."
+    return f"{top}\n\n{said}" + "".join(f"\n```\n{text.rstrip()}\n```\n" for text in texts)
 
 
 if __name__ == "__main__":

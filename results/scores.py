@@ -7,7 +7,7 @@ Strings are pandas categoricals and are never grouped as text: four million rows
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +24,39 @@ NEEDED = ["kind", *ROW, *FACTS, "score", "status", "reason"]
 CURVE = [*TABLE, "entry", "group", "seed", "image", "metric", "fraction", "value"]
 
 
-def read(sweep: Path | str, further: Collection[str] | None = None) -> pd.DataFrame:
+def read(sweep: Path | str, without: Collection[str] = ()) -> pd.DataFrame:
     """Return every score under `sweep`, one row per cell, image, part and metric; `folder` is the cell's.
 
-    Every column is read, or, to save a third of the time, those of `NEEDED` and the `further` ones that there are.
+    Columns that are named in `without` are not read, nor those that one string fills in every cell: that saves half of
+    the time.
     """
+    pa.set_memory_pool(pa.system_memory_pool())  # whose memory is given out in two thirds of the time
+    files = finished(sweep)
+    filled = [_filled(file) | {"folder": str(file.parent)} for file in files]
+    same = [name for name in filled[0] if name not in without and all(name in own for own in filled)]
+    cells = [_cell(file, {*same, *without}) for file in files]
+    table = pa.concat_tables(cells, promote_options="permissive").unify_dictionaries()
+    scores = table.to_pandas(split_blocks=True, self_destruct=True, use_threads=False)
+    for name in same:
+        values = [own[name] for own in filled]
+        values = pd.Categorical(values, dict.fromkeys(values))
+        codes = np.repeat(values.codes, [*map(len, cells)])
+        scores[name] = pd.Categorical.from_codes(codes, dtype=values.dtype)
+    if len(kinds := sorted(scores.kind.unique())) > 1:
+        raise ValueError(f"{sweep} needs to hold one kind of benchmark; it holds {' and '.join(kinds)}")
+    _refuse_repetition(scores)
+    return scores
+
+
+def finished(sweep: Path | str) -> list[Path]:
+    """Return the files with the scores of the finished cells under `sweep`."""
     sweep = Path(sweep)
     if not sweep.is_dir():
         raise FileNotFoundError(f"{sweep} needs to be the folder of a sweep; there is no such folder")
     files = [file for file in sorted(sweep.rglob("scores.parquet")) if not _is_temporary(file.relative_to(sweep))]
     if not files:
         raise FileNotFoundError(f"{sweep} needs at least one finished cell; no scores.parquet was found in it")
-    cells = [_cell(file, None if further is None else {*NEEDED, *further}) for file in files]
-    table = pa.concat_tables(cells, promote_options="permissive").unify_dictionaries()
-    scores = table.to_pandas(split_blocks=True, self_destruct=True, use_threads=False)
-    if len(kinds := sorted(scores.kind.unique())) > 1:
-        raise ValueError(f"{sweep} needs to hold one kind of benchmark; it holds {' and '.join(kinds)}")
-    _refuse_repetition(scores)
-    return scores
+    return files
 
 
 def labelled(scores: pd.DataFrame) -> pd.DataFrame:
@@ -53,18 +68,18 @@ def labelled(scores: pd.DataFrame) -> pd.DataFrame:
     `entry_stem`, `metric_stem`, `model_stem` and `dataset_stem`. Scores that must not be compared are refused.
     """
     scores = scores.copy(deep=False)
-    number, cells = numbered(scores, [*TABLE, "entry", *SETTINGS])
+    number, cells = numbered(scores, [*TABLE, "entry", *SETTINGS, "weights"])
     cells["dataset"] = _labels(cells, "dataset", [_surroundings(row) for row in cells.itertuples()], [])
     cells["model"] = _labels(cells, "model", [*map(json.loads, cells.model_settings)], ["dataset"])
     cells["entry"] = _labels(cells, "entry", [*map(_unseeded, cells.settings)], TABLE)
     for column in (*TABLE, "entry"):
         _relabel(scores, column, cells[column], number)
-    number, metrics = numbered(scores, ["metric", "metric_settings", *TABLE])
-    labels = _labels(metrics, "metric", [*map(_unseeded, metrics.metric_settings)], TABLE)
-    _relabel(scores, "metric", labels, number)
-    _refuse(scores, "weights", TABLE)
-    _refuse(scores, "version", ["metric"])
-    _refuse(scores, "data", [*TABLE, "image"])
+    number, metrics = numbered(scores, ["metric", "metric_settings", *TABLE, "version"])
+    metrics["metric"] = _labels(metrics, "metric", [*map(_unseeded, metrics.metric_settings)], TABLE)
+    _relabel(scores, "metric", metrics.metric, number)
+    _refuse(scores, cells, "weights", TABLE)
+    _refuse(scores, metrics, "version", ["metric"])
+    _refuse(scores, numbered(scores, [*TABLE, "image", "data"])[1], "data", [*TABLE, "image"])
     return scores
 
 
@@ -75,7 +90,7 @@ def curves(scores: pd.DataFrame) -> pd.DataFrame:
     labels = dict(zip(zip(metrics[stem], metrics.metric_settings, strict=True), metrics.metric, strict=True))
     lines = []
     for cell in _cells(scores):
-        if (file := Path(cell.folder) / "curves.parquet").exists() and len(rows := _readable(file).to_pandas()):
+        if (file := Path(cell.folder) / "curves.parquet").exists() and len(rows := _opened(file).read().to_pandas()):
             names = {name: getattr(cell, name) for name in (*TABLE, "entry", "group", "seed")}
             metric = [labels.get(key) for key in zip(rows.metric, rows.metric_settings, strict=True)]
             lines.append(rows.assign(**names, metric=metric).dropna(subset="metric")[CURVE])
@@ -92,68 +107,69 @@ def galleries(scores: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
     return galleries
 
 
-def defined(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that hold a score."""
-    return rows[rows.status == "ok"]
+def common(galleries: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
+    """Return the images of which all entries, or networks, have stored pictures."""
+    first, *others = [own["image"] for own in galleries.values()] or [[]]
+    return [str(image) for image in first if all(image in images for images in others)]
 
 
 def numbered(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the number of each row's combination of `columns`, and the combinations in order of appearance."""
-    key, size = _keys(rows, columns)
-    if size > 2**24:  # too many for a table of all that are possible
-        key, kinds = pd.factorize(key)
-        size = len(kinds)
-    first = np.full(size, len(rows))
-    first[key[::-1]] = np.arange(len(rows))[::-1]  # the last write is that of the first row
-    order = np.argsort(first)[: (first < len(rows)).sum()]
-    number = np.zeros(size, dtype=np.intp)
-    number[order] = np.arange(len(order))
-    return number[key], rows[list(columns)].iloc[first[order]].reset_index(drop=True)
+    number, kinds = pd.factorize(_keys(rows, columns))
+    first = np.zeros(len(kinds), dtype=np.intp)
+    first[number[::-1]] = np.arange(len(rows))[::-1]  # the last write is that of the first row
+    return number, rows[list(columns)].iloc[first].reset_index(drop=True)
 
 
-def _keys(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, int]:
-    """Return whole numbers, the same for rows that are the same in all columns, and how many there may be."""
+def _keys(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Return whole numbers, the same for rows that are the same in all columns."""
     key, size = np.zeros(len(rows), dtype=np.int64), 1
     for column in columns:
-        values = rows[column]
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            codes, kinds = values.cat.codes.to_numpy(), len(values.cat.categories) + 1  # the code of a gap is -1
-        else:
-            codes, kinds = pd.factorize(values)
-            kinds = len(kinds) + 1
+        values = rows[column].astype("category").cat
+        codes, kinds = values.codes.to_numpy(), len(values.categories) + 1  # the code of a gap is -1
         if len(codes) and (codes == codes[0]).all():
             continue
         if size * kinds > 2**62:
             key, seen = pd.factorize(key)
             size = len(seen)
-        key = key * kinds + codes
-        key += 1
+        key *= kinds
+        key += codes
         size *= kinds
-    return key, size
+    return key
 
 
 def _is_temporary(file: Path) -> bool:
     return any(part.startswith((".", "tmp")) or ".tmp" in part for part in file.parts)
 
 
-def _cell(file: Path, columns: Collection[str] | None) -> pa.Table:
-    table = _readable(file, columns)
-    if missing := [column for column in NEEDED if column not in table.column_names]:
-        raise ValueError(f"{file} needs the columns {', '.join(NEEDED)}; {', '.join(missing)} is missing")
-    folder = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(table), np.int32)), [str(file.parent)])
-    return table.append_column("folder", folder).replace_schema_metadata(None)  # which pandas would take long to obey
-
-
-def _readable(file: Path, columns: Collection[str] | None = None) -> pa.Table:
-    """Read one file with strings as dictionaries; folders called `steps=8` are no columns."""
+def _opened(file: Path) -> pq.ParquetFile:
+    """Open one file, its strings as dictionaries."""
     try:
-        schema = pq.read_schema(file)
-        text = [field.name for field in schema if str(field.type) in ("string", "large_string")]
-        chosen = None if columns is None else [name for name in schema.names if name in columns]
-        stored = pq.ParquetFile(file, read_dictionary=text, memory_map=True, pre_buffer=False)
-        return stored.read(chosen, use_threads=False)  # four million rows: 2 s instead of 3
+        stored = pq.ParquetFile(file, memory_map=True, pre_buffer=False)
+        text = [field.name for field in stored.schema_arrow if str(field.type) in ("string", "large_string")]
+        return pq.ParquetFile(file, read_dictionary=text, pre_buffer=False) if text else stored
     except (OSError, ValueError) as error:
         raise ValueError(f"{file} needs to be a readable table; {str(error).splitlines()[0]}") from error
+
+
+def _cell(file: Path, without: Collection[str] = ()) -> pa.Table:
+    """Read one file; a folder called `steps=8` is no column."""
+    stored = _opened(file)
+    names = stored.schema_arrow.names
+    if missing := [column for column in NEEDED if column not in names]:
+        raise ValueError(f"{file} needs the columns {', '.join(NEEDED)}; {', '.join(missing)} is missing")
+    table = stored.read([name for name in names if name not in without], use_threads=False)
+    return table.replace_schema_metadata(None)  # which pandas would take long to obey
+
+
+def _filled(file: Path) -> dict[str, str]:
+    """Return the strings that fill a whole column, by the column's name."""
+    stored, filled = _opened(file), {}
+    for k, name in enumerate(stored.schema_arrow.names if stored.num_row_groups == 1 else ()):
+        facts = stored.metadata.row_group(0).column(k).statistics
+        if facts and facts.has_min_max and facts.min == facts.max and isinstance(facts.min, str):
+            filled |= {name: facts.min} if facts.null_count == 0 else {}
+    return filled
 
 
 def _cells(scores: pd.DataFrame) -> Iterable:
@@ -190,13 +206,12 @@ def _labels(rows: pd.DataFrame, column: str, settings: list[dict], context: list
 
 
 def _relabel(scores: pd.DataFrame, column: str, labels: Sequence[str], number: np.ndarray) -> None:
-    codes, names = pd.factorize(np.array(labels, dtype=object))
     scores[f"{column}_stem"] = scores[column]
-    scores[column] = pd.Categorical.from_codes(codes[number], names)
+    scores[column] = pd.Categorical(labels, dict.fromkeys(labels)).take(number)
 
 
 def _refuse_repetition(scores: pd.DataFrame) -> None:
-    keys = _keys(scores, ROW)[0]
+    keys = _keys(scores, ROW)
     ordered = np.sort(keys)
     if (again := ordered[1:] == ordered[:-1]).any():
         rows = scores[keys == ordered[1:][again][0]]
@@ -206,10 +221,10 @@ def _refuse_repetition(scores: pd.DataFrame) -> None:
         raise ValueError(f"A sweep needs each score once, and each image needs its own name; {score} is {place}")
 
 
-def _refuse(scores: pd.DataFrame, column: str, context: list[str]) -> None:
-    """Refuse to compare numbers that do not mean the same: two values of `column` in one context."""
-    values = numbered(scores, [*context, column])[1]
-    values = values[(values[[*context, column]] != "").all(axis=1)]
+def _refuse(scores: pd.DataFrame, values: pd.DataFrame, column: str, context: list[str]) -> None:
+    """Refuse to compare numbers that do not mean the same: two `values` of `column` in one context."""
+    values = values[[*context, column]].drop_duplicates()
+    values = values[(values != "").all(axis=1)]
     if (several := values.duplicated(context, keep=False)).any():
         place = values.loc[several.idxmax(), context]
         users = []

@@ -6,35 +6,25 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from results import names
 
-PAGE, HEIGHT = 7.0, 9.5  # inches: the width of a page and its height
-# Six colours of seaborn's palette "colorblind" that also differ in grey, then dashes for further lines.
-COLOURS = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9"]
+PAGE, HEIGHT = 7.0, 8.6  # inches: the width of a page, and its height without a caption
+# Five colours of seaborn's palette "colorblind" and three dark ones, then dashes for further lines.
+COLOURS = ["#0173b2", "#de8f05", "#029e73", "#8b1a2b", "#cc78bc", "#56b4e9", "0.1", "#8a8d00"]
 DASHES = [(3, 1.5), (1, 1), (6, 2), (6, 1.5, 1, 1.5), (3, 1, 1, 1, 1, 1), (1, 3)]
 CONTROL = "0.55"  # the grey of what is no explanation
 SMALL = 6  # points of notes and of crowded names
-matplotlib.rcParams.update(
-    {
-        "font.size": 7,
-        "axes.labelsize": 8,
-        "xtick.labelsize": 7,
-        "ytick.labelsize": 7,
-        "legend.fontsize": 7,
-        "axes.titlesize": 7,
-        "axes.linewidth": 0.5,
-        "xtick.major.width": 0.5,
-        "ytick.major.width": 0.5,
-        "lines.linewidth": 1.1,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "pdf.fonttype": 42,
-        "savefig.dpi": 300,
-        "legend.frameon": False,
-    }
-)
+matplotlib.rc("font", size=7)
+matplotlib.rc("axes", labelsize=8, titlesize=7, linewidth=0.5)
+matplotlib.rc("axes.spines", top=False, right=False)
+matplotlib.rc(("xtick.major", "ytick.major"), width=0.5)
+matplotlib.rc("lines", linewidth=1.1)
+matplotlib.rc("legend", frameon=False)
+matplotlib.rc("savefig", dpi=200)
+matplotlib.rc("pdf", fonttype=42)
 
 
 def figure(width: float, height: float) -> Figure:
@@ -76,11 +66,8 @@ def wrapped(text: str, width: float, size: float) -> str:
 
 @cache
 def inches(text: str, size: float) -> float:
-    """Return the width of one line of text in the figures' font."""
-    font = get_font(findfont(FontProperties()))
-    font.set_size(100, 72)
-    font.set_text(text)
-    return font.get_width_height()[0] / 64 * size / 100 / 72
+    """Return the width of one line of text of some points in the figures' font."""
+    return text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)[0] / 72
 
 
 def bare(axes) -> None:

@@ -19,9 +19,9 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
-LEVEL = 0.05  # of intervals, and of the error of a family of comparisons
+LEVEL = 0.05  # the error that an interval may have, and a verdict on any entry of a family
 RESAMPLES, SEED = 2000, 0
 FEWEST = 6  # images of an interval
 
@@ -30,12 +30,12 @@ Flags = bool | Sequence[bool] | np.ndarray | pd.Series
 
 def common_images(cells: pd.DataFrame) -> tuple[list[str], int]:
     """Return the images on which every entry was scored, defined or not, and how many others there are."""
-    scored = cells[cells.image != ""]
-    (images, names), (entries, every) = (pd.factorize(scored[column]) for column in ("image", "entry"))
+    scored = (cells.image != "").to_numpy()
+    (images, names), (entries, every) = (pd.factorize(cells[column][scored]) for column in ("image", "entry"))
     seen = np.zeros((len(names), len(every)), dtype=bool)
     seen[images, entries] = True
-    if len(scored) and not seen.all(1).any():
-        where = f"{scored.dataset.iloc[0]} / {scored.model.iloc[0]}"
+    if scored.any() and not seen.all(1).any():
+        where = f"{cells.dataset.iloc[0]} / {cells.model.iloc[0]}"
         raise ValueError(f"A comparison needs images on which every entry was scored; {where} has none")
     common = sorted(names[seen.all(1)])
     return common, len(names) - len(common)
@@ -47,17 +47,20 @@ def cubes(
     """Return images x (metric, entry): scores averaged over seeds, nan where all seeds of an image are undefined."""
     images = common_images(cells)[0] if images is None else images
     metrics = cells.metric.unique() if metrics is None else metrics
-    axes = [pd.Index(list(names)) for names in (images, metrics, cells.entry.unique())]
-    rows = cells[cells.status == "ok"]
-    places = [_places(rows[name], axis) for name, axis in zip(("image", "metric", "entry"), axes, strict=True)]
-    inside = np.min(places, axis=0) >= 0
-    if len(parts := rows.part[inside].unique()) > 1:
+    axes = {"image": images, "metric": metrics, "entry": cells.entry.unique()}
+    axes = [pd.Index(list(names), name=name) for name, names in axes.items()]
+    cell, inside = np.zeros(len(cells), dtype=np.intp), (cells.status == "ok").to_numpy()
+    for axis in axes:
+        values = cells[axis.name].astype("category").cat
+        place = np.append(axis.get_indexer(values.categories), -1)[values.codes]  # the code of a gap is -1
+        cell, inside = cell * len(axis) + place, inside & (place >= 0)
+    if len(parts := cells.part[inside].unique()) > 1:
         raise ValueError(f"A table of scores needs one part of each image; {', '.join(map(repr, parts))} were given")
     shape = tuple(map(len, axes))
-    cell = np.ravel_multi_index([place[inside] for place in places], shape) if inside.any() else np.zeros(0, int)
-    total = np.bincount(cell, rows.score.to_numpy(float)[inside], np.prod(shape))
+    cell = cell[inside]
+    total = np.bincount(cell, cells.score.to_numpy(float)[inside], np.prod(shape))
     mean = _ratio(total, np.bincount(cell, minlength=np.prod(shape))).reshape(shape[0], shape[1] * shape[2])
-    return pd.DataFrame(mean, axes[0].rename("image"), pd.MultiIndex.from_product(axes[1:], names=["metric", "entry"]))
+    return pd.DataFrame(mean, axes[0], pd.MultiIndex.from_product(axes[1:]))
 
 
 def cube(cells: pd.DataFrame, metric: str, images: Sequence[str] | None = None) -> pd.DataFrame:
@@ -71,25 +74,23 @@ def pooled(models: Sequence[pd.DataFrame]) -> pd.DataFrame:
     Only images that all models have; what is undefined on one of them is undefined.
     """
     images = sorted(set.intersection(*(set(values.index) for values in models)))
-    columns = models[0].columns
-    for values in models[1:]:
-        columns = columns.append(values.columns.difference(columns, sort=False))
-    stack = [values.reindex(index=images, columns=columns).to_numpy() for values in models]
-    return pd.DataFrame(np.mean(stack, axis=0), images, columns)
+    columns = dict.fromkeys(column for values in models for column in values)
+    stack = [values.reindex(index=images, columns=[*columns]) for values in models]
+    return sum(stack[1:], stack[0]) / len(stack)
 
 
 def summary(
     values: pd.DataFrame,
     higher_is_better: Flags,
     hits: Flags = False,
-    rivals: Mapping[Hashable, Hashable] | Collection[str] | None = None,
+    rivals: Collection[str] | None = None,
     resampled: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return one row per column: mean, low, high, n, undefined, rank, and the gain over its rival.
 
     `low` and `high` are the ends of the 95 % interval, `n` counts images with a score and `undefined` those without.
-    `hits` marks columns of metrics whose bounds are 0 and 1. `rivals` maps columns to the columns against which they
-    are measured, or lists entries of which the best in each block is the rival of all others.
+    `hits` marks columns of metrics whose bounds are 0 and 1. `rivals` are entries of which the best in each block is
+    the rival of all others.
 
     Intervals are percentiles, and Wilson's for hits: columns of 0 and 1 only, as most of their block is. A flat map has
     a sparseness of 0 on every image, which is no miss. Resamples of 24 hits in 24 images all agree.
@@ -105,10 +106,7 @@ def summary(
             ends[:, shares] = wilson(means[0, shares], n[shares])
     columns = {"mean": means[0], "low": ends[0], "high": ends[1], "n": n, "undefined": len(array) - n, "rank": rank}
     table = pd.DataFrame(columns, values.columns)
-    if rivals is None:
-        return table
-    rivals = rivals if isinstance(rivals, Mapping) else best_rivals(table["rank"], rivals)
-    return table.join(gains(values, higher, rivals))
+    return table if rivals is None else table.join(gains(values, higher, best_rivals(table["rank"], rivals)))
 
 
 def best_rivals(rank: pd.Series, among: Collection[str]) -> dict[Hashable, Hashable]:
@@ -148,11 +146,17 @@ def draws(images: Sequence[str], resamples: int = RESAMPLES, seed: int = SEED) -
 
 
 def means(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted means (draws, columns) over each column's defined images, nan where a draw has none."""
-    gaps = np.isnan(scores).any(0)
-    count = np.repeat(weights.sum(1, keepdims=True), scores.shape[1], axis=1)
-    count[:, gaps] = weights @ ~np.isnan(scores[:, gaps])
-    return _ratio(weights @ np.nan_to_num(scores), count)
+    """Return the weighted means (draws, columns) over each column's defined images, nan where a draw has none.
+
+    The draws of a column are neighbours in memory, since they are sorted afterwards.
+    """
+    known = ~np.isnan(scores.T)
+    mean, gaps = np.nan_to_num(scores).T @ weights.T, ~known.all(1)
+    defined = _ratio(mean[gaps], known[gaps] @ weights.T)
+    total = weights.sum(1)
+    mean /= np.where(total > 0, total, np.nan)
+    mean[gaps] = defined
+    return mean.T
 
 
 def resampled_means(values: pd.DataFrame) -> np.ndarray:
@@ -169,7 +173,7 @@ def tail(n: int) -> float:
     Percentile intervals of a mean are too narrow by the factor of Student's t and by sqrt(1 - 1 / n). Less than 2.5 %
     beyond each end undoes that: the expanded percentile interval [Hesterberg 2015].
     """
-    return float(stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf(1 - LEVEL / 2, n - 1)))
+    return float(special.ndtr(-np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, 1 - LEVEL / 2)))
 
 
 def interval(resampled: np.ndarray, n: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -188,7 +192,7 @@ def interval(resampled: np.ndarray, n: Sequence[int] | np.ndarray) -> np.ndarray
 
 def wilson(share: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Return the ends (2, ...) of the 95 % intervals of shares of n images [Wilson 1927]."""
-    z = stats.norm.isf(LEVEL / 2)
+    z = -special.ndtri(LEVEL / 2)
     middle, half = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = np.stack([middle - half, middle + half]) / (1 + z**2 / n)
     return np.stack([np.minimum(low, share), np.maximum(high, share)]).clip(0, 1)
@@ -205,16 +209,24 @@ def differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.round(difference / scale, 12) * scale
 
 
-def comparable(values: np.ndarray) -> np.ndarray:
-    """Return values to thirteen digits of the largest: equal scores must tie whatever the order of summation."""
-    return np.round(values / (np.nanmax(np.abs(values), initial=0) or 1), 13)
+def comparable(values: np.ndarray, rows: int | None = None) -> np.ndarray:
+    """Return the first `rows` to thirteen digits of the largest value of all.
+
+    Equal scores must tie whatever the order of summation.
+    """
+    return np.round(values[:rows] / (np.nanmax(np.abs(values), initial=0) or 1), 13)
 
 
 def ranks(values: np.ndarray, higher_is_better: Flags, rows: int | None = None) -> np.ndarray:
     """Rank the entries of each of the first `rows`: 1 and how many are better; nan has no rank."""
-    keys = comparable(values)[:rows] * np.where(higher_is_better, -1, 1)
-    order = stats.rankdata(np.where(np.isnan(keys), np.inf, keys), method="min", axis=-1)
-    return np.where(np.isnan(keys), np.nan, order)
+    keys = np.ascontiguousarray(comparable(values, rows) * np.where(higher_is_better, -1, 1))
+    order = np.argsort(keys, axis=-1)  # nan last; SciPy's rankdata takes twice the time
+    ordered = np.take_along_axis(keys, order, axis=-1)
+    first = np.ones(keys.shape, dtype=bool)
+    first[:, 1:] = ordered[:, 1:] > ordered[:, :-1]
+    rank = np.empty(keys.shape)
+    np.put_along_axis(rank, order, np.maximum.accumulate(first * np.arange(1.0, keys.shape[1] + 1), axis=-1), axis=-1)
+    return np.where(np.isnan(keys), np.nan, rank)
 
 
 @dataclass(frozen=True)
@@ -253,7 +265,9 @@ def mean_ranks(ranks: Sequence[Ranks]) -> Ranks:
     total, count = np.zeros((2, len(ranks[0].draws), len(entries)))
     for one in ranks:
         values = one.draws.reindex(columns=entries).to_numpy()
-        total, count = total + np.nan_to_num(values), count + ~np.isnan(values)
+        known = ~np.isnan(values)
+        total += np.where(known, values, 0)
+        count += known
     mean, merged = pd.DataFrame(_ratio(total, count), columns=entries), pd.Series(count[0].astype(int), entries)
     return Ranks(mean, min(one.images for one in ranks), merged, len(ranks))
 
@@ -299,14 +313,6 @@ def blocks(columns: pd.Index) -> Iterator[tuple[Hashable, np.ndarray]]:
     """Yield the name of each block and the places of its columns; where there is only one, its name is 0."""
     number, names = pd.factorize(columns.droplevel(-1) if columns.nlevels > 1 else np.zeros(len(columns), dtype=int))
     yield from ((name, np.flatnonzero(number == k)) for k, name in enumerate(names))
-
-
-def _places(column: pd.Series, names: pd.Index) -> np.ndarray:
-    """Return where each row's value stands among the names, -1 for no place."""
-    if not isinstance(column.dtype, pd.CategoricalDtype):
-        return names.get_indexer(column)
-    places = np.append(names.get_indexer(column.cat.categories), -1)  # a missing value has the code -1
-    return places[column.cat.codes.to_numpy()]
 
 
 def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:

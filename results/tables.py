@@ -3,8 +3,9 @@
 import math
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, zip_longest
 
 import pandas as pd
@@ -14,16 +15,18 @@ from results import names
 NONE = "-"  # where there is no number
 SIGNIFICANT = ("best", "level")  # verdicts that are bold
 MARKS = {"best": "*", "level": "*", "undecided": "?", "ceiling": "="}
+FORMS = {"*": r"\textbf{%s}", "?": r"\textcolor{gray}{%s\,?}", "=": "%s="}  # of marks in LaTeX
+LOOKS = {"*": "Bold", "?": "Grey"}
 VERDICTS = {
     "*": "The best entry that is no control, or level with it.",
     "?": "Undecided: too few images to tell the entry from the best one.",
     "=": "The entry has the best possible score, but a control has it too, so that it shows nothing.",
 }
 WORDS = 30  # letters that a column of words has at least room for
-PAGE_LETTERS = 108  # letters of a row of a LaTeX table over both columns, \footnotesize
-PAGE_ROWS = 55  # of a table that fits a page
+PAGE_LETTERS = 98  # letters of a row of a LaTeX table over both columns, \footnotesize
+PAGE_LINES = 52  # of a table that fits a page
 TEX = {character: "\\" + character for character in "_%&#${}"} | {
-    "~": r"\textasciitilde{}",
+    "~": r"$\sim$",
     "^": r"\textasciicircum{}",
     "\\": r"\textbackslash{}",
     "<": "$<$",
@@ -117,6 +120,8 @@ def writer(rows: pd.DataFrame) -> Callable[..., str]:
     def written(value: float, sign: str = "") -> str:
         if value != value:
             return NONE
+        if value == 0:
+            return "0" if form.endswith("e") else f"{0:{sign}{form}}"
         lost = abs(value) > 1e-9 * largest and float(f"{value:{form}}") == 0
         return f"{value:{sign}{'.1e' if lost else form}}"
 
@@ -153,48 +158,47 @@ def occurring(table: Table) -> dict[str, str]:
     return {mark: sentence for mark, sentence in (VERDICTS | dict(table.legend)).items() if mark in marks}
 
 
-def latex(table: Table) -> str:
+def latex(table: Table, prefix: str = "") -> str:
     """Return booktabs tables over both columns of a page, as many as the table's columns need.
+
+    The labels are `tab:PREFIX-NAME`, so that tables of two sweeps can stand in one paper.
 
     Bold: the best entry and what is level with it; grey with a question mark: undecided. A table that is longer than a
     page is a longtable, which needs a document of one column.
     """
-    columns = [_Column.of(table, j, stacked=True) for j in range(table.frame.shape[1])]
-    blocks = _blocks(columns, PAGE_LETTERS - _stub(table))
-    parts, start = [r"% needs \usepackage{booktabs}, \usepackage{longtable} and \usepackage{xcolor}"], 0
+    blocks = _blocks(_columns(table, stacked=True), PAGE_LETTERS - _stub(table))
+    parts = [r"% needs \usepackage{booktabs}, \usepackage{longtable} and \usepackage{xcolor}"]
     for k, block in enumerate(blocks, 1):
-        label = re.sub(r"[^A-Za-z0-9.]+", "-", table.name + (f" {k}" if len(blocks) > 1 else "")).strip("-")
-        parts.append(_environment(table, range(start, start + len(block)), block, f"tab:{label}"))
-        start += len(block)
+        name = f"{prefix} {table.name}" + (f" {k}" if len(blocks) > 1 else "")
+        label = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
+        parts.append(_environment(table, block, f"tab:{label}"))
     return "\n".join(parts)
 
 
-def _environment(table: Table, chosen: Sequence[int], columns: Sequence["_Column"], label: str) -> str:
+def _environment(table: Table, columns: Sequence["_Column"], label: str) -> str:
     """Return one table* or longtable with some of the table's columns."""
-    frame = table.frame.iloc[:, list(chosen)].astype(str).map(_stacked)
+    chosen = [column.place for column in columns]
+    frame = table.frame.iloc[:, chosen].astype(str).map(_stacked)
     if table.verdicts is not None:
-        verdicts = table.verdicts.iloc[:, list(chosen)].set_axis(frame.columns, axis=1)
-        for form, marked in (
-            (r"\textbf{%s}", verdicts.isin(SIGNIFICANT)),
-            (r"\textcolor{gray}{%s\,?}", verdicts == "undecided"),
-            (r"%s=", verdicts == "ceiling"),
-        ):
-            frame = frame.mask(marked.to_numpy(), frame.map(form.__mod__))
+        marks = table.verdicts.iloc[:, chosen].replace(MARKS)
+        for mark, form in FORMS.items():
+            frame = frame.mask((marks == mark).to_numpy(), frame.map(form.__mod__))
     heads = _heads(frame)
     lines = [textwrap.wrap(names.label(head), 13, break_long_words=False) for head in heads]
-    above = [[tex(names.label(str(over))) for over in frame.columns.get_level_values(0)]] * (frame.columns.nlevels - 1)
-    frame.columns = pd.MultiIndex.from_arrays([*above, [_stacked("\n".join(words), "") for words in lines]])
+    lowest = [_stacked("\n".join(words), "") for words in lines]
+    above = [tex(names.label(column.over)) for column in columns]
+    frame.columns = [above, lowest] if frame.columns.nlevels > 1 else lowest
     index = [tex(names.label(str(name))) for name in frame.index]
     if 0 < table.controls < len(index):
         index[-table.controls] = "\\midrule\n" + index[-table.controls]
-    long = len(index) > PAGE_ROWS
+    long = sum(max(cell.count(r"\\") + 1 for cell in row) for row in frame.to_numpy()) > PAGE_LINES
     written = frame.set_axis(index).style.to_latex(
         environment="longtable" if long else "table*",
         hrules=True,
         position_float=None if long else "centering",
         caption=tex(_caption(table, heads)),
         label=label,
-        column_format="l" + "".join("l" if column.left else "r" for column in columns),
+        column_format="l" + "".join(column.form for column in columns),
         multicol_align="c",
     )
     look = r"\footnotesize\setlength{\tabcolsep}{4pt}"
@@ -203,20 +207,20 @@ def _environment(table: Table, chosen: Sequence[int], columns: Sequence["_Column
 
 def _caption(table: Table, heads: Sequence[str]) -> str:
     """Return what a reader of a paper has to know about a table with some heads."""
-    marks = occurring(table)
     parts = [(table.caption or table.title).rstrip(".") + "."]
-    parts += ["Bold: the best entry that is no control, or level with it."] if table.verdicts is not None else []
-    parts += [f"Grey: {VERDICTS['?'][0].lower()}{VERDICTS['?'][1:]}"] if "?" in marks else []
-    parts += [f"{mark}: {sentence}" for mark, sentence in marks.items() if mark not in "*?"]
+    looks = LOOKS if table.verdicts is not None else {}
+    parts += [f"{looks.get(mark, mark)}: {sentence}" for mark, sentence in occurring(table).items()]
     parts += ["Controls stand below the line."] if 0 < table.controls < len(table.frame) else []
     shown = [f"{names.label(head)}: {table.settings[head]}" for head in heads if table.settings.get(head)]
     return " ".join([*parts, *table.notes, *([f"Settings: {'; '.join(shown)}."] if shown else [])])
 
 
 def tex(words: str) -> str:
-    """Escape text for LaTeX; a hyphen before a number becomes a minus sign."""
+    """Escape text for LaTeX; hyphens become minus signs and dashes between numbers, and e-05 a power of ten."""
     escaped = "".join(TEX.get(character, character) for character in words)
-    return re.sub(r"(?<![\w)])-(?=[\d.]|inf)", "$-$", escaped).replace("$$", "")
+    escaped = re.sub(r"(?<=\d)-(?=\d)", "--", escaped)
+    escaped = re.sub(r"(?<![\w)-])-(?=[\d.]|inf)", "$-$", escaped).replace("$$", "")
+    return re.sub(r"(?<=\d)e([+-]\d+)", lambda power: rf"$\cdot 10^{{{int(power[1])}}}$", escaped)
 
 
 def _stacked(cell: str, small: str = r"\tiny ") -> str:
@@ -240,30 +244,38 @@ def _lines(sentences: Iterable[str], width: int) -> str:
 class _Column:
     """A column of a table of text: what stands over it, and the lines of its head and of its cells."""
 
+    place: int
     over: str
     head: Sequence[str]
     cells: Sequence[Sequence[str]]
     left: bool  # whether it holds words
 
-    @classmethod
-    def of(cls, table: Table, j: int, words: int = WORDS, stacked: bool = False) -> "_Column":
-        """Return a column with the marks of its verdicts; words are wrapped, numbers never are.
-
-        Of cells whose lines are `stacked` only the longest line counts.
-        """
-        lines = [str(cell).split("\n") for cell in table.frame.iloc[:, j]]
-        cells = [max(parts, key=len) if stacked else " ".join(parts) for parts in lines]
-        if table.verdicts is not None and (table.verdicts.iloc[:, j] != "").any():
-            cells = [cell + MARKS.get(mark, " ") for cell, mark in zip(cells, table.verdicts.iloc[:, j], strict=True)]
-        left = sum(cell[:1].isalpha() for cell in cells) > len(cells) / 2
-        wrapped = [(textwrap.wrap(cell, words, break_long_words=False) if left else [cell]) or [""] for cell in cells]
-        over = str(table.frame.columns[j][0]) if table.frame.columns.nlevels > 1 else ""
-        widest = max((len(line) for lines in wrapped for line in lines), default=0)
-        return cls(over, packed(_heads(table.frame)[j], widest), wrapped, left)
+    @property
+    def form(self) -> str:
+        """Return LaTeX's letter of the column; words that were wrapped need a column of so many letters."""
+        wrapped = self.left and any(len(lines) > 1 for lines in self.cells)
+        return f"p{{{self.width / 2:g}em}}" if wrapped else "l" if self.left else "r"
 
     @property
     def width(self) -> int:
         return max(len(line) for lines in [self.head, *self.cells] for line in lines)
+
+
+def _columns(table: Table, words: int = WORDS, stacked: bool = False) -> Iterator[_Column]:
+    """Yield columns with the marks of their verdicts; words are wrapped, numbers never are.
+
+    Of cells whose lines are `stacked` only the longest line counts.
+    """
+    frame, join = table.frame.astype(str), partial(max, key=len) if stacked else " ".join
+    for place, (over, head) in enumerate(zip(frame.columns.get_level_values(0), _heads(frame), strict=True)):
+        cells = [join(cell.split("\n")) for cell in frame.iloc[:, place]]
+        if table.verdicts is not None and (table.verdicts.iloc[:, place] != "").any():
+            marks = (MARKS.get(verdict, " ") for verdict in table.verdicts.iloc[:, place])
+            cells = [cell + mark for cell, mark in zip(cells, marks, strict=True)]
+        left = sum(cell[:1].isalpha() for cell in cells) > len(cells) / 2
+        wrapped = [(textwrap.wrap(cell, words, break_long_words=False) if left else [cell]) or [""] for cell in cells]
+        widest = max((len(line) for lines in wrapped for line in lines), default=0)
+        yield _Column(place, over if frame.columns.nlevels > 1 else "", packed(head, widest), wrapped, left)
 
 
 def packed(head: str, width: int) -> list[str]:
@@ -302,32 +314,26 @@ def _blocks(columns: Sequence[_Column], room: int) -> list[list[_Column]]:
 def _grid(table: Table, width: int) -> str:
     """Lay out a table in blocks of columns that are at most `width` letters wide."""
     stub = _stub(table)
-    words = max(WORDS, (width - stub) // 3)
-    columns = [_Column.of(table, j, words) for j in range(table.frame.shape[1])]
+    columns = _columns(table, max(WORDS, (width - stub) // 3))
     return "\n".join(_block(table, stub, block) for block in _blocks(columns, width - stub) if block)
 
 
 def _block(table: Table, stub: int, columns: Sequence[_Column]) -> str:
     """Lay out one block: a line of headings, the heads, a rule, and the rows with a rule above the controls."""
-    over, widths = " " * stub, []
+    over, form = " " * stub, f"{{:{stub}}}"
     for heading, family in _families(columns):
         span = _width(heading, family)
         over += "  " + (f" {heading} ".center(span, "-") if 0 < len(heading) <= span - 4 else heading.center(span))
-        widths += [column.width for column in family]
-        widths[-len(family)] += span - _width("", family)  # a long heading widens its first column
+        extra = span - _width("", family)  # a long heading widens its first column
+        for column in family:
+            form += f"  {{:{'<' if column.left else '>'}{column.width + extra}}}"
+            extra = 0
 
-    def lines(first: str, cells: Sequence[Sequence[str]]) -> list[str]:
-        return [
-            (first if k == 0 else "").ljust(stub)
-            + "".join(
-                "  " + (part.strip().ljust(size) if column.left else part.rjust(size))
-                for part, size, column in zip(parts, widths, columns, strict=True)
-            )
-            for k, parts in enumerate(zip_longest(*cells, fillvalue=""))
-        ]
+    def lines(name: str, cells: Iterable[Sequence[str]]) -> list[str]:
+        return [form.format(*parts) for parts in zip_longest([name], *cells, fillvalue="")]
 
     deep = max(len(column.head) for column in columns)
-    written = [over, *lines("", [[""] * (deep - len(column.head)) + [*column.head] for column in columns])]
+    written = [over, *lines("", ([""] * (deep - len(column.head)) + [*column.head] for column in columns))]
     rule = "-" * len(written[-1])
     written.append(rule)
     for k, (name, *cells) in enumerate(zip(table.frame.index, *(column.cells for column in columns), strict=True)):

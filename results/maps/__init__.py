@@ -6,13 +6,13 @@ A view takes the rows of `scores.read` and the command's options, and returns ta
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
+from results import names, tables
 from results import scores as stored
-from results import tables
 from results.maps.cost import methods
 from results.maps.differences import compare
 from results.maps.judging import judge, judged, judged_place
@@ -20,6 +20,13 @@ from results.maps.missing import undefined
 from results.maps.overview import leaderboard
 from results.maps.passes import budget
 from results.maps.protocols import protocols
+
+if TYPE_CHECKING:  # matplotlib takes a third of a second to import
+    from matplotlib.figure import Figure
+
+# Columns of the scores that no view shows: of four million rows it takes a second to read them.
+UNREAD = ["label", "predicted", "target", "seconds", "forwards", "backwards", "peak_memory", "tied", "reused"]
+UNREAD += ["input_size", "device", "code", "libraries", "key"]
 
 View = Callable[[pd.DataFrame, Namespace], list[tables.Table]]
 
@@ -47,12 +54,12 @@ def default(rows: pd.DataFrame) -> str:
     return "judged" if (rows.condition != "").all() else "leaderboard"
 
 
-def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
+def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, "Figure"]]:
     """Yield the name of a file and a figure, of everything that the sweep has the data for."""
     from results.maps import drawing  # matplotlib takes half a second to import
 
     if default(rows) == "judged":
-        yield "judged", drawing.heat.judged(judge(rows), f"Metrics judged on {judged_place(rows)}")
+        yield "judged", drawing.heat.judged(judge(rows), f"Metrics judged on {judged_place(rows, names.label)}")
     else:
         yield from drawing.of_methods(comparable(rows, options), options)
 

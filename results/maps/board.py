@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from results import inference, summary
+from results import scores as stored
 from results.maps.laws import residuals
-from results.maps.place import ALL_MODELS
+from results.maps.place import ALL_MODELS, places
 
 MEAN_RANK, OVERALL = "mean rank", "overall"
 CEILINGS = {"truth"}  # controls that know the answer are no measure of what a method must beat
@@ -30,11 +31,11 @@ def board(scores: pd.DataFrame) -> pd.DataFrame:
     "overall", over the categories that rank at least half of the entries; with the model "all models", over networks.
     There `low` and `high` are the middle 95 % of resamplings, and `merged` of `merged_of` ranks are averaged.
     """
-    parts = []
-    for dataset, cells in scores.groupby("dataset", observed=True, sort=False):
+    parts, cells = [], dict(places(scores))
+    for dataset in dict.fromkeys(dataset for dataset, _ in cells):
         ranks: dict[str, dict] = {}
-        for model, own in cells.groupby("model", observed=True, sort=False):
-            table, ranks[model] = _model(own)
+        for _, model in filter(lambda place: place[0] == dataset, cells):
+            table, ranks[model] = _model(cells[dataset, model])
             parts.append(table.assign(dataset=dataset, model=model))
         if len(ranks) > 1:
             keys = dict.fromkeys(key for own in ranks.values() for key in own)
@@ -76,20 +77,19 @@ def controls(cells: pd.DataFrame) -> list[str]:
 def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], summary.Ranks]]:
     """Rank the entries on one network, by metric, by category and overall."""
     images, left_out = summary.common_images(cells)
-    seeds = cells.groupby("entry", observed=True).seed.nunique()
-    seeds.index = seeds.index.astype(str)
+    seeds = stored.numbered(cells, ["entry", "seed"])[1].entry.astype(str).value_counts()
     if not images:
         reasons = _reasons(cells[cells.status != "ok"], ["entry"])
         table = pd.DataFrame(
             {"entry": [*reasons.index], "reason": [*reasons], "category": OVERALL, "metric": MEAN_RANK}
         )
         return table.assign(images=0, left_out=0, seeds=table.entry.map(seeds)), {}
-    facts = ordered_metrics(cells[cells.status != "inapplicable"])
+    refused = cells.status == "inapplicable"
+    facts = ordered_metrics(cells[~refused] if refused.any() else cells)  # a copy takes a while
     values = summary.cubes(cells, images, [*facts.index])
-    table = _metrics(cells, values, facts)
-    ranks = summary.rank_draws(
-        values, _of(facts.higher_is_better, values).astype(bool), summary.resampled_means(values)
-    )
+    resampled = summary.resampled_means(values)
+    table = _metrics(cells, values, facts, resampled)
+    ranks = summary.rank_draws(values, _of(facts.higher_is_better, values).astype(bool), resampled)
     ranks = {(facts.category[metric], metric): own for metric, own in ranks.items()}
     merged = {
         (category, MEAN_RANK): summary.mean_ranks([own for key, own in ranks.items() if key[0] == category])
@@ -103,14 +103,15 @@ def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], sum
     return table.assign(images=len(images), left_out=left_out, seeds=table.entry.map(seeds)), ranks | merged
 
 
-def _metrics(cells: pd.DataFrame, values: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
+def _metrics(cells: pd.DataFrame, values: pd.DataFrame, facts: pd.DataFrame, resampled: np.ndarray) -> pd.DataFrame:
     """Return one row per metric and entry."""
     higher = _of(facts.higher_is_better, values).astype(bool)
     lower_bound, upper_bound = _of(facts.lower_bound, values), _of(facts.upper_bound, values)
     hits = (lower_bound == 0) & (upper_bound == 1)
     blind = [entry for entry in controls(cells) if entry.split(" (")[0] not in CEILINGS]
-    table = summary.summary(values, higher, hits, blind, summary.resampled_means(values))
-    tests = inference.verdicts(values, higher, controls(cells), ends=table[["low", "high"]])
+    table = summary.summary(values, higher, hits, blind, resampled)
+    ends, widest = table[["low", "high"]], (upper_bound - lower_bound).astype(float)
+    tests = inference.verdicts(values, higher, controls(cells), ends=ends, widest=widest)
     sign = np.where(tests.direction == "better by", -1, 1)
     ends = np.sort(tests[["low", "high"]].mul(sign, axis=0), axis=1).T
     table = table.join(tests[["p", "verdict"]]).assign(difference=sign * tests.difference)
@@ -118,7 +119,7 @@ def _metrics(cells: pd.DataFrame, values: pd.DataFrame, facts: pd.DataFrame) -> 
     table = table.join(summary.rank_bounds(values, higher, lower_bound, upper_bound))
     reached = np.isclose(table["mean"], np.where(higher, upper_bound, lower_bound), rtol=0, atol=1e-12)
     by_control = pd.Series(reached & table.index.get_level_values(1).isin(blind), table.index)
-    free = by_control.groupby(level=0).transform("any") & reached & table.verdict.isin(["best", "level"])
+    free = by_control.groupby(level=0).transform("any") & reached & table.verdict.isin(["best", "level", "equal"])
     table["verdict"] = table.verdict.mask(free, "ceiling")
     if "gain" in table:  # what ignores the image is perfectly robust: no map can beat it
         table.loc[_of(facts.category, values) == "robustness", ["gain", "gain_low", "gain_high"]] = np.nan

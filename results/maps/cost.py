@@ -4,24 +4,24 @@ from argparse import Namespace
 
 import pandas as pd
 
-from results import scores, tables
+from results import names, scores, tables
 from results.maps import laws
-from results.maps.gallery import common
 from results.maps.likeness import Contrast, by_group, contrast, similarity
 from results.maps.place import place, places
+from results.scores import common
 from results.tables import NONE, Table
 
 COST = {"explain_seconds": "seconds", "explain_forwards": "forwards", "explain_backwards": "backwards"}
 HEADS = [*COST.values(), "peak_memory", "residual"]
 EXPLANATIONS = (
-    "Cost of one map: seconds (median over images), passes of one image through the network, and the peak memory of "
-    "its batch in MiB, on a CPU that of the whole process.",
+    "The cost of one map is in seconds (median over images) and in passes of one image through the network.",
     "Residual: how far the map's sum is from what the method promises, relative to it (median over images). Methods "
     "that promise nothing have none.",
     "Likeness: Spearman's correlation of two entries' maps, averaged over images, then over pairs of entries of one "
     "group or of two groups; controls are left out. p: the probability that groups assigned at random differ as much "
     "(one-sided, by permutation).",
 )
+MEMORY = "MiB is the peak memory of the batch of a map, on a CPU that of the whole process."
 
 
 def costs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -56,20 +56,16 @@ def methods(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     for (dataset, model), cells in places(rows):
         table = every[(every.dataset == dataset) & (every.model == model)]
         shown = [name for name in HEADS if table[name].notna().any()]
-        frame = {"group": [*table.group]} | {
+        frame = {"group": [*map(names.label, table.group)]} | {
             name.replace("peak_memory", "MiB"): [_cell(name, value) for value in table[name]] for name in shown
         }
-        found.append(
-            place(cells).table(
-                "Cost of one map",
-                pd.DataFrame(frame, laws.marked(table.entry, laws.broken(table))),
-                notes=[f"No map of {row.entry}: {row.reason}" for row in table.dropna(subset="reason").itertuples()],
-                data=table,
-                controls=int((table.group == "control").sum()),
-                legend=laws.LEGEND,
-                explanations=EXPLANATIONS[:2],
-            )
-        )
+        control = (table.group == "control").set_axis(table.entry)
+        refused = [
+            f"{names.label(row.entry)} has no map: {row.reason}." for row in table.dropna(subset="reason").itertuples()
+        ]
+        said = [*EXPLANATIONS[:2], *([MEMORY] if "peak_memory" in shown else [])]
+        more = {"notes": refused, "data": table, "explanations": said}
+        found.append(place(cells).entries("Cost of one map", control, table, frame, **more))
         stored = scores.galleries(cells)
         if common(stored) and (answer := contrast(similarity(stored).correlation, groups(cells))):
             answers[f"{dataset} / {model}"] = answer
@@ -88,7 +84,8 @@ def _likeness(answers: dict[str, Contrast]) -> Table:
     cells["mean correlation", "p"] = [*map(tables.p_value, data.p)]
     cells |= {("within", name): tables.numerals(own[name], ".2f") for name in own}
     title = "Do methods of one group explain alike?"
-    return Table("likeness", title, pd.DataFrame(cells, own.index), data=data, explanations=EXPLANATIONS[2:])
+    about = {"caption": "Likeness of the maps of methods of one group and of two groups", "data": data}
+    return Table("likeness", title, pd.DataFrame(cells, own.index), explanations=EXPLANATIONS[2:], **about)
 
 
 def _cell(name: str, value: float) -> str:

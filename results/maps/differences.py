@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from results import inference, summary, tables
-from results.maps.board import controls, written_settings
+from results.maps import board
 from results.maps.place import ALL_MODELS, place
+from results.names import label
 from results.tables import NONE, Inapplicable, Table
 
 EXPLANATIONS = (
@@ -45,7 +46,9 @@ def compare(scores: pd.DataFrame, options: Namespace) -> list[Table]:
             models[ALL_MODELS] = summary.pooled(cubes), {k: summary.pooled([one[k] for one in seeds]) for k in shared}
         for model, (cube, by) in models.items():
             if options.model in (None, model):
-                rows = comparison(cube, bool(own.higher_is_better.iloc[0]), controls(cells), options.to, by)
+                fact = own.iloc[0]
+                widest = float(fact.upper_bound - fact.lower_bound)
+                rows = comparison(cube, bool(fact.higher_is_better), board.controls(cells), options.to, by, widest)
                 found.append(_table(rows, own[own.model == model] if model != ALL_MODELS else own, model))
     return found
 
@@ -63,13 +66,18 @@ def by_seed(cells: pd.DataFrame, metric: str) -> dict[int, pd.DataFrame]:
 
 
 def comparison(
-    cube: pd.DataFrame, higher: bool, control: list[str], to: str | None, seeds: Mapping[int, pd.DataFrame]
+    cube: pd.DataFrame,
+    higher: bool,
+    control: list[str],
+    to: str | None,
+    seeds: Mapping[int, pd.DataFrame],
+    widest: float = np.inf,
 ) -> pd.DataFrame:
     """Return one row per entry, best first; `cube` is images x entries."""
     if to and to in cube and cube[to].isna().all():
         raise ValueError(f"--to needs an entry with a score; {to} has none")
     table = summary.summary(cube, higher)
-    tests = inference.verdicts(cube, higher, control, to, table[["low", "high"]])
+    tests = inference.verdicts(cube, higher, control, to, table[["low", "high"]], widest)
     table = table.drop(columns=["low", "high"]).join(tests)
     reference = next((name for name in tests.reference if name), None)
     if reference is not None:
@@ -122,17 +130,10 @@ def _table(rows: pd.DataFrame, own: pd.DataFrame, model: str) -> Table:
     if "reference" not in set(rows.verdict):  # the verdict of tables is about the best entry
         verdicts["", "mean"] = rows.verdict.where(rows.verdict.isin([*tables.MARKS]), "").to_numpy()
     reference, undefined = [*filter(None, rows.reference.unique())], rows.entry[rows.n < rows.images]
-    better, settings = "Higher" if fact.higher_is_better else "Lower", written_settings(fact.metric_settings)
+    better, settings = "Higher" if fact.higher_is_better else "Lower", board.written_settings(fact.metric_settings)
     said = ["; ".join(filter(None, [f"{better} is better", settings])) + "."]
-    said += [f"Reference: {reference[0]}." if reference else "The reference has no score here."]
-    said += [f"Undefined on some or all images: {', '.join(undefined)}."] if len(undefined) else []
-    return here.table(
-        f"Differences in {fact.metric}",
-        frame,
-        str(fact.metric),
-        notes=said,
-        data=rows,
-        verdicts=verdicts,
-        controls=int(rows.control.sum()),
-        explanations=EXPLANATIONS,
-    )
+    said += [f"The reference is {label(reference[0])}." if reference else "The reference has no score here."]
+    said += [f"Undefined on some or all images: {', '.join(map(label, undefined))}."] if len(undefined) else []
+    more = {"notes": said, "data": rows, "verdicts": verdicts, "explanations": EXPLANATIONS}
+    controls, metric = int(rows.control.sum()), str(fact.metric)
+    return here.table(f"Differences in {metric}", frame, metric, controls=controls, **more)

@@ -1,13 +1,12 @@
 """Which metrics can be relied on: their scores under the conditions of experiment=meta."""
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from results import inference, summary, tables
+from results import inference, names, summary, tables
 from results.maps.board import ordered_metrics
 from results.maps.criteria import CATEGORIES, FILLS, PLAIN, REQUIRED, columns, correlation, criteria, outcome, weights
 from results.tables import NONE, Inapplicable, Table
@@ -29,7 +28,7 @@ OUTCOMES = {"kept": " ", "failed": "!", "undecided": "?"}
 LEGEND = {
     "!": "The metric fails: the 95 % interval over images lies below what is required.",
     "?": f"Undecided: the interval holds what is required, or there are fewer than {summary.FEWEST} images.",
-    "(": "Measured, but not required of the category.",
+    "(": "A number in brackets is measured, but not required of the category.",
 }
 EXPLANATIONS = (
     f"Required at least: {', '.join(f'{HEADS[name]} {least:g}' for name, least in REQUIRED.items())}.",
@@ -110,6 +109,8 @@ def agreement(plain: Mapping[str, pd.DataFrame], category: pd.Series) -> pd.Data
 
     Entries that no metric of the category scores are left out, then metrics that do not score all the others.
     """
+    from scipy.stats import rankdata  # takes half a second to import
+
     images = sorted(set().union(*(table.index for table in plain.values())))
     entries = sorted(set().union(*(table.columns for table in plain.values())))
     drawn, rows = weights(images), {}
@@ -118,7 +119,7 @@ def agreement(plain: Mapping[str, pd.DataFrame], category: pd.Series) -> pd.Data
         means = {name: summary.means(table, drawn) for name, table in wide.items()}
         some = ~np.all([np.isnan(mean[0]) for mean in means.values()], axis=0)
         ranks = {
-            name: stats.rankdata(summary.comparable(-mean[:, some]), axis=-1)
+            name: rankdata(summary.comparable(-mean[:, some]), axis=-1)
             for name, mean in means.items()
             if some.any() and not np.isnan(mean[0, some]).any()
         }
@@ -137,18 +138,9 @@ def judged(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     table = judge(rows)
     tables.known("--metric", options.metric, table.metric)
     table = table[table.metric.isin(options.metric)] if options.metric else table
-    place = judged_place(rows)
-    return [
-        Table(
-            "metrics",
-            f"Metrics judged: {place}",
-            cells(table),
-            caption=f"Metrics judged by the rankings that they give: {place}",
-            data=table,
-            legend=LEGEND,
-            explanations=EXPLANATIONS,
-        )
-    ]
+    place, about = judged_place(rows), {"data": table, "legend": LEGEND, "explanations": EXPLANATIONS}
+    about["caption"] = f"Metrics judged by the rankings that they give: {judged_place(rows, names.label)}"
+    return [Table("metrics", f"Metrics judged: {place}", cells(table), **about)]
 
 
 def cells(table: pd.DataFrame) -> pd.DataFrame:
@@ -158,11 +150,12 @@ def cells(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"category": [*table.category]} | frame, [*table.metric])
 
 
-def judged_place(rows: pd.DataFrame) -> str:
-    """Return where metrics were judged."""
+def judged_place(rows: pd.DataFrame, label: Callable[[str], str] = str) -> str:
+    """Return where metrics were judged, by their names or their labels."""
     plain = rows[rows.condition == PLAIN]
-    datasets, models = (", ".join(map(str, plain[column].unique())) for column in ("dataset", "model"))
-    return f"{datasets} / {models}: {plain.image[plain.image != ''].nunique()} images"
+    datasets, models = (", ".join(map(label, plain[column].unique())) for column in ("dataset", "model"))
+    images = plain.image[plain.image != ""].nunique()
+    return f"{datasets} / {models}: {images} images" if label is str else f"{models} on {datasets}, {images} images"
 
 
 def _cell(row: pd.Series, name: str) -> str:

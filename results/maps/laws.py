@@ -12,6 +12,9 @@ PLACE = ["dataset", "model", "entry"]
 MARK, DAGGER = " !", "\u00a0†"
 PROMISE = f"The map misses the sum that its method promises by more than {100 * BOUND:.0f} % (median over images)."
 LEGEND = {"!": PROMISE}
+NOTE = (
+    f" A dagger marks maps that miss the sum that their method promises by more than {100 * BOUND:.0f} %."  # of figures
+)
 
 
 def residuals(scores: pd.DataFrame) -> pd.Series:
@@ -29,6 +32,6 @@ def broken(table: pd.DataFrame) -> set[str]:
     return set(table.entry[table.residual > BOUND])
 
 
-def marked(entries: Iterable[str], invalid: set[str], mark: str = MARK) -> list[str]:
+def marked(entries: Iterable[str], invalid: set[str]) -> list[str]:
     """Return the entries' names, with a mark behind those that break their law."""
-    return [entry + mark * (entry in invalid) for entry in entries]
+    return [entry + MARK * (entry in invalid) for entry in entries]

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from results.maps.gallery import common
+from results.scores import common
 
 GROUPS = ["linearisation", "structure", "adversarial", "black box", "control"]  # in the order of the white-box review
 PERMUTATIONS, SEED = 9999, 0
@@ -40,6 +39,8 @@ def similarity(stored: Mapping[str, Mapping[str, np.ndarray]]) -> Similarity:
     A constant map has no correlation: it is counted, and left out of the means of its pairs. Signed maps are ranked
     with their sign.
     """
+    from scipy.stats import rankdata  # takes half a second to import
+
     entries, images, each = [*stored], common(stored), []
     for image in images:
         maps = (own["maps"][[*own["image"]].index(image)] for own in stored.values())

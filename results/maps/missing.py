@@ -5,6 +5,7 @@ from argparse import Namespace
 import pandas as pd
 
 from results import summary
+from results.names import label
 from results.tables import Table
 
 
@@ -26,6 +27,7 @@ def undefined(scores: pd.DataFrame, options: Namespace) -> list[Table]:
                 lines.append((metric, status, ", ".join(counts), reason))
         frame = pd.DataFrame(lines, columns=["metric", "status", "entries and their missing scores", "reason"])
         title = f"Missing scores: {dataset} / {model}"
-        said = "A score is one image's under one seed."
-        found.append(Table(f"{dataset}_{model}", title, frame.set_index("metric").rename_axis(None), [said], data=own))
+        said = "A score is that of one image under one seed."
+        about = {"caption": f"Missing scores: {label(model)} on {label(dataset)}", "data": own}
+        found.append(Table(f"{dataset}_{model}", title, frame.set_index("metric").rename_axis(None), [said], **about))
     return found

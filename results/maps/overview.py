@@ -1,7 +1,7 @@
 """The leaderboard of maps as tables: mean ranks by category, ranks by metric, and single metrics in detail."""
 
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from results import tables
 from results.maps import laws
 from results.maps.board import MEAN_RANK, OVERALL, leaders
 from results.maps.place import ALL_MODELS, Place, place, places
+from results.names import label
 from results.summary import FEWEST
 from results.tables import NONE, Table
 
@@ -19,14 +20,15 @@ STABILITY = (
     "confidence intervals (in simulations of 17 nearly equal methods they held 86 % of the true mean ranks)."
 )
 EXPLANATIONS = (
-    "Rank: 1 and how many entries have a better mean score. A mean is over an entry's own images; seeds are averaged "
-    "within an image. Controls are no methods: they show what a map without knowledge of the network reaches, and the "
-    "control truth is the object's mask.",
+    "An entry's rank is one plus the number of entries with a better mean. A mean is over an entry's own images; seeds "
+    "are averaged within an image. Controls are no methods: they show what a map without knowledge of the network "
+    "reaches, and the control truth is the object's mask.",
     "Verdicts compare every entry with the best one that is no control, on the images that both have, in one family "
     "of tests for each metric and network: in 5 % of the families of equal methods some difference is called "
     "significant. results/published/coverage.csv has the error rates that were simulated.",
     f"{STABILITY} The overall mean rank averages the categories that rank at least half of the entries.",
 )
+ABOUT = {"legend": LEGEND, "explanations": EXPLANATIONS}
 DETAILS = (
     "Score: mean over an entry's own images with a 95 % interval: percentile bootstrap over images, Wilson's for "
     "scores of 0 and 1; none for fewer than 6 images.",
@@ -40,6 +42,7 @@ DETAILS = (
 )
 
 
+FACTS = ["dataset", "model", "entry", "seed", "image"]  # of scores, that tell the place of all networks
 ALONE = "One entry cannot be ranked; add others, and controls such as uniform, to the sweep."
 
 
@@ -56,7 +59,7 @@ def leaderboard(scores: pd.DataFrame, options: Namespace) -> list[Table]:
         if options.model not in (None, model):
             continue
         if pooled := model == ALL_MODELS:
-            here = place(scores[scores.dataset == dataset], None, ALL_MODELS)
+            here = place(scores.loc[scores.dataset == dataset, FACTS], None, ALL_MODELS)
         else:
             here = place(cells[dataset, model], rows.images.iloc[0])
         metrics = rows[rows.metric != MEAN_RANK]
@@ -89,18 +92,22 @@ def notes(rows: pd.DataFrame) -> list[str]:
     missing = rows[rows["rank"].isna() & rows.reason.notna()]
     refused = missing.reason.str.startswith("inapplicable")
     for _, row in missing[refused].drop_duplicates("entry").iterrows():
-        said.append(f"No score for {row.entry}: {row.reason.partition(': ')[2]}")
-    entries = missing[~refused].groupby("metric", sort=False).entry.agg(lambda names: listed(names, "entries"))
+        said.append(f"{label(row.entry)} has no score: {row.reason.partition(': ')[2]}.")
+    entries = missing[~refused].groupby("metric", sort=False).entry.agg(lacking)
     partly = rows[(rows.metric != MEAN_RANK) & (rows.undefined > 0) & (rows.n > 0)].metric.unique()
-    lack = [f"of {some} in {listed(own.index, 'metrics')}" for some, own in entries.groupby(entries, sort=False)]
-    lack += [f"of some images in {listed(partly, 'metrics')}"] if len(partly) else []
-    return [*said, *([f"Scores are undefined {'; '.join(lack)}. The view undefined says why."] if lack else [])]
+    lack = [f"{some} no score in {listed(own.index, 'metrics')}" for some, own in entries.groupby(entries, sort=False)]
+    lack += [f"Some images have no score in {listed(partly, 'metrics')}"] if len(partly) else []
+    return [*said, *(f"{one}." for one in lack), *(["The view undefined says why."] if lack else [])]
 
 
 def listed(names: Iterable[str], what: str) -> str:
-    """Return a few names, or how many there are."""
-    names = [*names]
+    """Return a few names as papers print them, or how many there are."""
+    names = [*map(label, names)]
     return ", ".join(names) if len(names) < 5 else f"{len(names)} {what}"
+
+
+def lacking(entries: Sequence[str]) -> str:
+    return f"{listed(entries, 'entries')} {'has' if len(entries) == 1 else 'have'}"
 
 
 def mean_ranks(rows: pd.DataFrame, here: Place) -> Table:
@@ -116,7 +123,8 @@ def mean_ranks(rows: pd.DataFrame, here: Place) -> Table:
             cells[category, "range"] = [NONE if low == NONE else f"{low}-{high}" for low, high in ends]
     pooled = here.model == ALL_MODELS
     what = "Mean ranks by category" + ", averaged over networks" * pooled
-    return _of_entries(rows, here, what, "mean_ranks", cells, data=rows, notes=[] if pooled else notes(rows))
+    more = {"notes": [] if pooled else notes(rows), "data": rows, **ABOUT}
+    return here.entries(what, order, rows, cells, name="mean_ranks", **more)
 
 
 def by_metric(rows: pd.DataFrame, here: Place, scores: bool = False, said: Sequence[str] = ()) -> Table:
@@ -126,7 +134,8 @@ def by_metric(rows: pd.DataFrame, here: Place, scores: bool = False, said: Seque
     """
     metrics, order, pooled = rows[rows.metric != MEAN_RANK], ordered(rows), here.model == ALL_MODELS
     cells, verdicts, settings = {}, {}, {}
-    for (category, metric), own in metrics.groupby(["category", "metric"], sort=False):
+    columns = ["entry", "settings", "higher_is_better", "rank", "mean", "low", "high", "verdict"]
+    for (category, metric), own in metrics.groupby(["category", "metric"], sort=False)[columns]:
         head = metric + (" ↑" if own.higher_is_better.iloc[0] else " ↓") * scores
         own, settings[head] = own.set_index("entry").reindex(order.index), own.settings.iloc[0]
         values = tables.numerals(own["mean"], ".1f") if pooled else tables.numerals(own["rank"])
@@ -137,15 +146,8 @@ def by_metric(rows: pd.DataFrame, here: Place, scores: bool = False, said: Seque
     what = "Mean ranks over the networks by metric" if pooled else "Ranks by metric"
     what = "Mean scores with 95 % intervals over images" if scores else what
     best = pd.DataFrame(verdicts, dtype=object) if len(order) > 1 else None
-    more = {"data": metrics, "verdicts": best, "settings": settings, "notes": said}
-    return _of_entries(rows, here, what, "means" if scores else "ranks", cells, **more)
-
-
-def _of_entries(rows: pd.DataFrame, here: Place, what: str, name: str, cells: Mapping, **more) -> Table:
-    """Return a table with the entries as rows, by overall mean rank, controls below the line."""
-    order = ordered(rows)
-    frame = pd.DataFrame(cells, laws.marked(order.index, laws.broken(rows)))
-    return here.table(what, frame, name, controls=int(order.sum()), legend=LEGEND, explanations=EXPLANATIONS, **more)
+    more = {"data": metrics, "verdicts": best, "settings": settings, "notes": said, **ABOUT}
+    return here.entries(what, order, rows, cells, name="means" if scores else "ranks", **more)
 
 
 def details(rows: pd.DataFrame, here: Place) -> Table:
@@ -166,20 +168,11 @@ def details(rows: pd.DataFrame, here: Place) -> Table:
         cells["", "n"] = tables.numerals(rows.n)
     if rows.undefined.any():
         cells["", "undefined"] = tables.numerals(rows.undefined)
-    frame = pd.DataFrame(cells, laws.marked(rows.entry, laws.broken(rows)))
-    verdicts = pd.DataFrame("", frame.index, frame.columns, dtype=object)
+    verdicts = pd.DataFrame("", rows.entry, pd.MultiIndex.from_tuples(cells), dtype=object)
     verdicts["score", "mean"] = rows.verdict.fillna("").to_numpy()
     better = "Higher is better" if fact.higher_is_better else "Lower is better"
-    rival = [f"best control: {rival}" for rival in rows.rival.dropna()[:1]]
+    rival = [f"best control: {label(rival)}" for rival in rows.rival.dropna()[:1]]
     about = "; ".join(filter(None, [better, fact.category, fact.settings, f"version {fact.version:.0f}", *rival]))
-    return here.table(
-        str(fact.metric),
-        frame,
-        str(fact.metric),
-        notes=[f"{about}.", *notes(rows)],
-        data=rows,
-        verdicts=verdicts,
-        controls=int(rows.control.sum()),
-        legend=LEGEND,
-        explanations=(*DETAILS, *EXPLANATIONS),
-    )
+    more = {"notes": [f"{about}.", *notes(rows)], "data": rows, "verdicts": verdicts, "legend": LEGEND}
+    control, metric = rows.set_index("entry").control, str(fact.metric)
+    return here.entries(metric, control, rows, cells, name=metric, explanations=(*DETAILS, *EXPLANATIONS), **more)

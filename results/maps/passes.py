@@ -13,6 +13,7 @@ from results.maps.place import ALL_MODELS, place, places
 from results.tables import Inapplicable, Table
 
 BUDGETS = {"steps", "samples", "masks", "iterations"}  # settings that say how much an entry spends
+PASSES = "Passes: forward and backward passes of one map. ↑ higher is better, ↓ lower is better."
 NEEDED = "The view budget needs an entry with two budgets, such as method=rise method.masks=100,1000"
 
 
@@ -47,20 +48,12 @@ def budget(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     found = []
     for (dataset, model), cells in places(rows):
         own = points[(points.dataset == dataset) & (points.model == model)]
-        spent = own.drop_duplicates("entry").set_index("entry").passes
-        frame = {"passes": [f"{passes:,.0f}" for passes in spent]}
+        entries = own.drop_duplicates("entry").set_index("entry")
+        frame = {"passes": [f"{passes:,.0f}" for passes in entries.passes]}
         for metric, some in own.groupby("metric", sort=False):
             write, means = tables.writer(some), some.set_index("entry")["mean"]
             head = f"{metric} {'↑' if some.higher_is_better.iloc[0] else '↓'}"
-            frame[head] = [write(mean) for mean in means.reindex(spent.index)]
-        found.append(
-            place(cells, own.images.iloc[0]).table(
-                "Quality against passes",
-                pd.DataFrame(frame, laws.marked(spent.index, laws.broken(own))),
-                notes=["Passes: forward and backward passes of one map. ↑ higher is better, ↓ lower is better."],
-                data=own,
-                controls=int(own.drop_duplicates("entry").control.sum()),
-                legend=laws.LEGEND,
-            )
-        )
+            frame[head] = [write(mean) for mean in means.reindex(entries.index)]
+        here, more = place(cells, own.images.iloc[0]), {"notes": [PASSES], "data": own}
+        found.append(here.entries("Quality against passes", entries.control, own, frame, **more))
     return found

@@ -1,10 +1,13 @@
 """Where numbers hold: a data set, a network, and how many images and seeds; with it, tables and figures are titled."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from results import names
+from results import names, scores
+from results.maps import laws
 from results.tables import Table
 
 ALL_MODELS = "all models"
@@ -37,13 +40,27 @@ class Place:
     @property
     def printed(self) -> str:
         """The place with the names that papers print."""
-        model = self.model if self.model == ALL_MODELS else names.label(self.model)
-        return f"{model}{self.warning} on {names.label(self.dataset)}, {self.counted}"
+        return f"{self.where}, {self.counted}"
+
+    @property
+    def where(self) -> str:
+        """The network and the data set with the names that papers print."""
+        if self.model == self.dataset:
+            return f"{names.label(self.model)} network on {names.label(self.dataset).lower()} scenes"
+        return f"{names.label(self.model)}{self.warning} on {names.label(self.dataset)}"
 
     def table(self, what: str, frame: pd.DataFrame, name: str = "", **more) -> Table:
         """Return a table with the place in its name, title and caption."""
         stem = "_".join(filter(None, [name, self.stem]))
         return Table(stem, f"{what}: {self.typed}", frame, caption=f"{what}: {self.printed}", **more)
+
+    def entries(self, what: str, control: pd.Series, rows: pd.DataFrame, cells: Mapping, **more) -> Table:
+        """Return a table with the entries of `control`, those that are controls last, as rows.
+
+        A mark stands behind the entries that break their law by the `rows`.
+        """
+        frame = pd.DataFrame(cells, laws.marked(control.index, laws.broken(rows)))
+        return self.table(what, frame, **{"controls": int(control.sum()), "legend": laws.LEGEND} | more)
 
 
 def place(cells: pd.DataFrame, images: int | None = None, model: str = "") -> Place:
@@ -53,10 +70,14 @@ def place(cells: pd.DataFrame, images: int | None = None, model: str = "") -> Pl
     low = f" (test accuracy {accuracy:.3f}; its recipe promises {promised:.3f})" if accuracy < promised else ""
     if images is None:
         images = cells.image[cells.image != ""].nunique()
-    seeds = int(cells.groupby("entry", observed=True).seed.nunique().max())
+    seeds = int(scores.numbered(cells, ["entry", "seed"])[1].entry.value_counts().max())
     return Place(str(row.dataset), model or str(row.model), int(images), seeds, "" if model else low)
 
 
-def places(scores: pd.DataFrame) -> list[tuple[tuple[str, str], pd.DataFrame]]:
-    """Return the scores of every data set and network, in order of appearance."""
-    return [*scores.groupby(["dataset", "model"], observed=True, sort=False)]
+def places(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Yield the scores of every data set and network, in order of appearance; neighbours are not copied."""
+    number, names = scores.numbered(rows, ["dataset", "model"])
+    for k, place in enumerate(names.itertuples(index=False, name=None)):
+        at = np.flatnonzero(number == k)
+        together = at[-1] - at[0] + 1 == len(at)
+        yield place, rows.iloc[slice(at[0], at[-1] + 1) if together else at]

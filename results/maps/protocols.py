@@ -17,8 +17,8 @@ from results.tables import Inapplicable, Table
 FAMILIES = {"deletion": ("deletion", "pixel_flipping_quantus"), "insertion": ("insertion",)}  # by how stems begin
 NEEDED = "Comparing protocols needs three metrics of deletion or of insertion, and three methods; the sweep has fewer"
 EXPLANATIONS = (
-    "Rank: 1 and how many entries have a better mean score, in each protocol's own direction. Places: how many places "
-    "lie between an entry's best and worst rank.",
+    "An entry's rank is one plus the number of entries with a better mean, in each protocol's own direction; controls "
+    "count as entries. Places: how many places lie between an entry's best and worst rank.",
     "tau: Kendall's tau-b of the mean scores of two protocols over the methods, without controls. Intervals: the "
     "middle 95 % of a bootstrap over images, the same draws for all methods and protocols.",
 )
@@ -44,6 +44,12 @@ class Agreement:
     @property
     def title(self) -> str:
         return f"{self.family}, {self.what}"
+
+    def table(self, what: str, stem: str, frame: pd.DataFrame, data: pd.DataFrame, **more) -> Table:
+        """Return a table whose title names the family and the place, and whose numbers do, too."""
+        here, name = self.place, f"{self.family}_{self.what}_{stem}"
+        data = data.assign(dataset=here.dataset, model=here.model, family=self.title, images=here.images)
+        return here.table(f"{what} {self.title}", frame, name, data=data, explanations=EXPLANATIONS, **more)
 
 
 def agreements(scores: pd.DataFrame) -> Iterator[Agreement]:
@@ -89,7 +95,7 @@ def pair(a: str, b: str, means: dict[str, np.ndarray], judged: np.ndarray) -> di
     return {"a": a, "b": b, "tau": tau[0], "low": low, "high": high, "moved": int((first != second)[both].sum())}
 
 
-def short(metrics: Sequence[str], family: str) -> list[str]:
+def short(metrics: Sequence[str]) -> list[str]:
     """Return protocols by what their display names add to the family's: by their suite or their baseline."""
     labels = [names.label(metric) for metric in metrics]
     return [label.partition("(")[2].rstrip(")") or label for label in labels]
@@ -107,36 +113,18 @@ def _ranks(one: Agreement) -> Table:
     frame = {metric: tables.numerals(one.ranks[metric]) for metric in one.ranks}
     frame["places"] = tables.numerals(one.ranks.max(axis=1) - one.ranks.min(axis=1))
     data = one.ranks.rename_axis("entry").reset_index().melt("entry", None, "metric", "rank")
-    return _table(one, "Ranks under", "ranks", pd.DataFrame(frame, one.ranks.index), data, (), int(one.control.sum()))
+    controls = int(one.control.sum())
+    return one.table("Ranks under", "ranks", pd.DataFrame(frame, one.ranks.index), data, controls=controls)
 
 
 def _taus(one: Agreement) -> Table:
     methods, notes = one.ranks[~one.control], []
     for row in one.pairs[one.pairs.a == one.ranks.columns[0]].itertuples():
         ranks = methods[[row.a, row.b]].rank(method="min")
-        moved = [f"{entry} from {a:g} to {b:g}" for entry, a, b in ranks.itertuples() if a != b]
+        moved = [f"{names.label(entry)} from {a:g} to {b:g}" for entry, a, b in ranks.itertuples() if a != b]
         places = f"places change for {', '.join(moved)}" if moved else "no method changes its place"
-        notes.append(f"{row.a} and {row.b}: tau {row.tau:.2f} [{row.low:.2f}, {row.high:.2f}]; {places}.")
+        both = " and ".join(map(names.label, (row.a, row.b)))
+        among = f"among the {len(methods)} methods, without controls, {places}"
+        notes.append(f"{both}: tau {row.tau:.2f} [{row.low:.2f}, {row.high:.2f}]; {among}.")
     frame = one.matrix("tau").apply(lambda values: tables.numerals(values, ".2f"))
-    return _table(one, "Kendall's tau between", "tau", frame, one.pairs, notes)
-
-
-def _table(
-    one: Agreement,
-    what: str,
-    stem: str,
-    frame: pd.DataFrame,
-    data: pd.DataFrame,
-    notes: Sequence[str],
-    controls: int = 0,
-) -> Table:
-    here = one.place
-    return here.table(
-        f"{what} {one.title}",
-        frame,
-        f"{one.family}_{one.what}_{stem}",
-        notes=notes,
-        data=data.assign(dataset=here.dataset, model=here.model, family=one.title, images=here.images),
-        controls=controls,
-        explanations=EXPLANATIONS,
-    )
+    return one.table("Kendall's tau between", "tau", frame, one.pairs, notes=notes)

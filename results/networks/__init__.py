@@ -1,17 +1,14 @@
 """Views of whole networks: robustness and induced metrics, curves over radii, correlations within networks; figures."""
 
-from argparse import Namespace
-from collections.abc import Iterator
-
-import pandas as pd
-from matplotlib.figure import Figure
-
 from results.networks.views import VIEWS
 
-__all__ = ["VIEWS", "figures"]
+__all__ = ["VIEWS"]
 
 
-def figures(scores: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
-    from results.networks import pictures  # matplotlib takes a while to import
+def __getattr__(name: str):
+    """Import the figures where they are asked for, since matplotlib takes a third of a second."""
+    if name == "figures":
+        from results.networks.pictures import figures
 
-    return pictures.figures(scores, options)
+        return figures
+    raise AttributeError(name)

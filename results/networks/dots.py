@@ -9,20 +9,21 @@ from matplotlib.lines import Line2D
 from results import style
 from results.networks.comparison import Comparison
 from results.networks.measures import POINTS
+from results.panels import DASHED, described
 
 NOTE = """\
 Each row has a scale of its own, whose ends stand beside it; to the right is better. Blocks are never merged. Bars are \
-95 % intervals over images, where six or more have a score. log: a logarithmic scale, where the ends are more than a \
-factor of 100 apart."""
+95 % intervals over images, where six or more have a score. Rows with "log" have a logarithmic scale, since their ends \
+are more than a factor of 100 apart. Clean accuracy is over all {} images."""
+GAPS = " Rows of the block map-induced say how much better the maps are than random ones."
 WIDE = 100  # ends that are this many times as large as each other need a logarithmic scale
 ROW = 0.25  # inches
 
 
 def look(networks: list[str]) -> dict[str, dict]:
     """Return each network's colour, marker and dashes: each tells it from the next five, all three from many."""
-    lines, markers = ["-", *((0, dash) for dash in style.DASHES)], "osD^vP"
     return {
-        network: {"color": style.COLOURS[k % 6], "marker": markers[(k + k // 6) % 6], "ls": lines[k % 7], "ms": 3}
+        network: {"color": style.COLOURS[k % 8], "marker": "osD^vP"[(k + k // 6) % 6], "ls": DASHED[k % 7], "ms": 3}
         for k, network in enumerate(networks)
     }
 
@@ -37,19 +38,18 @@ def dots(rows: pd.DataFrame, comparison: Comparison, method: str) -> Figure:
     axes, names, y = figure.add_subplot(), {}, 0.0
     for block, part in shown.groupby("block", sort=False):
         about = f" ({style.readable([method])[0]})" if part.method.ne("").any() else ""
-        axes.text(-0.13, y, f"{block}{about}", size=8, weight="bold", va="center")
+        axes.text(-0.15, y, f"{block}{about}", size=8, weight="bold", va="center")
         for _, mine in part.groupby("number", sort=False):
             y += 1
             names[y] = _row(axes, y, mine.set_index("network"), styles)
         y += 1.5
-    axes.set(ylim=(y - 0.8, -0.6), xlim=(-0.13, 1.12), xticks=[])
+    axes.set(ylim=(y - 0.8, -0.6), xlim=(-0.15, 1.12), xticks=[])
     axes.set_yticks([*names], names.values(), size=6.5)
     style.bare(axes)
     handles = [Line2D([], [], **one) for one in styles.values()]
     axes.legend(handles, style.readable(styles), loc="lower right", bbox_to_anchor=(1, 1), ncols=6)
-    style.heading(figure, f"Networks on {comparison.dataset}: {comparison.selection()}")
-    style.note(figure, NOTE)
-    return figure
+    note = NOTE.format(len(comparison.images) + comparison.left_out) + GAPS * bool((shown.what == "gap").any())
+    return described(figure, f"Networks on {style.readable([comparison.dataset])[0]}: {comparison.selection()}", note)
 
 
 def _row(axes: Axes, y: float, mine: pd.DataFrame, styles: dict[str, dict]) -> str:
@@ -80,7 +80,10 @@ def scaled(ends: np.ndarray, worst: float, best: float) -> np.ndarray:
 
 
 def _written(value: float) -> str:
-    return f"{value:.0f}" if 1000 <= abs(value) < 1e5 else f"{value:.3g}"
+    if 1000 <= abs(value) < 1e5:
+        return f"{value:.0f}"
+    number, _, power = f"{value:{'.2e' if 0 < abs(value) < 1e-3 else '.3g'}}".partition("e")
+    return rf"${float(number):g} \cdot 10^{{{int(power)}}}$" if power else number
 
 
 def _name(mine: pd.DataFrame) -> str:

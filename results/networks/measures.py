@@ -80,7 +80,7 @@ class Measure:
 
 
 def radius(norm: str, at: float) -> str:
-    """Return a radius as it was used: in 255ths where it is a whole number of them, else to four digits."""
-    steps = 255 * at
-    exact = norm == "linf" and 0 < at < 1 and abs(steps - round(steps)) < 2e-4  # what six digits of a radius leave open
-    return f"{round(steps)}/255" if exact else f"{at:.4g}"
+    """Return a radius in 255ths where it is a whole number of them to four decimals, else as four digits."""
+    steps = round(255 * at)
+    whole = norm == "linf" and 0 < steps < 255 and abs(at - steps / 255) < 5e-5
+    return f"{steps}/255" if whole else f"{at:.4g}"

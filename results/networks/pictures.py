@@ -1,33 +1,40 @@
 """Figures of networks: robust accuracy, all blocks, correlations within networks, maps of attacked images."""
 
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from math import factorial
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from results import scores, style
-from results.networks.attacked import attacked, shown
 from results.networks.comparison import Comparison, comparisons, maps_of
 from results.networks.dots import dots, look
 from results.networks.measures import radius
-from results.networks.quantities import quantities, with_medians
-from results.networks.within import pairs, within
+from results.networks.quantities import pairs, quantities, with_medians, within
+from results.panels import banded, described, legend, panels
+from results.pictures import Column, grid, top
+from results.scores import common
 from results.summary import FEWEST, LEVEL
-from results.tables import interval, writer
+from results.tables import interval
 
 ROBUST = """\
-Robust accuracy is the share of images that stay right under an attack of a radius; higher is better. Bands are 95 % \
-intervals over images (Wilson), where there are six or more."""
+Robust accuracy is the share of images that are still classified correctly after an attack of this radius; higher is \
+better. Thin lines end the 95 % intervals over images (Wilson), where there are six or more."""
 POINTS = """\
-Every point is one of {}. r is Spearman's correlation over images with its 95 % bootstrap interval, where {} images or \
-more have both, unless one of both is the same on all of them."""
+Every point is one of {}. {}. r is Spearman's correlation over n images with its 95 % bootstrap \
+interval, where {} images or more have both, unless one of the two is constant."""
 ACROSS = """\
  Across {} networks a correlation {} (the smallest two-sided exact p is {:.2g}), so that it is shown within networks."""
+ATTACKED = """\
+Maps of {} explain the label; both maps of an image share one scale, up to the 99.5th percentile of their absolute \
+values. Under an image stands its class, under the attacked one the class that the network then takes it for, if that \
+is another one."""
+BESIDE, NETWORK = 2, 1.0  # attacked images beside each other; inches of the row of a network
+KEYS = ("pixels", "maps", "attacked_pixels", "attacked_maps", "target", "attacked_target", "signed")
+Gallery = Mapping[str, np.ndarray]
 
 
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
@@ -54,29 +61,22 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
 def robust_accuracy(rows: pd.DataFrame, comparison: Comparison) -> Figure:
     """Draw robust accuracy against radius: a panel per attack and norm, a line per network with its 95 % band."""
     attacks, styles = comparison.attacks(), look(comparison.networks)
-    down = -(-len(attacks) // 2)
-    figure = style.figure(style.PAGE, min(style.HEIGHT, 0.85 + 1.75 * down))
-    panels = figure.subplots(down, 2, squeeze=False, sharey=True).ravel()
-    for axes in panels[len(attacks) :]:
-        axes.set_axis_off()
-    for axes, (metric, curve) in zip(panels, attacks.items(), strict=False):
+    figure, every = panels(len(attacks), 2, style.PAGE, 1.75, sharey=True)
+    for axes, (metric, curve) in zip(every, attacks.items(), strict=True):
         points = rows[(rows.metric == metric) & rows["at"].notna()]
         if points["at"].min() > 0:  # the images were chosen for being right there
             start = {"at": 0.0, "mean": 1.0, "low": 1.0, "high": 1.0}
             points = pd.concat([points, pd.DataFrame({"network": [*styles]}).assign(**start)])
         for network, one in styles.items():
-            line = points[points.network == network].sort_values("at")
-            axes.plot(line["at"], line["mean"], **one)
-            axes.fill_between(line["at"], line.low, line.high, color=one["color"], alpha=0.13, lw=0)
+            banded(axes, points[points.network == network], "at", one, light=len(styles) > 2)
         _radii(axes, curve[0].norm, np.unique(points["at"]))
         axes.set_title(*style.readable([metric]), size=8, pad=3)
-    for axes in panels[::2]:
+    for axes in every[::2]:
         axes.set_ylabel("robust accuracy")
-    handles = [Line2D([], [], **one) for one in styles.values()]
-    figure.legend(handles, style.readable(styles), loc="outside right center", handlelength=2.6)
-    style.heading(figure, f"Robust accuracy on {comparison.dataset}: {comparison.selection()}")
-    style.note(figure, ROBUST)
-    return figure
+    legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
+    return described(
+        figure, f"Robust accuracy on {style.readable([comparison.dataset])[0]}: {comparison.selection()}", ROBUST
+    )
 
 
 def _radii(axes: Axes, norm: str, at: np.ndarray) -> None:
@@ -87,31 +87,65 @@ def _radii(axes: Axes, norm: str, at: np.ndarray) -> None:
     axes.set_xticks(at, [word.removesuffix("/255" * steps) for word in words], rotation=90)
     axes.minorticks_off()
     axes.set(xlim=(0, at.max() * 1.05), ylim=(0, 1.03))
-    axes.set_xlabel("radius / (1/255)" if steps else "radius (pixels in [0, 1])")
+    axes.set_xlabel("radius in 255ths of a pixel's range" if steps else "radius (pixels in [0, 1])")
 
 
 def clouds(comparison: Comparison, correlations: pd.DataFrame, method: str) -> Figure:
     """Draw interpretability against robustness, a point per image: networks across, measures down."""
     measures, networks = [(x, y) for x, y in pairs(comparison) if y.method == method], comparison.networks
     known = correlations[correlations.method == method].set_index(["interpretability", "network"])
-    write = writer(correlations.assign(mean=correlations.rho))
     figure = style.figure(style.PAGE, min(style.HEIGHT, 1.2 + 1.4 * len(measures)))
-    panels = figure.subplots(len(measures), len(networks), squeeze=False, sharey="row", sharex=True)
-    for line, (x, y) in zip(panels, measures, strict=True):
+    every = figure.subplots(len(measures), len(networks), squeeze=False, sharey="row", sharex=True)
+    for line, (x, y) in zip(every, measures, strict=True):
         for axes, network in zip(line, networks, strict=True):
             one = known.loc[(y.metric, network)]
             axes.scatter(x.values[network], y.values[network], s=6, color=style.COLOURS[0], alpha=0.6, lw=0)
             if y.what == "gap":
                 axes.axhline(0, color="0.6", lw=0.5, ls=(0, style.DASHES[1]))
-            correlation = interval(one.rho, one.low, one.high, write).replace("\n", " ")
-            axes.set_title(f"r = {correlation}, n = {one.n}", size=5.5, pad=2)
+            correlation = interval(one.rho, one.low, one.high, "{:{}.2f}".format).replace("\n", " ")
+            said = "no image" if one.n == 0 else "r: none" if one.rho != one.rho else f"r = {correlation}"
+            axes.set_title(f"{said}\nn = {one.n}" if one.n else said, size=style.SMALL, pad=2)
         gain = ":\ngain over random map" if y.what == "gap" else ""
         line[0].set_ylabel(style.wrapped(*style.readable([y.metric]), 1.2, 7) + gain, size=7)
-    for line, network in zip(panels.T, style.readable(networks), strict=True):
-        line[0].annotate(network, (0.5, 1), (0, 12), "axes fraction", textcoords="offset points", ha="center", size=8)
+    for line, network in zip(every.T, style.readable(networks), strict=True):
+        line[0].annotate(network, (0.5, 1), (0, 19), "axes fraction", textcoords="offset points", ha="center", size=8)
         line[-1].set_xlabel(style.wrapped(*style.readable([measures[0][0].label]), 1.2, 7), size=7)
-    style.heading(figure, f"Robustness and maps of {style.readable([method])[0]} on {comparison.dataset}")
     count, p = len(networks), min(1, 2 / factorial(len(networks)))
     across = ACROSS.format(count, "cannot be tested" if p > LEVEL else "says little", p) * (count > 1)
-    style.note(figure, POINTS.format(comparison.selection(), FEWEST) + across)
-    return figure
+    name, dataset = style.readable([method, comparison.dataset])
+    heading = f"Robustness and quality of {name} maps, image by image, on {dataset}"
+    better = {m.metric: m.higher_is_better for pair in measures for m in pair}
+    words = {
+        way: ", ".join(style.readable(metric for metric in better if better[metric] is way)) for way in (True, False)
+    }
+    said = ". ".join(f"{'Higher' if way else 'Lower'} is better in {some}" for way, some in words.items() if some)
+    return described(figure, heading, POINTS.format(comparison.selection(), said, FEWEST) + across)
+
+
+def shown(stored: Mapping[str, Gallery], images: Sequence[str]) -> list[str]:
+    """Return the images to draw: those of `images` that all networks have stored, as many as fit a page."""
+    down = max(1, int((style.HEIGHT - 1.2) / (0.6 + NETWORK * len(stored))))
+    return [image for image in common(stored) if image in images][: BESIDE * down]
+
+
+def attacked(stored: Mapping[str, Gallery], images: Sequence[str], method: str, dataset: str) -> Figure:
+    """Draw `images`, two beside each other: a row per network, each image with its map, attacked, with that map."""
+    columns = []
+    for number, image in enumerate(images, 1):
+        at = [[*gallery["image"]].index(image) for gallery in stored.values()]
+        own = {key: [gallery[key][k] for k, gallery in zip(at, stored.values(), strict=True)] for key in KEYS}
+        before, after = ([str(name).split(",")[0] for name in own[key]] for key in ("target", "attacked_target"))
+        changed = [name if name != other else "" for name, other in zip(after, before, strict=True)]
+        ends = [top(np.stack(pair)) for pair in zip(own["maps"], own["attacked_maps"], strict=True)]
+        group = f"image {number}"
+        scale = {"group": group, "signed": bool(np.all(own["signed"])), "tops": ends}
+        columns += [
+            Column("image", own["pixels"], group, words=before),
+            Column("map", own["maps"], **scale),
+            Column("attacked", own["attacked_pixels"], group, words=changed),
+            Column("its map", own["attacked_maps"], **scale),
+        ]
+    note = ATTACKED.format(*style.readable([method]))
+    return grid(
+        columns, style.readable(stored), f"Maps of attacked images on {style.readable([dataset])[0]}", note, together=4
+    )

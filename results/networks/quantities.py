@@ -1,4 +1,6 @@
-"""What the measures of a comparison of networks come to: means, medians, intervals, verdicts."""
+"""What the measures of a comparison of networks come to: means, medians, verdicts, correlations within networks."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -6,9 +8,13 @@ from scipy import stats
 
 from results import inference, summary
 from results.networks.comparison import Comparison
-from results.networks.measures import CLEAN
+from results.networks.measures import CLEAN, MINIMAL, Measure
 
 FACTS = ["block", "part", "method", "metric", "what", "at", "unit", "higher_is_better", "control", "label"]
+ROBUST = (MINIMAL, "pgd_linf", "pgd_l2", "clever_linf", "fgsm_linf")  # the first that most images have counts
+MOST = 0.8
+READABLE = ("insertion", "deletion", "attacked_spearman_kept")
+COLUMNS = ["dataset", "network", "method", "robustness", "interpretability", "rho", "low", "high", "n"]
 
 
 def quantities(comparison: Comparison) -> pd.DataFrame:
@@ -34,16 +40,11 @@ def quantities(comparison: Comparison) -> pd.DataFrame:
 
 
 def middle(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the median and the ends of its interval: order statistics that hold it in 95 % of samples or more.
-
-    How many of n values lie below the true median is binomial with p = 1/2, whatever their distribution.
-    """
-    ordered = np.sort(values[~np.isnan(values)])
-    if not (n := len(ordered)):
-        return np.nan, np.nan, np.nan
-    beyond = int(stats.binom.ppf(summary.LEVEL / 2, n, 0.5))  # at most 2.5 % of samples have fewer below
-    low, high = (ordered[beyond - 1], ordered[n - beyond]) if n >= summary.FEWEST else (np.nan, np.nan)
-    return float(np.median(ordered)), low, high
+    """Return the median and the ends of its interval: order statistics that hold it in 95 % of samples or more."""
+    known = values[~np.isnan(values)]
+    if len(known) < summary.FEWEST:
+        return np.median(known) if len(known) else np.nan, np.nan, np.nan
+    return np.median(known), *stats.quantile_test(known).confidence_interval()
 
 
 def with_medians(rows: pd.DataFrame) -> pd.DataFrame:
@@ -55,3 +56,42 @@ def with_medians(rows: pd.DataFrame) -> pd.DataFrame:
     medians = {"mean": below["median"], "low": below.median_low, "high": below.median_high, "verdict": ""}
     below = below.assign(number=below.number + 0.5, label=below.label + " (median)", **medians)
     return pd.concat([rows, below]).sort_values("number", kind="stable", ignore_index=True)
+
+
+def within(comparison: Comparison) -> pd.DataFrame:
+    """Return Spearman's correlation of every method's measures with robustness, within each network over images.
+
+    95 % intervals: expanded percentiles of a bootstrap over the images on which both are defined, none below six, none
+    where one of them is the same on all images.
+    """
+    rows = [
+        (comparison.dataset, network, y.method, x.metric, y.metric, *spearman(x.values[network], y.values[network]))
+        for x, y in pairs(comparison)
+        for network in comparison.networks
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def pairs(comparison: Comparison) -> Iterator[tuple[Measure, Measure]]:
+    """Yield what is set against each other: one measure of robustness, and each method's of interpretability."""
+    robust = {m.metric: m for m in comparison.measures if m.block == "robustness" and m.what in ("score", "area")}
+    known = [robust[name] for name in ROBUST if name in robust] + [m for m in robust.values() if m.what == "area"]
+    x = next((measure for measure in known if measure.values.notna().mean().min() >= MOST), None)
+    for y in comparison.measures if x is not None else ():
+        if (y.what == "gap" or y.block == "attack-induced") and y.stem in READABLE and not y.control:
+            yield x, y
+
+
+def spearman(x: pd.Series, y: pd.Series) -> tuple[float, float, float, int]:
+    """Return rho, the ends of its interval, and of how many images."""
+    both = x.notna() & y.notna()
+    images, n = list(x.index[both]), int(both.sum())
+    if n < 3 or x[both].nunique() < 2 or y[both].nunique() < 2:
+        return np.nan, np.nan, np.nan, n
+    pair = np.stack([x[both], y[both]]).astype(float)
+    weights = summary.draws(images).astype(int)
+    sampled = np.repeat(np.tile(np.arange(n), len(weights)), weights.ravel()).reshape(len(weights), n)
+    a, b = stats.rankdata(pair[:, sampled], axis=-1) - (n + 1) / 2
+    size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
+    rho = np.divide((a * b).sum(1), size, out=np.full(len(size), np.nan), where=size > 0)
+    return (rho[0], *summary.interval(rho[:, None], [n])[:, 0], n)

@@ -2,14 +2,15 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 
 import pandas as pd
 
+from results.names import label
 from results.networks.comparison import Comparison, comparisons
 from results.networks.measures import CLEAN, POINTS, radius
-from results.networks.quantities import quantities, with_medians
-from results.networks.within import within
+from results.networks.quantities import quantities, with_medians, within
 from results.summary import FEWEST
 from results.tables import Table, interval, known, writer
 
@@ -35,19 +36,14 @@ EXPLANATIONS = [
 LEGEND = {
     "↑": "Higher is better.",
     "↓": "Lower is better.",
-    "*": "The best network, or level with it.",
-    "?": "Undecided: too few images to tell the network from the best one.",
+    "*": "This is the best network, or it is level with the best one.",
+    "?": "There are too few images to tell this network from the best one.",
 }
 
 
-def networks_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
-    """Return one table for each block and kind of quantity; points of curves are another view."""
-    return [table for one in comparisons(rows, options.beside) for table in _blocks(one, options, points=False)]
-
-
-def radii_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
-    """Return robust accuracy at each radius of every attack, and the error at each severity of a corruption."""
-    return [table for one in comparisons(rows, options.beside) for table in _blocks(one, options, points=True)]
+def networks_view(rows: pd.DataFrame, options: Namespace, points: bool = False) -> list[Table]:
+    """Return a table for each block and kind of quantity, or of its `points` at every radius and severity."""
+    return [table for one in comparisons(rows, options.beside) for table in _blocks(one, options, points)]
 
 
 def within_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
@@ -55,7 +51,7 @@ def within_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     return [_within(comparison) for comparison in comparisons(rows, options.beside)]
 
 
-VIEWS = {"networks": networks_view, "radii": radii_view, "within": within_view}
+VIEWS = {"networks": networks_view, "radii": partial(networks_view, points=True), "within": within_view}
 
 
 def _within(comparison: Comparison) -> Table:
@@ -63,11 +59,14 @@ def _within(comparison: Comparison) -> Table:
     rows = within(comparison)
     write = writer(rows.assign(mean=rows.rho))
     cells = [f"{interval(row.rho, row.low, row.high, write)} n={row.n}" for row in rows.itertuples()]
-    cells = pd.Series(cells, [rows.interpretability + " (" + rows.method + ")", rows.network], dtype=str)
+    cells = pd.Series(cells, [rows.interpretability + " (" + rows.method.map(label) + ")", rows.network], dtype=str)
     frame = cells.unstack(sort=False).reindex(columns=comparison.networks)
     notes = [] if len(rows) else ["There are no measures of both robustness and maps.", *comparison.remarks]
     title = f"{comparison.dataset}: rank correlation over images" + "".join(f" with {x}" for x in rows.robustness[:1])
-    return Table(f"within {comparison.dataset}", title, frame, notes, data=rows, explanations=EXPLANATIONS[:1])
+    caption = f"Rank correlation over images on {label(comparison.dataset)}" + "".join(
+        f" with {label(x)}" for x in rows.robustness[:1]
+    )
+    return Table(f"within {comparison.dataset}", title, frame, notes, caption, rows, explanations=EXPLANATIONS[:1])
 
 
 def _blocks(comparison: Comparison, options: Namespace, points: bool) -> Iterator[Table]:
@@ -81,7 +80,7 @@ def _blocks(comparison: Comparison, options: Namespace, points: bool) -> Iterato
         frame, verdicts = _frame(some, comparison.networks)
         notes = [ABOUT.get(part, ABOUT[block]), _units(some), *_undefined(some), *first]
         title = f"{comparison.dataset}: {name}, {len(comparison.images)} images"
-        caption = f"Networks on {comparison.dataset}: {name}, means over {comparison.selection()}"
+        caption = f"Networks on {label(comparison.dataset)}: {name}, means over {comparison.selection()}"
         about = {"data": some, "verdicts": verdicts, "legend": LEGEND, "explanations": EXPLANATIONS}
         yield Table(f"{comparison.dataset} {name}", title, frame, notes, caption, **about)
         first = []  # once is enough
@@ -92,7 +91,8 @@ def _frame(rows: pd.DataFrame, networks: list[str]) -> tuple[pd.DataFrame, pd.Da
     cells, verdicts = {}, {}
     for _, part in rows.groupby("number", sort=False):
         write, facts = writer(part), part.iloc[0]
-        head = f"{facts.label} {'↑' if facts.higher_is_better else '↓'}"
+        name = facts.label.replace(facts.method, label(facts.method)) if facts.method else facts.label
+        head = f"{name} {'↑' if facts.higher_is_better else '↓'}"
         cells[head] = [
             interval(row.mean, row.low, row.high, write) + f" n={row.n}" * (row.block == "attack-induced")
             for row in part.itertuples()
@@ -108,10 +108,10 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     if len(comparison.images) < FEWEST:
         yield f"Intervals need at least {FEWEST} images; there are {len(comparison.images)}."
     if len(set(comparison.sizes.values())) > 1:
-        sizes = ", ".join(f"{network} {size}" for network, size in comparison.sizes.items())
+        sizes = ", ".join(f"{label(network)} {size}" for network, size in comparison.sizes.items())
         lengths = dict.fromkeys(measure.metric for measure in comparison.measures if measure.grows_with_size)
         yield f"Warning: input sizes differ ({sizes}), and L2 lengths grow with the number of pixels."
-        yield f"Do not compare {', '.join(lengths) or 'what is measured in them'} between these networks."
+        yield f"Do not compare {', '.join(map(label, lengths)) or 'what is measured in them'} between these networks."
 
 
 def rises(comparison: Comparison) -> Iterator[str]:
@@ -119,17 +119,27 @@ def rises(comparison: Comparison) -> Iterator[str]:
     for metric, curve in comparison.attacks().items():
         at = [radius(measure.norm, measure.at) for measure in curve]
         for network in comparison.networks:
-            values, name = [m.values[network] for m in curve], f"robust accuracy of {network} under {metric}"
+            values, name = (
+                [m.values[network] for m in curve],
+                f"robust accuracy of {label(network)} under {label(metric)}",
+            )
             again = [(place, int((b > a).sum())) for place, (a, b) in zip(at[1:], pairwise(values), strict=True)]
-            if rising := [f"{place} ({count})" for place, count in again if count]:
-                yield f"Not monotone: {name} rises at a radius of (images right again) {', '.join(rising)}."
+            rising = [
+                f"radius {place}, where {count} image{'s are' if count > 1 else ' is'} classified correctly again"
+                for place, count in again
+                if count
+            ]
+            if rising:
+                yield f"Not monotone: {name} rises at {', and at '.join(rising)}."
             if (end := values[-1].mean()) > 0:
-                yield f"Not 0 at the end: {name} is {end:.3g} at the largest radius, {at[-1]}."
+                yield f"The {name} does not reach 0: it is {end:.3g} at the largest radius, {at[-1]}."
 
 
 def _units(rows: pd.DataFrame) -> str:
     """Return what the rows of a block are measured in."""
-    by_unit = rows.drop_duplicates("metric").groupby("unit", sort=False).metric.agg(", ".join)
+    by_unit = (
+        rows.drop_duplicates("metric").groupby("unit", sort=False).metric.agg(lambda own: ", ".join(map(label, own)))
+    )
     words = [f"{unit or 'the metric is its own'} ({of})" if len(by_unit) > 1 else unit for unit, of in by_unit.items()]
     return f"Units: {'; '.join(filter(None, words)) or 'not known'}."
 
@@ -137,6 +147,9 @@ def _units(rows: pd.DataFrame) -> str:
 def _undefined(rows: pd.DataFrame) -> Iterator[str]:
     """Say which means are over fewer images, where no count is in the table."""
     gaps = rows[(rows.undefined > 0) & (rows.block != "attack-induced") & (rows.metric != CLEAN) & rows["rank"].notna()]
-    counts = [f"{row.label} of {row.network} ({row.undefined})" for row in gaps[gaps.number % 1 == 0].itertuples()]
+    counts = [
+        f"{label(row.label)} of {label(row.network)} ({row.undefined})"
+        for row in gaps[gaps.number % 1 == 0].itertuples()
+    ]
     if counts:
         yield f"Undefined on some images: {', '.join(counts)}."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from results import scores as stored
+from results.names import label
 from results.paths.comparison import CONTROLS, ORDER, SIZE, layers, shares, whole
 from results.summary import FEWEST
 from results.tables import NONE, Table, interval, known, writer
@@ -80,7 +81,7 @@ def _whole(rows: pd.DataFrame, dataset: str, model: str) -> Table:
             if gain in part and part[gain].notna().any():
                 columns[head, gain.replace("_", " ")] = _cells(part, gain, write, "+")
     about = {"data": rows, "controls": int(entries.control.sum()), "legend": LEGEND, "explanations": EXPLANATIONS}
-    about["caption"] = f"Critical paths on {dataset}, {model}, {counted(rows)}"
+    about["caption"] = f"Critical paths through {label(model)} on {label(dataset)}, {counted(rows)}"
     title = f"{dataset} / {model}: whole paths, {counted(rows)}"
     return Table(f"{dataset} {model}", title, pd.DataFrame(columns, [*entries.entry]), [*_remarks(rows)], **about)
 
@@ -100,7 +101,7 @@ def _order(metric: str, rows: pd.DataFrame) -> Table:
     title = f"Is relevance better than activation, and activation than random? {arrowed(metric, rows)}"
     notes = ["Rows are networks and the share of channels that is kept."]
     about = {"data": data, "legend": LEGEND, "explanations": [ORDERS]}
-    about["caption"] = f"{metric} of whole paths by the share of each layer's channels that is kept"
+    about["caption"] = f"{label(metric)} of whole paths by the share of each layer's channels that is kept"
     return Table(f"order {metric}", title, pd.DataFrame(lines, heads), notes, **about)
 
 
@@ -114,6 +115,7 @@ def _by_place(table: pd.DataFrame, column: str, where: str) -> list[Table]:
         frame.index = [f"{place:g}" if column == "share" else place for place in frame.index]
         title = f"{dataset} / {model}: {arrowed(metric, rows)} {where}"
         about = {"data": rows, "legend": LEGEND, "explanations": EXPLANATIONS}
+        about["caption"] = f"{label(metric)} {where}, {label(model)} on {label(dataset)}"
         tables.append(Table(f"{dataset} {model} {metric}", title, frame, **about))
     return tables
 
@@ -121,24 +123,29 @@ def _by_place(table: pd.DataFrame, column: str, where: str) -> list[Table]:
 def _remarks(rows: pd.DataFrame) -> Iterator[str]:
     """Yield sizes of paths, what the table lacks, and whether a path that keeps everything is the network."""
     entries = rows.drop_duplicates("entry")
-    sizes = entries.groupby(entries["size"].round(4), sort=False).entry.agg(", ".join)
+    sizes = entries.groupby(entries["size"].round(4), sort=False).entry.agg(lambda own: ", ".join(map(label, own)))
     if len(sizes):
         yield f"Channels kept: {'; '.join(f'{100 * size:.3g} % ({names})' for size, names in sizes.items())}."
     else:
         yield f"There are no gains, since they need the metric {SIZE}, which says whose paths have one size."
     for kind in CONTROLS if len(sizes) else ():
         compared = rows.entry[rows[kind].notna()] if kind in rows else []
-        if alone := [*entries.entry[~entries.control & ~entries.entry.isin(compared)]]:
-            yield f"No control {kind} keeps as many channels as {', '.join(alone)}, so that no gain over it is shown."
+        alone = entries.entry[~entries.control & ~entries.entry.isin(compared)]
+        if names := ", ".join(map(label, alone)):
+            yield f"No control {kind} keeps as many channels as {names}, so that no gain over it is shown."
     if rows.images.iloc[0] < FEWEST:
         yield f"Intervals need at least {FEWEST} images; there are {rows.images.iloc[0]}."
-    if gaps := [f"{row.metric} of {row.entry} ({row.undefined})" for row in rows.itertuples() if row.undefined]:
+    if gaps := [
+        f"{label(row.metric)} of {label(row.entry)} ({row.undefined})" for row in rows.itertuples() if row.undefined
+    ]:
         yield f"Undefined on some images: {', '.join(gaps)}."
     for entry, part in rows[(rows["size"] == 1) & rows.metric.isin(EXACT)].groupby("entry", sort=False):
         distances = {row.metric: abs(row.mean - EXACT[row.metric][0]) for row in part.itertuples()}
         wrong = [metric for metric, distance in distances.items() if not distance <= EXACT[metric][1]]
-        is_network = f"but by {', '.join(wrong)} it is not the network" if wrong else "and it is the network"
-        yield f"{entry} keeps everything, {is_network}."
+        is_network = (
+            f"but by {', '.join(map(label, wrong))} it is not the network" if wrong else "and it is the network"
+        )
+        yield f"The selector {label(entry)} keeps every channel, {is_network}."
 
 
 def counted(rows: pd.DataFrame) -> str:

@@ -40,6 +40,7 @@ def test_a_cell_under_a_change_scores_other_maps_for_the_same_question():
         evaluated(*small, "benchmark.change=all")
 
 
+@pytest.mark.slow
 def test_every_condition_changes_one_thing():
     plain = composed("experiment=meta", "condition=plain")
     for name in options("condition"):

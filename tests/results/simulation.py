@@ -59,14 +59,17 @@ def intervals(rng: np.random.Generator, trials: int) -> Iterator[dict]:
         one, other = np.moveaxis(shape(deviates(rng, 4 * trials, n, 2)), -1, 0)
         hits = name.startswith("hits")
         for claim, scores, truth, binary in (("mean", one, mean, hits), ("difference", one - other, 0.0, False)):
-            ends = []
-            for some in np.array_split(scores.T, max(1, trials // 100), axis=1):
-                values = pd.DataFrame(some, [f"{rng.random()}" for _ in range(n)])  # other names, other draws
-                ends.append(summary.summary(values, True, binary)[["low", "high"]])
-            low, high = pd.concat(ends).to_numpy().T
-            share = ((low <= truth + 1e-9) & (truth - 1e-9 <= high)).mean()
+            parts = np.array_split(scores.T, max(1, trials // 100), axis=1)
+            named = (pd.DataFrame(some, [f"{rng.random()}" for _ in range(n)]) for some in parts)  # draws of their own
+            share = np.mean([covered(values, truth, binary) for values in named])
             aim = AT_LEAST if binary or claim == "difference" else COVERAGE
             yield row(f"95 % interval of a {claim}", name, 1, n, share, 4 * trials, aim, SKEW)
+
+
+def covered(values: pd.DataFrame, truth: float = 0.0, hits: bool = False) -> float:
+    """Return how often the intervals of columns' means hold the truth."""
+    low, high = summary.summary(values, True, hits)[["low", "high"]].to_numpy().T
+    return ((low <= truth + 1e-9) & (truth - 1e-9 <= high)).mean()
 
 
 def family(scores: np.ndarray) -> pd.DataFrame:
@@ -114,9 +117,8 @@ def repeated(rng: np.random.Generator, trials: int, n: int = 24, seeds: int = 3)
         "seeds counted as images": scores.reshape(-1, trials),
     }
     for claim, values in claims.items():
-        low, high = summary.summary(pd.DataFrame(values), True)[["low", "high"]].to_numpy().T
-        aim = COVERAGE if len(values) == n else SHOWN
-        yield row(claim, f"normal, {seeds} seeds of every image", 1, n, ((low <= 0) & (high >= 0)).mean(), trials, aim)
+        share, aim = covered(pd.DataFrame(values)), COVERAGE if len(values) == n else SHOWN
+        yield row(claim, f"normal, {seeds} seeds of every image", 1, n, share, trials, aim)
 
 
 def power(rng: np.random.Generator, trials: int) -> Iterator[dict]:

@@ -10,21 +10,12 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
-GROUPS = {  # of the entries of a sweep by default, and of others
+GROUPS = {  # of the entries of a sweep
     "linearisation": "gradient input_x_gradient integrated_gradients smooth_grad deconvnet guided_backprop grad_cam "
     "layer_cam",
     "structure": "lrp_epsilon_plus fem",
     "black box": "occlusion rise",
     "control": "uniform constant edges centre truth",
-}
-OTHERS = {
-    "linearisation": "expected_gradients var_grad full_grad guided_grad_cam grad_cam_pp x_grad_cam hires_cam score_cam "
-    "excitation_backprop smooth_grad_squared blur_integrated_gradients guided_integrated_gradients path_relevance",
-    "structure": "lrp_epsilon lrp_gamma lrp_alpha2_beta1 lrp_epsilon_gamma_box deep_taylor cam deep_lift ablation_cam "
-    "deep_lift_shap eigen_cam mlfem peak_response path_gap path_beam path_forward_backward",
-    "black box": "lime kernel_shap sobol hsic",
-    "adversarial": "mask_optimisation extremal_perturbation adversarial_difference",
-    "control": "blurred_edges path_activation path_random path_all",
 }
 CATEGORIES = {  # a minus says that lower scores are better
     "faithfulness": "-deletion insertion aopc faithfulness_correlation",
@@ -34,24 +25,11 @@ CATEGORIES = {  # a minus says that lower scores are better
     "randomisation": "-mprt -random_logit",
     "axiomatic": "-completeness",
 }
-OTHER_METRICS = {
-    "faithfulness": "-deletion_rise insertion_rise -average_drop increase_in_confidence abpc irof -infidelity "
-    "sensitivity_n monotonicity sufficiency road_combined",
-    "robustness": "-avg_sensitivity -local_lipschitz",
-    "localisation": "top_k_in_mask mask_iou mask_auc grid_pointing",
-    "complexity": "-entropy -effective_complexity",
-    "randomisation": "-smooth_mprt",
-    "axiomatic": "-non_sensitivity -input_invariance",
-}
 ENTRIES = [entry for entries in GROUPS.values() for entry in entries.split()]
-GROUP = {entry: group for some in (GROUPS, OTHERS) for group, entries in some.items() for entry in entries.split()}
+GROUP = {entry: group for group, entries in GROUPS.items() for entry in entries.split()} | {"": ""}
 METRIC = {
-    name.strip("-"): (category, name[0] != "-")
-    for some in (CATEGORIES, OTHER_METRICS)
-    for category, metrics in some.items()
-    for name in metrics.split()
+    name.strip("-"): (category, name[0] != "-") for category, names in CATEGORIES.items() for name in names.split()
 }
-GROUP[""] = ""
 METRICS = [name.strip("-") for metrics in CATEGORIES.values() for name in metrics.split()]
 MODELS = ("resnet18", "inception_v3")
 RESIDUALS = {"integrated_gradients": 0.05, "lrp_epsilon_plus": 1.0, "deep_lift": 0.2}  # largest; others state no law

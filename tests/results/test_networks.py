@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 from scipy import stats
 
 from results import networks, scores, tables
-from results.networks import attacked, comparison, dots, views
+from results.networks import comparison, dots, pictures, views
 from results.networks.measures import BLOCKS, radius
-from results.networks.quantities import middle, quantities
-from results.networks.within import spearman, within
+from results.networks.quantities import quantities, spearman, within
 from results.summary import wilson
 from tests.results import synthetic
+from tests.results.test_maps import checked
 
 DISTANCE = {"vgg16": 0.6, "resnet18": 1.0, "inception_v3": 1.6}  # how far each network's boundary is
 WRONG = {"vgg16": 0, "resnet18": 1, "inception_v3": -1}  # the image that it misclassifies
@@ -204,20 +203,12 @@ def test_maps_are_of_the_same_images_and_networks(stored, maps):
         list(comparison.comparisons(stored, [stored]))
 
 
-def test_what_is_missing_is_a_sentence(stored, maps):
-    def notes(rows: pd.DataFrame, *beside: pd.DataFrame) -> str:
-        return " ".join(note for table in networks.VIEWS["networks"](rows, options(*beside)) for note in table.notes)
-
-    assert "--beside outputs/networks_maps" in notes(stored) and "--beside" not in notes(stored, maps)
+def test_without_random_maps_scores_are_shown_themselves(stored, maps):
     alone = maps[maps.entry == "grad_cam"]
-    assert "needs scores of faithfulness of uniform" in notes(stored, alone)
-    assert "there are 3" in notes(stored[stored.image.isin(["test/00002", "test/00003", "test/00004"])])
-    assert "inception_v3 299" in notes(stored) and "clever_l2" in notes(stored).partition("Do not compare")[2]
-    cell = (maps.entry == "grad_cam") & (maps.model == "vgg16")
-    none = maps[cell].head(1).assign(image="", score=np.nan, status="inapplicable", reason="It has no layer.")
-    assert "grad_cam has no maps of vgg16: It has no layer." in notes(stored, pd.concat([maps[~cell], none]))
-    failed = stored.assign(status=stored.status.astype(str).mask(stored.metric == "clever_l2", "failed"))
-    assert "clever_l2 failed on vgg16" in notes(failed)
+    (found,) = comparison.comparisons(stored, [alone])
+    (insertion,) = (measure for measure in found.measures if measure.metric == "insertion")
+    own = truth(alone, "vgg16", "insertion", "grad_cam")
+    assert insertion.what == "score" and insertion.values.vgg16.tolist() == pytest.approx(own.tolist())
 
 
 def test_curves_that_rise_or_do_not_end_at_0_are_said(tmp_path, one):
@@ -230,8 +221,12 @@ def test_curves_that_rise_or_do_not_end_at_0_are_said(tmp_path, one):
     curves.loc[(curves.model == "resnet18") & (curves.metric == "pgd_linf"), "value"] = 1.0
     (found,) = comparison.comparisons(written(tmp_path / "b", table, curves), [])
     said = [*views.rises(found)]
-    assert any("vgg16 under pgd_l2 rises at a radius of (images right again) 2 (1)" in line for line in said)
-    assert any("resnet18 under pgd_linf is 1 at the largest radius, 16/255" in line for line in said)
+    assert any(
+        "VGG16 under PGD L2 rises at radius 2, where 1 image is classified correctly again" in line for line in said
+    )
+    assert any(
+        "ResNet-18 under PGD L-inf does not reach 0: it is 1 at the largest radius, 16/255" in line for line in said
+    )
 
 
 def test_a_name_of_the_users_own_decides_nothing(tmp_path):
@@ -262,10 +257,7 @@ def test_correlations_are_within_networks(one):
     assert np.isnan(spearman(x, x * 0)[0]) and np.isnan(spearman(x[:5], noisy[:5])[1])
 
 
-def test_a_median_has_order_statistics():
-    values = np.arange(1.0, 21)
-    assert middle(values) == (10.5, 6, 15)  # P(Bin(20, 1/2) <= 5) = .0207
-    assert middle(np.full(3, np.nan))[0] != middle(np.full(3, np.nan))[0] and np.isnan(middle(values[:5])[1])
+def test_radii_and_scales_are_written_as_they_were_used():
     assert radius("linf", 4 / 255) == "4/255" and radius("l2", 0.25) == "0.25" and radius("linf", 0.1) == "0.1"
     assert dots.wide(np.array([1, 101.0])) and not dots.wide(np.array([-1, 101.0]))
 
@@ -278,21 +270,17 @@ def test_the_text_is_the_golden_one(stored, maps):
     assert len(chosen) == 1 and r"\toprule" in tables.latex(chosen[0])
 
 
-def test_every_figure_shows_its_words(stored, maps):
+def test_figures(stored, maps):
     found = dict(networks.figures(stored, options(maps)))
     methods = ("grad_cam", "integrated_gradients")
     expected = {f"{name}_{method}_shapes" for name in ("blocks", "within", "attacked") for method in methods}
     assert {*found} == expected | {"robust_accuracy_shapes"}
-    for name, figure in found.items():
-        figure.draw_without_rendering()
-        for text in figure.findobj(Text):
-            if text.get_text().strip() and text.get_visible() and text.axes and text.axes.get_visible():
-                box = text.get_window_extent()
-                assert (box.min > -2).all() and (box.max < figure.bbox.max + 2).all(), (name, text.get_text())
+    for figure in found.values():
+        checked(figure)
 
 
 def test_attacked_images_are_common_and_classified_correctly():
     one, other = gallery("grad_cam"), gallery("grad_cam")
     other |= {"image": other["image"][1:]}
-    assert attacked.shown({"a": one, "b": other}, synthetic.names(4)) == synthetic.names(4)[1:]
-    assert attacked.shown({}, synthetic.names(4)) == synthetic.names(4)[:0]
+    assert pictures.shown({"a": one, "b": other}, synthetic.names(4)) == synthetic.names(4)[1:]
+    assert pictures.shown({}, synthetic.names(4)) == synthetic.names(4)[:0]

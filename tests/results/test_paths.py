@@ -9,11 +9,11 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.text import Text
 
 from results import paths, scores, tables
-from results.paths import comparison, curves, graph, reconstructions
+from results.paths import comparison, graph, pictures
 from tests.results import synthetic
+from tests.results.test_maps import checked
 
 # By selector: agreement of the whole path, error of its logits, share of channels kept, group.
 TRUTH = {
@@ -151,20 +151,11 @@ def test_layers_are_by_depth_and_shares_from_curves(stored):
     assert row.order == "holds" and set(shares.order[shares.share == 1]) == {""}
 
 
-def test_what_is_missing_is_a_sentence():
-    def notes(table: pd.DataFrame) -> str:
-        return " ".join(paths.VIEWS["paths"](synthetic.categorical(table), OPTIONS)[0].notes)
-
-    assert "they need the metric path_size" in notes(sweep(metrics=("path_agreement",)))
-    assert "No control random keeps as many channels as gap" in notes(sweep(("relevance", "gap", "random")))
-    assert "at least 6 images; there are 5" in notes(sweep(images=5))
-    wrong = sweep(("relevance", "all"))
-    wrong["score"] += (wrong.entry == "all") & (wrong.metric == "path_mse_logits")
-    assert "by path_mse_logits it is not the network" in notes(wrong)
+def test_a_selector_that_does_not_apply_has_no_path():
     none = sweep(("gap",)).head(1).assign(image="", status="inapplicable", reason="no ReLU", score=np.nan)
-    assert "No control" in notes(pd.concat([sweep(("relevance",)), none]))
+    assert set(whole(pd.concat([sweep(("relevance",)), none])).reset_index().entry) == {"relevance"}
     with pytest.raises(ValueError, match="none of this sweep's does"):
-        notes(none)
+        paths.VIEWS["paths"](synthetic.categorical(none), OPTIONS)
 
 
 def test_the_text_is_the_golden_one(stored):
@@ -174,28 +165,15 @@ def test_the_text_is_the_golden_one(stored):
     assert len(chosen) == 1 and r"\toprule" in tables.latex(chosen[0])
 
 
-def test_every_figure_shows_its_words(stored, folder):
+def test_figures(stored, folder):
     drawn = dict(paths.figures(stored, OPTIONS))
     place = "shapes_resnet18"
     assert {*drawn} == {
         "curves_shapes",
         *(f"{name}_{place}" for name in ("layers", "heatmaps", "reconstructions_relevance", "graph_relevance")),
     }
-    for name, figure in drawn.items():
-        figure.draw_without_rendering()
-        for text in figure.findobj(Text):
-            if text.get_text().strip() and text.get_visible():
-                box = text.get_window_extent()
-                assert (box.min > -2).all() and (box.max < figure.bbox.max + 2).all(), (name, text.get_text())
-
-
-def test_controls_are_grey_and_variants_have_other_dashes():
-    rules = [sweep(("relevance",), settings={"lrp": name}) for name in ("a", "b")]
-    found = whole(pd.concat([*rules, sweep(("random", "activation"))])).reset_index()
-    look = curves.looks(found)
-    assert look["relevance (lrp=a)"]["color"] == look["relevance (lrp=b)"]["color"]
-    assert len({str((one["color"], one["ls"])) for one in look.values()}) == len(look)
-    assert {len(look[entry]["color"]) for entry in ("random", "activation")} <= {3, 4}  # a shade of grey
+    for figure in drawn.values():
+        checked(figure)
 
 
 def test_graphs_are_written_so_that_others_can_read_them(stored, tmp_path):
@@ -212,21 +190,18 @@ def test_graphs_are_written_so_that_others_can_read_them(stored, tmp_path):
     assert nx.utils.edges_equal(same.edges(data="relevance"), truth.edges(data="relevance"), directed=True)
 
 
-def test_columns_of_a_graph_are_depths_and_nodes_lie_near_their_parents():
+def test_columns_of_a_graph_are_depths_with_the_most_relevant_channels_first():
     (_, found), *_ = graph.graphs(gallery("gap", depth=(0, 1)))
     layers = graph.columns(found)
     assert [*layers] == [0, 1, 2] and [len(nodes) for nodes in layers.values()] == [3, 3, 1]
-    first, parents = layers[0][0], layers[1]
-    for child, parent in found.edges:  # the first child gives everything to the last parent, others to the first
-        strong = parent == (parents[-1] if child == first else parents[0])
-        found.edges[child, parent]["relevance"] = float(strong or parent not in parents)
-    assert graph.columns(found)[0][-1] == first
-    assert [*graph.captions(found)] == ["block 0 act0  5/16", "block 0 act1  5/16"]
+    shares = [abs(found.nodes[node]["backward"]) for node in layers[0]]
+    assert shares == sorted(shares, reverse=True)
+    assert [*graph.captions(found)] == ["block 0 act0: 5 of 16", "block 0 act1: 5 of 16"]
 
 
-def test_pictures_of_a_row_have_one_shape_and_zero_is_grey():
-    boxes = reconstructions.windows(np.array([[0, 0, 4, 4], [2, 3, 8, 8], [0, 5, 6, 8]]), (8, 8))
-    assert {tuple(box[2:] - box[:2]) for box in boxes} == {(6, 5)}
-    assert boxes[0].tolist() == [-2, -1, 4, 4]  # what the field lacks lies beyond the image
-    assert reconstructions.visible(np.zeros((2, 2, 3))).tolist() == np.full((2, 2, 3), 0.5).tolist()
-    assert np.isnan(reconstructions.alike(np.ones((3, 2, 2, 3))))
+def test_parts_of_a_picture_are_squares_of_one_size_and_zero_is_grey():
+    boxes = pictures.windows(np.array([[0, 0, 4, 4], [2, 3, 8, 8], [0, 5, 6, 8]]), (8, 8))
+    assert (boxes[:, 2:] - boxes[:, :2] == 6).all()
+    assert boxes[0].tolist() == [-2, -2, 4, 4]  # what the field lacks lies beyond the image
+    assert pictures.cropped(np.zeros((8, 8, 3)), boxes[0]).sum() == 3 * (36 - 16)
+    assert pictures.visible(np.zeros((2, 2, 3))).tolist() == np.full((2, 2, 3), 0.5).tolist()

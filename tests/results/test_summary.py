@@ -23,14 +23,6 @@ def ends(column, hits=False, **more):
     return summary(table(np.c_[column, more.get("beside", column)]), True, hits).loc["a", ["low", "high"]].tolist()
 
 
-def test_intervals_are_scipys_percentile_intervals():
-    values = np.random.default_rng(0).gamma(2, size=(40, 3))
-    found = interval(means(values, draws(names(40), 9999)), [40] * 3)
-    level = 1 - 2 * tail(40)
-    theirs = stats.bootstrap((values,), np.mean, method="percentile", confidence_level=level, n_resamples=9999, rng=1)
-    np.testing.assert_allclose(found, theirs.confidence_interval, atol=0.02 * values.std())
-
-
 def test_intervals_are_numpys_quantiles_of_what_is_defined():
     resampled = np.random.default_rng(0).normal(size=(2001, 4))
     resampled[5:900, 1], resampled[1:, 2] = NAN, NAN
@@ -57,16 +49,6 @@ def test_draws_depend_on_seed_and_images_only():
     )
     assert (one == same).all() and (one != seed).any() and (one != images).any()
     assert (one.sum(1) == 3).all() and (one[0] == 1).all()
-
-
-def test_plain_percentiles_would_not_cover():
-    """The widening for few images is needed: without it, 95 % is 90 %."""
-    values = np.random.default_rng(0).normal(size=(10, 8, 40))
-    resampled = np.hstack([means(own, draws([*"abcdefg", str(k)], 500)) for k, own in enumerate(values)])
-    low, high = np.quantile(resampled[1:], [0.025, 0.975], axis=0)
-    plain = ((low <= 0) & (high >= 0)).mean()
-    low, high = interval(resampled, [8] * 400)
-    assert plain < 0.9 and ((low <= 0) & (high >= 0)).mean() > 0.92
 
 
 def test_fewer_than_six_images_have_no_interval():
@@ -106,7 +88,7 @@ def test_equal_sums_tie_and_nan_has_no_rank():
 
 def test_a_summary_by_hand():
     values = table([[1, 3, NAN], [2, 2, 5], [3, 4, NAN], [2, 3, 1], [2, 3, 3], [2, 3, 3]])
-    found = summary(values, False, rivals={"a": "b", "b": "b", "c": "a"})
+    found = summary(values, False).join(summaries.gains(values, False, {"a": "b", "b": "b", "c": "a"}))
     assert found["mean"].tolist() == [2, 3, 3] and found["rank"].tolist() == [1, 2, 2]
     assert found.n.tolist() == [6, 6, 4] and found.undefined.tolist() == [0, 0, 2]
     assert found.gain.tolist() == pytest.approx([1, NAN, -1], nan_ok=True)

@@ -34,7 +34,6 @@ from entries import explains, scores
 
 
 @explains("black box", cites="nobody")
-@dataclass(frozen=True)
 class Probe:
     power: int
 
@@ -43,7 +42,6 @@ class Probe:
 
 
 @scores("distance", higher_is_better=False, cites="nobody")
-@dataclass(frozen=True)
 class Distance:
     def __call__(self, values):
         return (values - 0.5).abs()

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,12 @@ from results import scores as stored
 from results.maps.board import MEAN_RANK, leaders
 from results.maps.cost import groups
 from results.maps.drawing import heat, lines
-from results.maps.gallery import common, gallery
+from results.maps.gallery import gallery
 from results.maps.likeness import by_group, contrast, similarity
 from results.maps.passes import budgets
 from results.maps.place import place, places
 from results.maps.protocols import agreements
+from results.scores import common
 
 METRICS = ("deletion", "insertion")  # of the figure of differences, unless the command names others
 ACROSS = 30  # metrics of a figure of ranks, so that two digits can be read
@@ -63,7 +65,8 @@ def _one_network(
     maps = stored.galleries(cells)
     if images := common(maps):
         group = by_group(groups(cells)[[*maps]])
-        yield "gallery", gallery(maps, images, group, table, here.printed)
+        yield "gallery", gallery(maps, images, group, table, f"{here.where}, {{shown}} of {here.counted}")
         if len(maps) > 2:
             likeness = similarity(maps)
-            yield "similarity", heat.similarity(likeness, group, contrast(likeness.correlation, group), here.printed)
+            own = replace(here, images=likeness.images, seeds=1).printed
+            yield "similarity", heat.similarity(likeness, group, contrast(likeness.correlation, group), own)
