@@ -15,8 +15,13 @@ import benchmarks.resolvers  # noqa: F401 (its resolver)
 
 SCORES, CURVES, GALLERY, CONFIG = "scores.parquet", "curves.parquet", "gallery.npz", "config.yaml"
 LOCK, SWEEP, DONE = ".lock", "sweep.json", "cell.json"
-# Settings that cannot change a score, wherever they stand.
-NEUTRAL = {"_convert_", "cache", "canonical", "device", "gallery", "entry", "strict"}
+# Settings that cannot change a score, by the node in which they stand.
+NEUTRAL = {
+    "benchmark": {"entry", "gallery"},
+    "data": {"strict"},
+    "model": {"cache", "device"},
+    "entry": {"batch", "canonical"},  # and of metrics
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Cell:
         }
         entry = config[group] if group else {}
         nodes = {"benchmark": config["benchmark"], "data": config["dataset"], "model": config["model"]}
-        settings = {name: flat(node) for name, node in nodes.items()} | {"entry": own(entry, config["seed"])}
+        settings = {name: flat(node, name) for name, node in nodes.items()} | {"entry": own(entry, config["seed"])}
         images = settings["data"].pop("images", None)
         metrics = {name: own(node, config["seed"]) for name, node in config["metric"].items() if node}
         return cls(sweep, names, settings, metrics, images, config, varied(cfg, group, sweep))
@@ -100,20 +105,19 @@ def varied(cfg: DictConfig, group: str | None, sweep: Path) -> tuple[str, ...]:
     )
 
 
-def flat(node: dict) -> dict[str, object]:
-    """Return the settings of a node under dotted names, without those that can change no score."""
+def flat(node: dict, part: str) -> dict[str, object]:
+    """Return the settings of a node, which is such a part of a cell, without those that can change no score."""
     return {
         key: int(value) if isinstance(value, float) and value.is_integer() else value
         for key, value in flattened(node).items()
-        if not NEUTRAL.intersection(key.split("."))
+        if not {"_convert_", *NEUTRAL[part]}.intersection(key.split("."))
     }
 
 
 def own(node: dict, seed: int) -> dict[str, object]:
-    """Return the settings of an entry or a metric, without `batch` and the sweep's seed, which has a column."""
-    settings = {key: (key.rpartition(".")[2], value) for key, value in flat(node).items()}
+    """Return the settings of an entry or a metric, without the sweep's seed, which has a column."""
     return {
-        key: value for key, (name, value) in settings.items() if name != "batch" and (name, value) != ("seed", seed)
+        key: value for key, value in flat(node, "entry").items() if (key.rpartition(".")[2], value) != ("seed", seed)
     }
 
 

@@ -18,6 +18,7 @@ from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, LOCK, SCORES, Cell, c
 from benchmarks.command import one_sentence, sentence
 
 log = logging.getLogger(__name__)
+VARIANT = ["metric", "metric_settings"]
 
 
 def record(cfg: DictConfig) -> bool:
@@ -111,12 +112,13 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
     complete = {(name, settings, images) for name, settings, images in completed(cell)} | {
         (name, text(cell.metrics[name]), cell.images)
         for name in lacking
-        if not ((table.metric == name) & (table.status == "failed")).any()
+        if not ((table.metric == name) & (table.metric_settings == names[name]) & (table.status == "failed")).any()
     }
     store(cell, table, curves, gallery)
-    none = table[table.status.isin(["inapplicable", "failed"])].drop_duplicates("metric")
+    none = table[table.status.isin(["inapplicable", "failed"])].drop_duplicates(VARIANT)
     reasons = {
-        row.metric: row.reason if row.status == "inapplicable" else f"{row.metric} failed: {row.reason}"
+        f"{row.metric} {row.metric_settings}": ("" if row.status == "inapplicable" else f"{row.metric} failed: ")
+        + row.reason
         for row in none.itertuples()
     }
     done = json.dumps({"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons})
@@ -133,10 +135,14 @@ def stored(cell: Cell) -> tuple:
     if not (cell.folder / SCORES).exists():
         return pd.DataFrame(), pd.DataFrame(columns=CURVE), {}
     scores = pd.read_parquet(cell.folder / SCORES, partitioning=None)
-    failed = scores.metric.isin(scores.metric[scores.status == "failed"])
     curves = pd.read_parquet(cell.folder / CURVES, partitioning=None)
+    failed = scores.loc[scores.status == "failed", VARIANT].drop_duplicates()
+    kept = [
+        table[~pd.MultiIndex.from_frame(table[VARIANT]).isin(pd.MultiIndex.from_frame(failed))]
+        for table in (scores, curves)
+    ]
     with np.load(cell.folder / GALLERY) as gallery:
-        return scores[~failed], curves[~curves.metric.isin(scores.metric[failed])], dict(gallery)
+        return *kept, dict(gallery)
 
 
 def same_data(cell: Cell, before: object, now: object) -> None:
@@ -170,7 +176,8 @@ def store(cell: Cell, scores: object, curves: object, gallery: dict) -> None:
 def answer(cell: Cell, computed: bool) -> None:
     """Print the scores of a cell that was run alone, if they are new, and where they are; raise where it has none."""
     lost = json.loads((cell.folder / DONE).read_text())["lost"]  # why metrics have no scores
-    if reasons := [lost[name] for name in cell.metrics if name in lost]:
+    wanted = [f"{name} {settings}" for name, settings in cell.metric_settings().items()]
+    if reasons := [lost[variant] for variant in wanted if variant in lost]:
         raise ValueError(reasons[0])
     if computed:
         from results.__main__ import main as show

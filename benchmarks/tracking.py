@@ -1,5 +1,6 @@
 """MLflow as an index of stored cells: one parent run per sweep, one child per cell. No score depends on it."""
 
+import hashlib
 import json
 import logging
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from benchmarks.cell import CONFIG, CURVES, GALLERY, SCORES, flattened, read_sweep, sweep_of, write
+from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, SCORES, flattened, read_sweep, sweep_of, write
 
 log = logging.getLogger(__name__)
 TRACKED = "mlflow.json"  # in a cell's or a sweep's folder: which server has it, under which run
@@ -49,6 +50,7 @@ def log_cell(folder: Path, uri: str) -> bool:
         names = {part: str(scores[part].iloc[0]) for part in NAMES}
         title = "/".join(filter(None, (names[part] for part in ("model", "entry", "seed"))))
         tags = {"kind": "cell", "group": scores.group.iloc[0], "mlflow.runName": title}
+        outdated = runs(folder).get(uri, [None])[0]
         if (sweep := sweep_of(folder)) and (parent := run_on(sweep, uri)):
             tags["mlflow.parentRunId"] = parent
         with tempfile.TemporaryDirectory() as pictures:
@@ -60,6 +62,8 @@ def log_cell(folder: Path, uri: str) -> bool:
         for file in (SCORES, CURVES, CONFIG):
             client.log_artifact(run_id, str(folder / file))
         client.set_terminated(run_id)
+        if outdated:  # parameters of a run cannot be changed
+            client.delete_run(outdated)
         remember(folder, uri, run_id)
         return True
     except Exception as error:
@@ -145,16 +149,27 @@ def forget(folder: Path, uri: str) -> None:
 
 
 def run_on(folder: Path, uri: str) -> str | None:
-    """Return the run that holds `folder` on the server at `uri`, if any."""
-    path = folder / TRACKED
-    return json.loads(path.read_text()).get(uri) if path.exists() else None
+    """Return the run that holds `folder` as it is now on the server at `uri`, if any."""
+    run_id, state = runs(folder).get(uri, (None, ""))
+    return run_id if state == done(folder) else None
 
 
 def remember(folder: Path, uri: str, run_id: str) -> None:
     """Keep the run beside what it mirrors."""
+    text = json.dumps(runs(folder) | {uri: [run_id, done(folder)]})
+    write(folder / TRACKED, lambda temporary: temporary.write_text(text))
+
+
+def runs(folder: Path) -> dict[str, list[str]]:
+    """Return by server the run that mirrors a folder, and the state that it mirrors."""
     path = folder / TRACKED
-    runs = json.loads(path.read_text()) if path.exists() else {}
-    write(path, lambda temporary: temporary.write_text(json.dumps(runs | {uri: run_id})))
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def done(folder: Path) -> str:
+    """Return a digest of what is done of a cell, which grows with metrics and images; "" for a sweep."""
+    path = folder / DONE
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.exists() else ""
 
 
 def give_up(uri: str, error: Exception) -> None:

@@ -63,7 +63,7 @@ class IntegratedGradients:
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         difference, total = x.detach() - self.baseline, torch.zeros_like(x)
         for step in torch.arange(self.steps, device=x.device).split(self.batch // len(x)):
-            alpha = ((step + 0.5) / self.steps)[:, None, None, None, None]
+            alpha = ((step.to(x) + 0.5) / self.steps)[:, None, None, None, None]
             total += input_gradient(model, self.baseline + alpha * difference, target).sum(0)
         return (difference * total).sum(1) / self.steps
 

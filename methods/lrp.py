@@ -172,10 +172,10 @@ class ExcitationBackprop:
     """Marginal winning probabilities of the pixels, propagated down from the target [Zhang et al. 2016].
 
     A neuron passes its probability on in proportion to the positive contributions to it, so a map has no negative
-    values and sums to one. Departures: the paper stops at a layer in the middle, and here the pixels are reached; so a
-    negative input counts with its negative weights (the z+ rule). Sums and average pools share among their positive
-    terms, max pools give all to the winner, biases get nothing. The probability of a neuron without any positive
-    contribution is lost. `stabilizer` keeps denominators from zero, in units of activation.
+    values and sums to one at most. Departures: the paper stops at a layer in the middle, and here the pixels are
+    reached; so a negative input counts with its negative weights (the z+ rule). Sums and average pools share among
+    their positive terms, max pools give all to the winner, biases get nothing. The probability of a neuron without any
+    positive contribution is lost. `stabilizer` keeps denominators from zero, in units of activation.
     """
 
     stabilizer: float

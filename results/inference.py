@@ -26,7 +26,7 @@ FLIPS = 5000  # each stands for its negative, too, which has the same |T|
 EXACT = 13  # images up to which all flips are made: 2^12 and their negatives
 TIES = 1e-4  # T that are as close are the same
 POWER = 0.8
-ROUNDING = 1e-6  # of the usual score: a smaller difference is rounding, since scores are made of float32
+ROUNDING = 1e-6  # of an image's usual largest score: a smaller difference is rounding, as scores come from float32
 ROOM = 0.5  # of the distance between the best and the worst entry: the largest difference that "level" leaves room for
 NUMBERS = ["difference", "low", "high", "p", "alone", "pairs"]
 
@@ -49,10 +49,10 @@ def verdicts(
     best, and the interval leaves room for at most half of the distance between the best and the worst entry; or
     "undecided": neither, which takes more images to decide. An entry that would differ by a test of its own, or whose
     mean has an interval that does not meet the best's, is undecided, too; so is every entry with fewer than six images,
-    which is the best one only if all have so few, and then without that verdict. Where all entries have the same mean,
-    all are "equal". Without a score the verdict is empty. With the name of another `reference`, that entry has the
-    verdict "reference". `ends` are the columns low and high of `summary`, where they are known, and `widest` is the
-    largest difference that the bounds of the scores allow, of each column.
+    which is the best one only if all have so few, and then without that verdict. Where all entries are the same but for
+    rounding, all are "equal", however few the images. Without a score the verdict is empty. With the name of another
+    `reference`, that entry has the verdict "reference". `ends` are the columns low and high of `summary`, where they
+    are known, and `widest` is the largest difference that the bounds of the scores allow, of each column.
     """
     low, high = (summary(values, higher_is_better) if ends is None else ends)[["low", "high"]].to_numpy(float).T
     array = values.to_numpy(float) * np.where(np.broadcast_to(higher_is_better, values.shape[1]), 1, -1)
@@ -74,8 +74,12 @@ def verdicts(
         at = candidates[np.argmax(comparable(np.nanmean(scores[:, candidates], axis=0)))]
         mean, few, *rest = _compared(scores, at)
         numbers[places] = np.transpose([np.abs(mean), *rest])
-        rounding = np.abs(mean) <= ROUNDING * np.nanmedian(np.abs(scores))
-        numbers[np.ix_(places[rounding], [3, 4])] = 1
+        usual = np.median(np.nanmax(np.abs(scores), axis=1))
+        unpaired = numbers[places, 5] == 0
+        rounding = (np.abs(mean) <= ROUNDING * usual) & ~unpaired
+        numbers[np.ix_(places[unpaired | rounding], [3, 4])] = 1
+        numbers[places[rounding], 1] = np.minimum(numbers[places[rounding], 1], 0)
+        numbers[places[unpaired], 0] = np.nan
         p, alone = numbers[places, 3], numbers[places, 4]
         apart = (high[places] < low[places[at]]) | (low[places] > high[places[at]])
         wide = ~(numbers[places, 2] <= ROOM * (mean.max() - mean.min()))
@@ -120,10 +124,12 @@ class Pairs:
     def interval(self, critical: np.ndarray) -> list[np.ndarray]:
         """Return the ends of the interval of |mean|, nan where no reduced T can exceed the `critical` one."""
         possible = (self.n >= FEWEST) & (critical**2 < self.n)
-        t = np.where(possible, critical, np.nan) * np.sqrt((self.n - 1) / np.where(possible, self.n - critical**2, 1))
+        t = np.where(possible, critical, np.nan) * np.sqrt(
+            np.maximum(self.n - 1, 0) / np.where(possible, self.n - critical**2, 1)
+        )
         ends = []
         for sign in (-1, 1):  # the inverse of `reduced`
-            a = -sign * self.skewness / np.sqrt(self.n)
+            a = -sign * self.skewness / np.sqrt(np.maximum(self.n, 1))
             a = np.where(np.abs(a) < 1e-9, 1e-9, a)
             ends.append(np.abs(self.mean) + sign * np.fmax(t, 3 / a * (np.cbrt(1 + a * (t - a / 6)) - 1)) * self.error)
         return ends

@@ -9,7 +9,7 @@ RESULTS = Path(__file__).parent
 
 
 def label(name: str) -> str:
-    """Return the display name of a stem: "rise (masks=200)" becomes "RISE (masks=200)"; a stem in brackets has its own."""
+    """Return the display name of a stem, such as "RISE (masks=200)"; a stem in brackets gets its own."""
     text, space, settings = name.partition(" (")
     stem = re.match(r"\w*", text)[0]
     known = labels().get(text) or (labels()[stem] + text[len(stem) :] if stem in labels() else text.replace("_", " "))

@@ -23,7 +23,6 @@ from results.names import plain
 RESULTS = Path(__file__).parent
 PYTHON = ".".join(platform.python_version_tuple()[:2])  # whose syntax trees the digests of code are of
 PUBLISHED = RESULTS / "published"
-CELL = ["dataset", "model", "entry", "settings", "seed"]
 
 
 def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path = PUBLISHED) -> list[Path]:
@@ -91,14 +90,14 @@ def stale(folder: Path = PUBLISHED) -> list[str]:
 
 def account(rows: pd.DataFrame, name: str, command: str, texts: list[str]) -> str:
     """Return how the tables were made, and the tables."""
-    cells, images = rows.drop_duplicates(CELL), rows.drop_duplicates([*CELL, "image"])
+    cells, images = rows.key.nunique(), rows.drop_duplicates(["key", "image"])
     models = rows.groupby("model", observed=True, sort=False)
     once = images.reindex(columns=["explain_seconds", "curve_seconds"]).sum(axis=1).groupby(images.model, observed=True)
     minutes = models.seconds.sum().add(once.sum(), fill_value=0) / 60
     page = f"docs/kinds/{rows.kind.iloc[0]}.md"
     lines = [
         f"command: `{command}`",
-        f"{len(cells)} cells, {len(rows)} rows, {rows.image[rows.image != ''].nunique()} images",
+        f"{cells} cells, {len(rows)} rows, {rows.image[rows.image != ''].nunique()} images",
         f"code: {', '.join(map(str, rows.code.unique()))}",
         *(f"libraries: {libraries}" for libraries in rows.libraries.unique()),
         f"machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, {rows.device.iloc[0]}",

@@ -139,6 +139,14 @@ def test_equal_entries_are_level():
 def test_what_float32_cannot_tell_is_level():
     residuals = noisy([0.5, 0.5], n=24).abs().assign(e2=1e-11 * np.arange(1, 25), e3=1e-30)
     assert verdicts(residuals, False).verdict.tolist()[2:] == ["level", "best"]
+    laws = noisy([0.5] * 3, n=24).abs().assign(**{f"k{k}": 1e-7 * (k + np.arange(24) % 3) for k in range(5)})
+    assert {*verdicts(laws, False).verdict.iloc[3:]} == {"best", "level"}
+
+
+def test_entries_without_a_common_image_are_undecided():
+    apart = table(np.where(np.arange(40)[:, None] < 20, [[5, NAN, NAN]], [[NAN, 0, 1]]).astype(float))
+    told = verdicts(apart, True)
+    assert told.verdict.tolist() == ["best", "undecided", "undecided"] and told.difference.isna().all()
 
 
 def test_no_interval_exceeds_what_the_bounds_allow():

@@ -66,6 +66,7 @@ def test_what_changes_no_map_makes_no_other_cell(tmp_path, same):
         "model.threshold=0.4",
         "benchmark.target=label",
         "benchmark.background=3",
+        "+method.strict=true",  # which is neutral in a data set, and may be anything in a method of one's own
     ],
 )
 def test_what_may_change_a_map_makes_another_cell(tmp_path, other):
@@ -163,6 +164,19 @@ def test_a_metric_that_failed_is_computed_again_and_others_are_not(tmp_path, mon
     assert set(scores.read(tmp_path).status) == {"ok", "failed"}
     assert computed(tmp_path, *few) == ["gini"]
     assert set(scores.read(tmp_path).status) == {"ok"}
+
+
+def test_a_metric_that_failed_takes_no_other_settings_of_it_along(tmp_path, monkeypatch):
+    from benchmarks.maps.metrics.complexity import Entropy
+
+    few, plain = ["method=gradient", "dataset.images=4"], Entropy.__call__
+    computed(tmp_path, *few, "metric=[entropy]")
+    with monkeypatch.context() as broken:
+        broken.setattr(Entropy, "__call__", lambda self, e: plain(self, e) if self.unit == "share" else 1 / 0)
+        computed(tmp_path, *few, "metric=[entropy]", "metric.entropy.unit=nats")
+    assert computed(tmp_path, *few, "metric=[gini]") == ["gini"]
+    assert computed(tmp_path, *few, "metric=[entropy]") == []
+    assert scores.read(tmp_path).groupby("metric", observed=True).size().to_dict() == {"entropy": 4, "gini": 4}
 
 
 def test_other_weights_under_the_same_settings_are_refused(tmp_path, monkeypatch):

@@ -191,6 +191,16 @@ def test_what_was_not_logged_is_logged_when_the_sweep_is_run_again(tmp_path):
     assert len(list((tmp_path / "outputs").rglob("seed_0-*/mlflow.json"))) == 2
 
 
+def test_a_cell_that_has_grown_is_logged_again(tmp_path):
+    from mlflow import MlflowClient
+
+    for metrics in ("gini", "gini,deletion"):
+        sweep(tmp_path, "method=gradient,uniform", f"metric=[{metrics}]")
+    client = MlflowClient(database(tmp_path))
+    runs = client.search_runs([client.get_experiment_by_name("dev").experiment_id], "tags.kind = 'cell'")
+    assert len(runs) == 2 and all({"gini", "deletion"} <= run.data.metrics.keys() for run in runs)
+
+
 def test_other_seed_other_draws(tmp_path, undisturbed):
     sweep(tmp_path, "method=uniform", "tracking_uri=null", "seed=1")
     merged = undisturbed.merge(table(tmp_path), on=["entry", "metric", "image"])
