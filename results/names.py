@@ -13,7 +13,7 @@ def label(name: str) -> str:
     text, space, settings = name.partition(" (")
     stem = re.match(r"\w*", text)[0]
     known = labels().get(text) or (labels()[stem] + text[len(stem) :] if stem in labels() else text.replace("_", " "))
-    return known + space + (labels().get(settings[:-1], settings[:-1]) + ")" if space else "")
+    return known + space + re.sub(r"^\w+(?=\))", lambda inner: labels().get(inner[0], inner[0]), settings)
 
 
 @cache

@@ -23,7 +23,7 @@ VERDICTS = {
     "=": "The entry has the best possible score, but a control has it too, so that it shows nothing.",
 }
 WORDS = 30  # letters that a column of words has at least room for
-PAGE_LETTERS = 98  # letters of a row of a LaTeX table over both columns, \footnotesize
+PAGE_LETTERS = 94  # letters of a row of a LaTeX table over both columns, \footnotesize
 PAGE_LINES = 52  # of a table that fits a page
 TEX = {character: "\\" + character for character in "_%&#${}"} | {
     "~": r"$\sim$",
@@ -191,7 +191,9 @@ def _environment(table: Table, columns: Sequence["_Column"], label: str) -> str:
     index = [tex(names.label(str(name))) for name in frame.index]
     if 0 < table.controls < len(index):
         index[-table.controls] = "\\midrule\n" + index[-table.controls]
-    long = sum(max(cell.count(r"\\") + 1 for cell in row) for row in frame.to_numpy()) > PAGE_LINES
+    stacked = frame.map(lambda cell: cell.count(r"\\") + 1).max(axis=1)
+    wrapped = [max(map(len, cells)) for cells in zip(*(column.cells for column in columns), strict=True)]
+    long = sum(map(max, stacked, wrapped)) > PAGE_LINES
     written = frame.set_axis(index).style.to_latex(
         environment="longtable" if long else "table*",
         hrules=True,

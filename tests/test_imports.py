@@ -63,8 +63,9 @@ def test_no_file_is_in_an_import_circle():
 
 
 def machinery() -> list[Path]:
-    """The files that every kind shares: those directly in benchmarks/ and results/, and the shared configuration."""
+    """The files that every kind shares: those directly in benchmarks/ and results/, the checks, the configuration."""
     rooms = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "results").glob("*.py")]
+    rooms += (ROOT / "benchmarks" / "conformance").rglob("*.py")
     return [*rooms, *(ROOT / name for name in ("conf/config.yaml", "entries.py", "run.py"))]
 
 

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, wraps
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from benchmarks.conformance.cases import Batch, case, path_case
+from benchmarks.conformance.cases import Batch
+from benchmarks.conformance.kinds import brought, default
 from benchmarks.conformance.meter import Price, metered
 from benchmarks.loop import kind_of
 
@@ -23,32 +25,34 @@ class DoesNotApply(Exception):
     """The metric does not promise what is checked; the sentence says what to declare."""
 
 
-def check(*kinds: str) -> Callable[[Callable], Callable]:
-    """Make a function, which takes a metric and raises a sentence where it breaks a promise, a check of these kinds."""
+def check(trait: str = "") -> Callable[[Callable], Callable]:
+    """Make a function, which takes a metric and raises a sentence where it breaks a promise, a check.
+
+    It is for metrics of a kind with the trait: "batch", which every kind with a conformance.py has, or one of TRAITS.
+    """
 
     def limit(function: Callable[["Subject"], None]) -> Callable[["Subject"], None]:
         @wraps(function)
         def checked(subject: "Subject") -> None:
-            if subject.kind not in kinds:
-                raise DoesNotApply(f"it is for metrics of {' and '.join(kinds)}; this one is of {subject.kind}")
+            if trait not in subject.traits:
+                raise DoesNotApply(f'benchmarks/{subject.kind}/conformance.py does not bring the trait "{trait}"')
             function(subject)
 
-        checked.kinds = kinds
+        checked.trait = trait
         return checked
 
     return limit
 
 
 def kind(metric: Metric) -> str:
-    """Return what a metric reads: maps, paths, networks."""
-    return kind_of(metric) or "maps"
+    """Return the kind in whose folder a metric stands, and for one of the user's own the kind that runs by default."""
+    return kind_of(metric) or default()
 
 
 def score(metric: Metric, batch: Batch) -> Tensor:
-    """Score a batch as a run does: a metric of networks gets neither maps nor method."""
-    if kind(metric) == "networks":
-        batch = replace(batch, maps=batch.x.new_empty(0), method=None)
-    return metric(batch)
+    """Score a batch as a run does."""
+    own = getattr(brought(kind(metric)), "score", None)
+    return own(metric, batch) if own else metric(batch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +60,17 @@ class Company:
     """All metrics together on one batch, as in a cell."""
 
     metrics: Mapping[str, Metric]
+    batches: dict[str, Batch] = field(default_factory=dict)
 
-    @cached_property
-    def batches(self) -> dict[str, Batch]:
-        """A batch of each kind, after all metrics have scored it."""
-        maps = case()
-        batches = {"maps": maps, "networks": maps, "paths": path_case()}
-        for metric in self.metrics.values():
-            with suppress(Exception):  # a failing metric fails in its own checks
-                score(metric, batches[kind(metric)])
-        return batches
+    def batch(self, of: str) -> Batch:
+        """Return a batch of a kind after all metrics of the kind have scored it."""
+        if of not in self.batches:
+            self.batches[of] = brought(of).case(n=6)
+            for metric in self.metrics.values():
+                with suppress(Exception):  # a failing metric fails in its own checks
+                    if kind(metric) == of:
+                        score(metric, self.batches[of])
+        return self.batches[of]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +94,20 @@ class Subject:
     def kind(self) -> str:
         return kind(self.metric)
 
+    @property
+    def brought(self) -> ModuleType | None:
+        return brought(self.kind)
+
+    @property
+    def traits(self) -> set[str]:
+        return {"", "batch", *getattr(self.brought, "TRAITS", ())} if self.brought else {""}
+
     def case(self, n: int = 6) -> Batch:
         """Return a batch of what the metric reads."""
-        return path_case(n) if self.kind == "paths" else case(n=n)
+        return self.brought.case(n=n)
+
+    def part(self, batch: Batch, index: list[int]) -> Batch:
+        return self.brought.part(batch, index)
 
     @cached_property
     def plain(self) -> Tensor:

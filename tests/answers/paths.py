@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
-from benchmarks.conformance.cases import Selection, frozen, path_case
+from benchmarks.conformance.cases import frozen
+from benchmarks.paths.conformance import Selection, path_case
 from benchmarks.paths.pathed import Pathed
 from tests.answers.models import Constant
 

@@ -1,5 +1,10 @@
-"""The metrics of conf/metric, for their tests."""
+"""The metrics of conf/metric, for their tests, and the modules that hold their known answers."""
+
+from pathlib import Path
 
 from benchmarks.conformance.entries import entries
 
 METRICS = entries()
+# tests/answers, and of a kind with a folder of tests its tests/KIND/answers.py
+OF_KINDS = [f"tests.{path.parent.name}.answers" for path in sorted(Path(__file__).parents[1].glob("*/answers.py"))]
+ANSWERS = ("tests.answers", *OF_KINDS)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.conformance.cases import path_case
+from benchmarks.paths.conformance import path_case
 from benchmarks.paths.metrics import PathAgreement, PathMse, PathSmape
 
 ALL_LOGITS = (PathMse("logits", "zero"), PathSmape("logits", "zero"), PathAgreement("zero"))

@@ -12,7 +12,7 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
     name: check
     for module in (facts, trace, sharing, images, truth)
     for name, check in vars(module).items()
-    if hasattr(check, "kinds")
+    if hasattr(check, "trait")
 }
 
 
@@ -44,10 +44,15 @@ def judge(subject: Subject, name: str, check: Callable[[], None], model: str = "
 
 
 def verdicts(subject: Subject) -> Iterator[Verdict]:
-    """Run every check of the metric's kind; each known answer is one."""
+    """Run every check of the traits of the metric's kind; each known answer is one. Fail if there is nothing to run."""
+    some = False
     for name, check in CHECKS.items():
-        if name != "known_answers" and subject.kind in check.kinds:
-            yield judge(subject, name, partial(check, subject))
+        if name != "known_answers" and (check.trait in subject.traits or not subject.brought):
+            verdict = judge(subject, name, partial(check, subject))
+            some |= verdict.outcome != "does not apply"
+            yield verdict
+    if not some:
+        yield Verdict(subject.name, "some_check", "", "fails", "no check applies to it")
     try:
         known = list(answers(subject.name, subject.metric, *subject.answers))
     except Exception:  # the check says which

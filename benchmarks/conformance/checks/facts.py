@@ -12,7 +12,7 @@ INVARIANCES = ("scale", "order", "steps", "size")
 WRONG = ("abc", -1, True, None)
 
 
-@check("maps", "networks", "paths")
+@check()
 def states_its_facts(subject: Subject) -> None:
     """It states what the score is, which way is better, and when there is none."""
     metric = subject.metric
@@ -28,7 +28,7 @@ def states_its_facts(subject: Subject) -> None:
     require(set(getattr(metric, "invariant", ())) <= set(INVARIANCES), f"`invariant` may hold {', '.join(INVARIANCES)}")
 
 
-@check("maps", "networks", "paths")
+@check()
 def states_its_sources(subject: Subject) -> None:
     """It states in one line what is computed, and whose idea it is."""
     first = (type(subject.metric).__doc__ or "").strip().partition("\n")[0]
@@ -37,10 +37,10 @@ def states_its_sources(subject: Subject) -> None:
     require(0 < len(first) <= 100, f"its docstring needs a first line of 1 to 100 characters; it has {len(first)}")
 
 
-@check("maps", "networks", "paths")
+@check("batch")
 def one_score_per_image(subject: Subject) -> None:
-    """Scores are float32 (of paths float64), within bounds, and defined if the metric is not of `only` some images."""
-    scores, dtype = subject.plain, torch.float64 if subject.kind == "paths" else torch.float32
+    """Scores are of the kind's type, within bounds, and defined if the metric is not of `only` some images."""
+    scores, dtype = subject.plain, getattr(subject.brought, "DTYPE", torch.float32)
     require(scores.dtype == dtype and not scores.requires_grad, f"it gives {scores.dtype}; {dtype} is needed")
     left_out = scores.isnan() & hasattr(subject.metric, "only")
     given = f"random images, maps and network have a score; it gives {scores.tolist()}"
@@ -48,13 +48,12 @@ def one_score_per_image(subject: Subject) -> None:
     low, high = subject.fact("bounds")
     within = ((low <= scores) & (scores <= high)) | left_out
     require(within.all(), f"scores need to lie within {low} and {high}: {scores.tolist()}")
-    if subject.kind == "paths":
-        batch = subject.case()
-        shape, need = tuple(subject.metric.layers(batch).shape), (len(batch.path.layers), len(batch.x))
-        require(shape == need, f"`layers` needs scores of shape {need}; it gives {shape}")
+    if hasattr(subject.brought, "parts"):
+        parts, need = subject.brought.parts(subject.metric, subject.case())
+        require(parts.shape == need, f"its parts need scores of shape {need}; it gives {tuple(parts.shape)}")
 
 
-@check("maps", "networks", "paths")
+@check("batch")
 def same_call_same_score(subject: Subject) -> None:
     """The same call gives the same score, because all draws come from a seed."""
     again = subject(subject.case())
@@ -62,7 +61,7 @@ def same_call_same_score(subject: Subject) -> None:
     require(same.all(), f"the same call gives {again.tolist()} after {subject.plain.tolist()}")
 
 
-@check("maps", "networks", "paths")
+@check("batch")
 def wrong_parameter_gives_one_sentence(subject: Subject) -> None:
     """A wrong value is refused with what is needed and what was given; one of a model's layer, when it is called."""
     if not is_dataclass(subject.metric) or not fields(subject.metric):
@@ -85,7 +84,7 @@ def wrong_parameter_gives_one_sentence(subject: Subject) -> None:
             raise Fails(f"{given} is taken")
 
 
-@check("maps", "networks")
+@check("explained")
 def costs_what_it_declares(subject: Subject) -> None:
     """One more image costs the passes of its own, the shared passes and the maps made anew that it declares."""
     declared = subject.fact("passes")
@@ -98,7 +97,7 @@ def costs_what_it_declares(subject: Subject) -> None:
     require(kept, f"it declares {declared} own passes, shared passes and maps; {taken}")
 
 
-@check("maps", "networks")
+@check("explained")
 def as_many_calls_for_more_images(subject: Subject) -> None:
     """Images are passed together, never one by one."""
     two, six = (price.calls for price in subject.prices)

@@ -10,7 +10,7 @@ from benchmarks.conformance.models import STD, Evidence, Fraction, Network
 from benchmarks.conformance.subject import DoesNotApply, Subject, check, require
 
 
-@check("maps")
+@check("map")
 def scale_does_not_matter(subject: Subject) -> None:
     """A positive factor on every map, also on those made anew, leaves the score as it is."""
     subject.promises("scale")
@@ -19,7 +19,7 @@ def scale_does_not_matter(subject: Subject) -> None:
         subject.same(scaled, subject.plain, f"with maps times {gain:g}")
 
 
-@check("maps")
+@check("map")
 def only_the_order_matters(subject: Subject) -> None:
     """A strictly increasing function of every map, which keeps ties, leaves the score as it is."""
     subject.promises("order")
@@ -34,7 +34,7 @@ def only_the_order_matters(subject: Subject) -> None:
     subject.same(subject(case(InputXGradient(increasing))), expected, "with maps under an increasing function")
 
 
-@check("maps")
+@check("map")
 def rounding_of_flat_maps_does_not_matter(subject: Subject) -> None:
     """Ties stay ties under noise of a ten-millionth of the value."""
     if subject.needs("explain"):
@@ -45,7 +45,7 @@ def rounding_of_flat_maps_does_not_matter(subject: Subject) -> None:
     subject.same(subject(noisy), subject(batch), "with rounding noise on flat maps")
 
 
-@check("maps")
+@check("map")
 def constant_map_as_promised(subject: Subject) -> None:
     """A constant map has no score if `undefined` says "constant", or "zero" or "positive" and its value is not that."""
     text = str(subject.fact("undefined"))
@@ -58,7 +58,7 @@ def constant_map_as_promised(subject: Subject) -> None:
             require(score.isfinite().all(), f'a constant map of {value} scores nan, and `undefined` says "{text}" only')
 
 
-@check("maps", "networks")
+@check("explained")
 def any_image_size(subject: Subject) -> None:
     """Images may be of any shape, and nothing needs to divide their sides."""
     for height, width in ((23, 23), (13, 19)):
@@ -67,7 +67,7 @@ def any_image_size(subject: Subject) -> None:
         require(not score.isinf().any(), f"images of {height} x {width} score {score.tolist()}")
 
 
-@check("maps", "networks")
+@check("explained")
 def constant_model(subject: Subject) -> None:
     """A network that always says the same has no infinite score."""
     model = frozen(Network())
@@ -76,7 +76,7 @@ def constant_model(subject: Subject) -> None:
     require(not score.isinf().any(), f"a constant network scores {score.tolist()}")
 
 
-@check("maps")
+@check("map")
 def no_mask(subject: Subject) -> None:
     """An image without an object has no score if the metric needs a mask, and has one if it does not."""
     batch = case()
@@ -88,7 +88,7 @@ def no_mask(subject: Subject) -> None:
         require(same, 'images without a mask are undefined; `needs` has no "mask"')
 
 
-@check("maps")
+@check("map")
 def removes_whole_pixels(subject: Subject) -> None:
     """A pixel is replaced in all channels at once or in none, though the map has ties."""
     if subject.fact("category") != "faithfulness":
@@ -105,7 +105,7 @@ def removes_whole_pixels(subject: Subject) -> None:
         require((changed.all(0) == changed.any(0)).all(), "it replaces a pixel in some of its channels only")
 
 
-@check("maps", "networks")
+@check("explained")
 def units_are_pixels(subject: Subject) -> None:
     """The same pixels have the same score for a network that divides them by other deviations."""
     if subject.fact("category") == "randomisation":
@@ -128,7 +128,7 @@ class PixelGradient(InputXGradient):
         return (input_gradient(model, x, target) / self.std[:, None, None]).sum(1)
 
 
-@check("maps")
+@check("map")
 def steps_do_not_matter(subject: Subject) -> None:
     """The number of steps does not matter where the probability or the logit falls evenly with the removed pixels."""
     subject.promises("steps")
@@ -144,7 +144,7 @@ def steps_do_not_matter(subject: Subject) -> None:
     subject.same(four, sixteen, "with 4 steps in place of 16 on a linear curve")
 
 
-@check("maps")
+@check("map")
 def size_does_not_matter(subject: Subject) -> None:
     """A picture drawn twice as large has the same score on a network that sees means."""
     subject.promises("size")

@@ -5,28 +5,28 @@ from dataclasses import fields, is_dataclass, replace
 
 import torch
 
-from benchmarks.conformance.cases import InputXGradient, case, explained, images, part
+from benchmarks.conformance.cases import InputXGradient, case, explained, images
 from benchmarks.conformance.checks.images import PixelGradient
 from benchmarks.conformance.subject import DoesNotApply, Metric, Subject, check
 from benchmarks.explained import Explained
 from benchmarks.store import Store
 
 
-@check("maps", "networks", "paths")
+@check("batch")
 def order_of_the_batch_does_not_matter(subject: Subject) -> None:
     """Permuted images have permuted scores."""
     order = [4, 2, 0, 5, 1, 3]
-    subject.same(subject(part(subject.case(), order)), subject.plain[order], "in a batch of another order")
+    subject.same(subject(subject.part(subject.case(), order)), subject.plain[order], "in a batch of another order")
 
 
-@check("maps", "networks", "paths")
+@check("batch")
 def alone_as_in_a_batch(subject: Subject) -> None:
     """An image has the same score alone as beside others."""
     for i in (0, 4):
-        subject.same(subject(part(subject.case(), [i])), subject.plain[[i]], "alone")
+        subject.same(subject(subject.part(subject.case(), [i])), subject.plain[[i]], "alone")
 
 
-@check("maps", "networks")
+@check("explained")
 def rest_of_the_batch_does_not_matter(subject: Subject) -> None:
     """An image has the same score beside images and maps that are fifty times as large."""
     batch = case()
@@ -35,7 +35,7 @@ def rest_of_the_batch_does_not_matter(subject: Subject) -> None:
     subject.same(score[:1], subject.plain[:1], "beside images and maps 50 times as large")
 
 
-@check("maps")
+@check("map")
 def undefined_stays_in_its_place(subject: Subject) -> None:
     """A zero map without a mask touches no other image's score, and what is undefined is nan in its own row."""
     batch, others = case(), [0, 1, 3, 4, 5]
@@ -43,20 +43,20 @@ def undefined_stays_in_its_place(subject: Subject) -> None:
     broken.maps[2], broken.mask[2] = 0, False
     score = subject(broken)
     subject.same(score[others], subject.plain[others], "beside a zero map without a mask")
-    subject.same(score[[2]], subject(part(broken, [2])), "as a zero map without a mask, in a batch,")
+    subject.same(score[[2]], subject(subject.part(broken, [2])), "as a zero map without a mask, in a batch,")
 
 
-@check("maps", "networks", "paths")
+@check("batch")
 def sharing_changes_nothing(subject: Subject) -> None:
     """The score is the same after all other metrics have scored the batch."""
     if not subject.company.metrics:
         raise DoesNotApply("there is no other metric")
-    batch = subject.company.batches[subject.kind]
-    score = subject(replace(part(batch, [*range(len(batch.x))]), shared=dict(batch.shared)))
+    batch = subject.company.batch(subject.kind)
+    score = subject(replace(subject.part(batch, [*range(len(batch.x))]), shared=dict(batch.shared)))
     subject.same(score, subject.plain, "after other metrics on the same batch", within=0)
 
 
-@check("maps")
+@check("map")
 def other_methods_change_nothing(subject: Subject) -> None:
     """The score is the same after another method of the same sweep, because what is kept for all depends on no map."""
     first = swept(case(InputXGradient(complete="difference")))
@@ -66,7 +66,7 @@ def other_methods_change_nothing(subject: Subject) -> None:
     subject.same(score, subject(second), "after another method, with one store for both (`for_all`)")
 
 
-@check("maps", "networks")
+@check("explained")
 def other_settings_change_nothing(subject: Subject) -> None:
     """The score is the same after the metric with other settings, because these are in the key of what is kept."""
     if not is_dataclass(subject.metric) or not fields(subject.metric):

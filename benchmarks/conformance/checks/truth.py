@@ -69,7 +69,7 @@ BETTER: dict[str, Callable[[], tuple[str, Explained, Explained]]] = {
 }
 
 
-@check("maps")
+@check("map")
 def prefers_the_better_map(subject: Subject) -> None:
     """The better map has the better score: the truth before noise, or what corresponds to it in other categories."""
     if subject.fact("category") not in BETTER:
@@ -83,7 +83,7 @@ def prefers_the_better_map(subject: Subject) -> None:
     require(gain.mean() > least and against < 0.2, f"it needs to place {what}; {placed}")
 
 
-@check("maps")
+@check("map")
 def explains_anew_with_the_given_method(subject: Subject) -> None:
     """Two methods that agree on the images and differ elsewhere have different scores."""
     if not subject.needs("explain"):
@@ -99,7 +99,7 @@ def explains_anew_with_the_given_method(subject: Subject) -> None:
     require(not same.any(), "it explains anew with another method than the one that made the map")
 
 
-@check("maps", "networks", "paths")
+@check()
 def known_answers(subject: Subject) -> None:
     """The score is the known one on every network whose answer is known."""
     known = list(answers(subject.name, subject.metric, *subject.answers))
