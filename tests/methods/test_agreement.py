@@ -16,7 +16,8 @@ def test_every_method_has_a_reference():
     assert sorted(references()) == options("method")
 
 
-@pytest.mark.parametrize("network", ["vgg16", "resnet18", pytest.param("inception_v3", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["vgg16", "resnet18", "inception_v3"])
 def test_agreement(method_name, network):
     """One image; that its map does not depend on others beside it is part of the contract."""
     row, refused = agreement(method_name, network, 1, single=False), references()[method_name].inapplicable

@@ -74,6 +74,7 @@ def test_sweeps_of_no_and_of_an_unknown_kind_are_one_sentence(tmp_path, capsys):
         assert code == 1 and error.count("\n") == 1 and "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_files_have_names_of_their_own(sweep, capsys):
     calls = ["", "--metric deletion", "--metric deletion gini", "compare --metric deletion"]
     calls += ["compare --metric deletion --to rise", "undefined", "methods"]
@@ -91,6 +92,7 @@ def test_files_have_names_of_their_own(sweep, capsys):
     assert "cited = {Petsiuk et al. 2018}" in contents["refs.bib"]
 
 
+@pytest.mark.slow
 def test_figures_are_png_and_pdf(sweep, capsys):
     _, _, error = run(capsys, sweep, "--figures")
     names = [Path(line.removeprefix("written: ")).name for line in error.splitlines()]
@@ -98,6 +100,7 @@ def test_figures_are_png_and_pdf(sweep, capsys):
     assert len(names) == len({*names})
 
 
+@pytest.mark.slow
 def test_published_files_know_the_code_that_made_them(sweep, tmp_path, capsys, monkeypatch):
     run(capsys, sweep, "--figures")
     publish.publish(sweep, "python run.py", folder=tmp_path)

@@ -180,6 +180,7 @@ def test_the_last_of_seventeen_is_not_level():
     assert found.verdict["e16"] in ("worse", "undecided") and (found.verdict[:16] != "worse").all()
 
 
+@pytest.mark.slow
 def test_families_err_seldom_and_find_much():
     """A small version of published/coverage.csv, without hits."""
     rows = pd.DataFrame(simulation.verdicts(np.random.default_rng(0), 60, (5,), (16, 50)))

@@ -118,6 +118,7 @@ def test_golden_text(view):
     assert max(map(len, text.splitlines())) <= 110
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", SWEEPS)
 def test_latex_markdown_and_csv_of_every_view(view, tmp_path):
     found = shown(view, latex=True)
@@ -284,6 +285,7 @@ DRAWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_figures(name, tmp_path):
     rows = DRAWN[name]()

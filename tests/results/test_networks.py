@@ -270,6 +270,7 @@ def test_the_text_is_the_golden_one(stored, maps):
     assert len(chosen) == 1 and r"\toprule" in tables.latex(chosen[0])
 
 
+@pytest.mark.slow
 def test_figures(stored, maps):
     found = dict(networks.figures(stored, options(maps)))
     methods = ("grad_cam", "integrated_gradients")

@@ -121,6 +121,7 @@ def test_means_and_gains_are_over_controls_that_keep_as_many_channels():
     assert alone[["over_activation", "over_random"]].isna().all(axis=None) and found["size"].xs("path_size")["all"] == 1
 
 
+@pytest.mark.slow
 def test_a_variant_is_compared_with_the_control_that_is_most_like_it():
     rules = [sweep(("relevance", "activation"), settings={"lrp": name}) for name in ("a", "b")]
     found = whole(pd.concat([*rules, sweep(("random",))])).loc["path_agreement"]
@@ -128,6 +129,7 @@ def test_a_variant_is_compared_with_the_control_that_is_most_like_it():
     assert set(found.random.dropna()) == {"random"}
 
 
+@pytest.mark.slow
 def test_the_order_holds_is_reversed_or_is_undecided():
     truth = whole(sweep()).order.xs("relevance", level="entry")
     causal = {"path_agreement": "holds", "path_mse_logits": "holds"}
@@ -165,6 +167,7 @@ def test_the_text_is_the_golden_one(stored):
     assert len(chosen) == 1 and r"\toprule" in tables.latex(chosen[0])
 
 
+@pytest.mark.slow
 def test_figures(stored, folder):
     drawn = dict(paths.figures(stored, OPTIONS))
     place = "shapes_resnet18"

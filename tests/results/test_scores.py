@@ -160,6 +160,7 @@ def test_combinations_are_numbered_in_order_of_appearance():
     assert (stored.numbered(wide, list(wide))[0] == np.arange(300)).all()
 
 
+@pytest.mark.slow
 def test_150_cells_are_read_and_labelled_in_two_seconds(tmp_path):
     once = scores(ENTRIES, images=24)
     folder = write(tmp_path / "a", pd.concat([once.assign(seed=seed) for seed in range(25)]))
