@@ -14,8 +14,13 @@ ROOMS = ("benchmarks", "methods", "models", "results")
 KINDS = options("benchmark")
 # Longest prefix first: what a package may import of the project, and what of the outside it may not.
 RULES = {
-    **{f"benchmarks.{kind}.metrics": ({"entries", "benchmarks.explained", "benchmarks.attacks", f"benchmarks.{kind}"},
-                                      {"hydra", "mlflow", "pandas"}) for kind in KINDS},
+    **{
+        f"benchmarks.{kind}.metrics": (
+            {"entries", "benchmarks.explained", "benchmarks.attacks", f"benchmarks.{kind}"},
+            {"hydra", "mlflow", "pandas"},
+        )
+        for kind in KINDS
+    },
     **{f"benchmarks.{kind}": ({"entries", "benchmarks", "methods"}, {"mlflow"}) for kind in KINDS},
     "benchmarks.datasets": ({"entries", "benchmarks.datasets"}, {"hydra", "mlflow"}),
     "benchmarks.explained": (set(), {"hydra", "mlflow", "pandas"}),
@@ -23,7 +28,7 @@ RULES = {
     "methods": ({"entries", "methods"}, {"hydra", "mlflow", "pandas", "timm", "omegaconf"}),
     "models": ({"entries", "models"}, {"hydra", "mlflow", "pandas", "omegaconf"}),
     "results": ({"results"}, {"hydra", "mlflow", "torch", "omegaconf", "timm"}),
-}  # fmt: skip
+}
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 

@@ -133,8 +133,14 @@ def test_mean_needs_other_images():
 def test_first_images_are_kept_for_figures():
     gallery = selected("selector=relevance", "benchmark.gallery.reconstructed=4", "benchmark.gallery.width=3").gallery
     assert {name: gallery[name].shape for name in ("image", "pixels", "maps", "full", "mask", "layers", "depth")} == {
-        "image": (4,), "pixels": (4, 32, 32, 3), "maps": (4, 32, 32), "full": (4, 32, 32), "mask": (4, 32, 32),
-        "layers": (4, 4), "depth": (4, 4)}  # fmt: skip
+        "image": (4,),
+        "pixels": (4, 32, 32, 3),
+        "maps": (4, 32, 32),
+        "full": (4, 32, 32),
+        "mask": (4, 32, 32),
+        "layers": (4, 4),
+        "depth": (4, 4),
+    }
     assert (
         gallery["pixels"].dtype == "uint8"
         and gallery["signed"].all()

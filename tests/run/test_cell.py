@@ -112,8 +112,12 @@ def test_a_metric_that_is_added_is_the_only_one_computed(tmp_path):
     assert len(added) == 18 and added.folder.nunique() == 1
     computed(tmp_path / "at_once", *few, "metric=[deletion,insertion,gini]")
     once = scores.read(tmp_path / "at_once")
-    pd.testing.assert_frame_equal(*(t.astype({"metric": str}).sort_values(["metric", "image"])[["score"]]
-                                    .reset_index(drop=True) for t in (added, once)))  # fmt: skip
+    pd.testing.assert_frame_equal(
+        *(
+            t.astype({"metric": str}).sort_values(["metric", "image"])[["score"]].reset_index(drop=True)
+            for t in (added, once)
+        )
+    )
 
 
 def test_images_that_are_added_extend_the_cell(tmp_path):
@@ -125,8 +129,10 @@ def test_images_that_are_added_extend_the_cell(tmp_path):
     assert (extended.groupby("metric", observed=True).image.nunique() == 6).all() and len(extended) == 12
     computed(tmp_path / "at_once", *few, "dataset.images=6")
     once = scores.read(tmp_path / "at_once")
-    np.testing.assert_allclose(*(t.astype({"metric": str, "image": str}).sort_values(["metric", "image"]).score
-                                 for t in (extended, once)), atol=1e-6)  # fmt: skip
+    np.testing.assert_allclose(
+        *(t.astype({"metric": str, "image": str}).sort_values(["metric", "image"]).score for t in (extended, once)),
+        atol=1e-6,
+    )
 
 
 def test_other_settings_of_a_metric_stand_beside_the_first(tmp_path):

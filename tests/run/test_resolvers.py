@@ -15,10 +15,13 @@ SCALED = ["rise", "lime", "kernel_shap", "integrated_gradients", "expected_gradi
 @pytest.mark.parametrize("name", SCALED)
 def test_variants_spend_ten_times_and_a_tenth(name):
     few, some, many = (
-        instantiate(composed(f"method={name}", f"budget.scale={scale}", "budget.steps=40", "budget.samples=40",
-                             "batch_size=8").method).passes
+        instantiate(
+            composed(
+                f"method={name}", f"budget.scale={scale}", "budget.steps=40", "budget.samples=40", "batch_size=8"
+            ).method
+        ).passes
         for scale in (0.1, 1, 10)
-    )  # fmt: skip
+    )
     for k in range(2):
         assert many[k] - some[k] == pytest.approx(10 * (some[k] - few[k]), abs=1)
 
@@ -48,8 +51,9 @@ def test_a_wrong_budget_is_one_sentence(budget, scale):
 
 
 def test_one_baseline_for_all_metrics_that_remove_pixels_or_each_its_own():
-    own, black = (composed("metric=[deletion,insertion,single_deletion,gini]", *more).metric
-                  for more in ([], ["baseline=black"]))  # fmt: skip
+    own, black = (
+        composed("metric=[deletion,insertion,single_deletion,gini]", *more).metric for more in ([], ["baseline=black"])
+    )
     assert (own.deletion.baseline, own.insertion.baseline) == ("mean", "blur")
     assert {node.baseline for name, node in black.items() if name != "gini"} == {
         "black"

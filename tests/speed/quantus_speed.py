@@ -36,21 +36,27 @@ def theirs() -> dict[str, object]:
         "irof": quantus.IROF(perturb_baseline="mean", return_aggregate=False, **QUIET),
         "road_morf": quantus.ROAD(percentages=[*range(10, 100, 10)], noise=0.01, **QUIET),
         "faithfulness_correlation": quantus.FaithfulnessCorrelation(
-            nr_runs=32, subset_size=VALUES // 10, perturb_baseline="mean", return_aggregate=False, **QUIET),
+            nr_runs=32, subset_size=VALUES // 10, perturb_baseline="mean", return_aggregate=False, **QUIET
+        ),
         "sensitivity_n": quantus.SensitivityN(
-            features_in_step=VALUES // 96, n_max_percentage=0.8, perturb_baseline="mean", return_aggregate=False,
-            **QUIET),
+            features_in_step=VALUES // 96,
+            n_max_percentage=0.8,
+            perturb_baseline="mean",
+            return_aggregate=False,
+            **QUIET,
+        ),
         "infidelity": quantus.Infidelity(
-            perturb_patch_sizes=[SIZE // 4], n_perturb_samples=2, perturb_baseline="mean", **QUIET),
-        "non_sensitivity": quantus.NonSensitivity(
-            features_in_step=VALUES // 48, perturb_baseline="mean", **QUIET),
+            perturb_patch_sizes=[SIZE // 4], n_perturb_samples=2, perturb_baseline="mean", **QUIET
+        ),
+        "non_sensitivity": quantus.NonSensitivity(features_in_step=VALUES // 48, perturb_baseline="mean", **QUIET),
         "max_sensitivity": quantus.MaxSensitivity(nr_samples=4, lower_bound=0.04, **QUIET),
         "avg_sensitivity": quantus.AvgSensitivity(nr_samples=4, lower_bound=0.04, **QUIET),
         "local_lipschitz": quantus.LocalLipschitzEstimate(nr_samples=4, **QUIET),
         "relative_input_stability": quantus.RelativeInputStability(nr_samples=4, **QUIET),
         "relative_output_stability": quantus.RelativeOutputStability(nr_samples=4, **QUIET),
         "relative_representation_stability": quantus.RelativeRepresentationStability(
-            nr_samples=4, layer_names=["layer4.1"], **QUIET),
+            nr_samples=4, layer_names=["layer4.1"], **QUIET
+        ),
         "pointing_game": quantus.PointingGame(**QUIET),
         "energy_in_mask": quantus.RelevanceMassAccuracy(**QUIET),
         "relevance_rank": quantus.RelevanceRankAccuracy(**QUIET),
@@ -64,7 +70,7 @@ def theirs() -> dict[str, object]:
         "random_logit": quantus.RandomLogit(num_classes=8, **QUIET),
         "input_invariance": quantus.InputInvariance(**QUIET),
         "completeness": quantus.Completeness(perturb_baseline="mean", **QUIET),
-    }  # fmt: skip
+    }
 
 
 def explain(model: nn.Module, inputs: np.ndarray, targets: np.ndarray, **_: object) -> np.ndarray:
@@ -110,14 +116,22 @@ def main(images: int) -> None:
         metrics[name] = replace(metrics[name], steps=STEPS)
     for name in ("mprt", "smooth_mprt"):  # Quantus randomises layer by layer
         metrics[name] = replace(metrics[name], stages=layers)
-    batch = {"x_batch": given.x.numpy(), "y_batch": given.target.numpy(), "a_batch": given.maps.numpy()[:, None],
-             "s_batch": given.mask.numpy()[:, None], "explain_func": explain, "device": "cpu"}  # fmt: skip
+    batch = {
+        "x_batch": given.x.numpy(),
+        "y_batch": given.target.numpy(),
+        "a_batch": given.maps.numpy()[:, None],
+        "s_batch": given.mask.numpy()[:, None],
+        "explain_func": explain,
+        "device": "cpu",
+    }
 
     def fresh() -> Explained:
         return replace(given, shared={})
 
-    print(f"resnet18, {SIZE} px, {images} images, maps of gradient, {torch.get_num_threads()} threads; "
-          f"Quantus {quantus.__version__}, numpy {np.__version__}")  # fmt: skip
+    print(
+        f"resnet18, {SIZE} px, {images} images, maps of gradient, {torch.get_num_threads()} threads; "
+        f"Quantus {quantus.__version__}, numpy {np.__version__}"
+    )
     print(f"{'metric':34} {'passes':>8} {'theirs':>8} {'seconds':>8} {'theirs':>8} {'ratio':>7}")
     set_of_both = {}
     for name, metric in theirs().items():
@@ -128,8 +142,11 @@ def main(images: int) -> None:
             print(f"{name:34} {mine[1] / images:8.1f} {'':8} {mine[0]:8.3f} {other}", flush=True)
             continue
         set_of_both[name] = other
-        print(f"{name:34} {mine[1] / images:8.1f} {other[1] / images:8.1f} {mine[0]:8.3f} {other[0]:8.3f} "
-              f"{other[0] / mine[0]:7.1f}", flush=True)  # fmt: skip
+        print(
+            f"{name:34} {mine[1] / images:8.1f} {other[1] / images:8.1f} {mine[0]:8.3f} {other[0]:8.3f} "
+            f"{other[0] / mine[0]:7.1f}",
+            flush=True,
+        )
 
     def at_once(names: list[str]) -> None:
         together = fresh()
@@ -140,8 +157,10 @@ def main(images: int) -> None:
     for said, names in (("all", [*set_of_both]), ("all but mprt, smooth_mprt", few)):
         seconds, passes = min(timed(model, lambda n=names: at_once(n)) for _ in range(REPEATS))
         spent, made = (sum(values) for values in zip(*(set_of_both[name] for name in names), strict=True))
-        print(f"{f'{said}: {len(names)} at once':34} {passes / images:8.1f} {made / images:8.1f} {seconds:8.3f} "
-              f"{spent:8.3f} {spent / seconds:7.1f}")  # fmt: skip
+        print(
+            f"{f'{said}: {len(names)} at once':34} {passes / images:8.1f} {made / images:8.1f} {seconds:8.3f} "
+            f"{spent:8.3f} {spent / seconds:7.1f}"
+        )
 
 
 def copied(batch: dict[str, object]) -> dict[str, object]:
