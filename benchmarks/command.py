@@ -73,7 +73,8 @@ def one_sentence() -> Iterator[None]:
     debug = any(re.fullmatch(r"\+*debug=(true|True|1|yes|on)", argument) for argument in sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print its own, longer account and exit
     try:
-        if any(re.match(r"\+?experiment=.+,", argument) for argument in sys.argv[1:]):
+        experiments = [argument for argument in sys.argv[1:] if re.match(r"\+?experiment=", argument)]
+        if len(experiments) > 1 or "," in "".join(experiments):
             raise ValueError("experiment needs one name per command, since each brings its own sweep")
         with redirect_stderr(WithoutHydra(sys.stderr)):
             yield

@@ -59,10 +59,9 @@ def missing(cell: Cell) -> list[str]:
 
 def completed(cell: Cell) -> list[list]:
     """Return name, settings and number of images of every metric that the stored cell has."""
-    path = cell.folder / DONE
-    if not path.exists():
+    if not all((cell.folder / file).exists() for file in (DONE, SCORES, CURVES, GALLERY, CONFIG)):
         return []
-    done = json.loads(path.read_text())
+    done = json.loads((cell.folder / DONE).read_text())
     if done["key"] != cell.key:
         raise ValueError(f"{cell.folder} holds cell {done['key']} and this one is {cell.key}; remove the folder")
     return done["complete"]
@@ -132,7 +131,7 @@ def stored(cell: Cell) -> tuple:
 
     from benchmarks.rows import CURVE
 
-    if not (cell.folder / SCORES).exists():
+    if not completed(cell):
         return pd.DataFrame(), pd.DataFrame(columns=CURVE), {}
     scores = pd.read_parquet(cell.folder / SCORES, partitioning=None)
     curves = pd.read_parquet(cell.folder / CURVES, partitioning=None)

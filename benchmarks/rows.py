@@ -24,6 +24,8 @@ def answered(
     with measured(model, device) as cost:
         try:
             score = ask().double().cpu().numpy().ravel()
+            if len(score) != n:
+                raise ValueError(f"{n} images need {n} scores; it gives {len(score)}")
         except Exception as error:  # whatever a metric raises, the cell's other scores are kept
             score, failed = np.full(n, np.nan), True
             reason = f"{type(error).__name__}: {error}".splitlines()[0]

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from benchmarks.cell import mark_sweep
+from benchmarks.command import one_sentence
 
 # The sweep's bar, in a list: the callback itself is pickled for worker processes and cannot hold it.
 bars: list[tqdm] = []
@@ -25,15 +26,16 @@ class Sweep(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Begin a sweep, or go on with an interrupted one."""
-        several = swept(config)
-        folder = Path(config.hydra.sweep.dir)
-        mark_sweep(folder, config.name, config.hydra.runtime.choices["benchmark"], [k for k in several if "." in k])
-        if config.tracking_uri is not None:
-            from benchmarks import tracking
+        with one_sentence():  # Hydra goes on after an exception of a callback, but not after an exit
+            several = swept(config)
+            folder = Path(config.hydra.sweep.dir)
+            mark_sweep(folder, config.name, config.hydra.runtime.choices["benchmark"], [k for k in several if "." in k])
+            if config.tracking_uri is not None:
+                from benchmarks import tracking
 
-            tracking.start_sweep(folder, config.tracking_uri)
-        if config.hydra.launcher._target_.endswith("BasicLauncher"):
-            bars.append(tqdm(total=prod(several.values()), desc="cells", unit="cell", disable=None))
+                tracking.start_sweep(folder, config.tracking_uri)
+            if config.hydra.launcher._target_.endswith("BasicLauncher"):
+                bars.append(tqdm(total=prod(several.values()), desc="cells", unit="cell", disable=None))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: object) -> None:
         """Count a cell. One that was done before leaves the total, so that the time left is that of the others."""

@@ -13,6 +13,8 @@ CASES = {
     "model=zzzz": "model=zzzz is not an entry; there is inception_v3",
     "experiment=nothing": "experiment=nothing is not an entry",
     "experiment=quick,leaderboard": "experiment needs one name per command",
+    "experiment=quick experiment=paths": "experiment needs one name per command",
+    "-m name=../elsewhere": "name=../elsewhere was given",
     "stepps=3": "stepps",
     "method=integrated_gradients method.steps=abc": "steps",
     "method=integrated_gradients method.steps=-3": "steps",
@@ -34,7 +36,8 @@ CASES = {
 
 @pytest.mark.parametrize("arguments", CASES)
 def test_one_sentence_and_exit_code(tmp_path, arguments):
-    code, said = run(tmp_path, *FEW, *arguments.split())
+    flags, words = ([word for word in arguments.split() if (word == "-m") == flag] for flag in (True, False))
+    code, said = run(tmp_path, *flags, *FEW, *words)
     assert code == 1 and "Traceback" not in said and "Error executing" not in said
     (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
     assert CASES[arguments] in line and len(line) < 400
@@ -64,8 +67,26 @@ def test_an_entry_that_was_edited_is_another_cell_and_the_table_refuses_both(tmp
 def test_a_single_cell_shows_its_scores_its_folder_and_the_next_command(tmp_path):
     code, said = run(tmp_path, *FEW, "metric=[gini,deletion]")
     assert code == 0 and "gini" in said and "outputs/dev" in said and "python -m results" in said
-    code, said = run(tmp_path, "benchmark=networks", *(word for word in FEW if word != "method=gradient"))
-    assert code == 1 and "another name" in said
+    for mode in ([], ["-m"]):
+        code, said = run(tmp_path, *mode, "benchmark=networks", *(word for word in FEW if word != "method=gradient"))
+        assert code == 1 and "another name" in said and len(list(tmp_path.rglob("cell.json"))) == 1
+
+
+def test_a_damaged_cell_is_computed_again(tmp_path):
+    run(tmp_path, *FEW, "metric=[gini]")
+    (gallery,) = tmp_path.rglob("gallery.npz")
+    gallery.unlink()
+    code, said = run(tmp_path, *FEW, "metric=[gini]")
+    assert code == 0 and gallery.exists() and "done before" not in said
+
+
+def test_a_metric_with_too_few_scores_is_named_and_costs_no_other_its_scores(tmp_path, monkeypatch):
+    from benchmarks.maps.metrics.complexity import Gini
+
+    monkeypatch.setattr(Gini, "__call__", lambda self, explained: explained.maps.mean())
+    code, said = run(tmp_path, *FEW, "metric=[gini,entropy]")
+    assert code == 1 and "gini failed: ValueError: 2 images need 2 scores; it gives 1" in said
+    assert set(scores.read(tmp_path / "outputs" / "dev").query("status == 'ok'").metric) == {"entropy"}
 
 
 def test_a_metric_that_failed_is_an_error_of_a_single_run(tmp_path, monkeypatch):
