@@ -37,6 +37,13 @@ class Sweep(Callback):
             if config.hydra.launcher._target_.endswith("BasicLauncher"):
                 bars.append(tqdm(total=prod(several.values()), desc="cells", unit="cell", disable=None))
 
+    def on_job_start(self, config: DictConfig, **_: object) -> None:
+        """Name the running cell behind the bar."""
+        choices, group = config.hydra.runtime.choices, config.benchmark.entry
+        names = [choices["model"], choices[group] if group else "", f"seed {config.seed}"]
+        for bar in bars:
+            bar.set_postfix_str(" / ".join(filter(None, names)))
+
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: object) -> None:
         """Count a cell. One that was done before leaves the total, so that the time left is that of the others."""
         for bar in bars:
