@@ -1,7 +1,6 @@
 """Reading a sweep: what was written, labels of what differs, and what must not be compared."""
 
 import json
-import time
 
 import numpy as np
 import pandas as pd
@@ -158,13 +157,3 @@ def test_combinations_are_numbered_in_order_of_appearance():
         pd.testing.assert_frame_equal(found, rows.drop_duplicates(ignore_index=True))
     wide = pd.DataFrame({name: np.arange(300) for name in "abcdefghij"})  # 300^10 combinations are possible
     assert (stored.numbered(wide, list(wide))[0] == np.arange(300)).all()
-
-
-@pytest.mark.slow
-def test_150_cells_are_read_and_labelled_in_two_seconds(tmp_path):
-    once = scores(ENTRIES, images=24)
-    folder = write(tmp_path / "a", pd.concat([once.assign(seed=seed) for seed in range(25)]))
-    assert len(list(folder.rglob("scores.parquet"))) == 150
-    start = time.process_time()
-    stored.labelled(stored.read(folder))
-    assert time.process_time() - start < 2
