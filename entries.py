@@ -37,7 +37,7 @@ def explains(
     passes: tuple[int, int] | str = "unknown",
     needs: tuple[str, ...] = (),
 ) -> Callable[[T], T]:
-    """Make a class a method: a frozen dataclass with facts.
+    """Turn a class into a method: make it a frozen dataclass and set the facts that are declared here.
 
     `group` is the white-box review's: linearisation, structure, adversarial, black box or control. `complete` names the
     sum that a map adds up to: "" none, "logit", "difference" (of the logits of image and baseline), "background" (the
@@ -60,7 +60,7 @@ def scores(
     undefined: str = "never",
     passes: tuple[int, int, int] | str = (0, 0, 0),
 ) -> Callable[[T], T]:
-    """Make a class a metric: a frozen dataclass with facts.
+    """Turn a class into a metric: make it a frozen dataclass and set the facts that are declared here.
 
     A fact that depends on fields is a property of the class, which wins; for it, `higher_is_better` is None here.
     `bounds` are the least and the largest score. `version` rises when the same map gets another score. `needs` may hold

@@ -151,7 +151,8 @@ class KernelShap:
     def draws(self, count: Tensor) -> tuple[Tensor, Tensor]:
         """Return the number of superpixels of each image in each coalition (n, pairs), and their order (pairs, most).
 
-        A coalition has the first superpixels in this order, its complement the others. The first pair is all and none.
+        Coalitions come in pairs: the first of a pair shows the first superpixels of its order, the second shows the
+        others. In the first pair one coalition shows every superpixel and the other shows none.
         """
         rng, pairs = torch.Generator().manual_seed(self.seed), (self.masks + 1) // 2
         place = (torch.arange(pairs) + torch.rand(pairs, generator=rng).double()) / pairs

@@ -14,7 +14,8 @@ from benchmarks.store import Store
 
 
 class Price(NamedTuple):
-    """Calls of the model, images that went through it forwards and backwards, and images explained anew."""
+    """What a score costs: how often the model is called, how many images pass forwards and backwards, how many are
+    explained anew."""
 
     calls: int
     own: int

@@ -59,7 +59,7 @@ def with_medians(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def within(comparison: Comparison) -> pd.DataFrame:
-    """Return Spearman's correlation of every method's measures with robustness, within each network over images.
+    """Return Spearman's correlation between robustness and each measure of a method's maps, over a network's images.
 
     95 % intervals: expanded percentiles of a bootstrap over the images on which both are defined, none below six, none
     where one of them is the same on all images.

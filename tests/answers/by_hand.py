@@ -24,7 +24,7 @@ MAPS = torch.tensor(
 OBJECT = torch.tensor([[True] * 3, [False] * 3]).expand(4, -1, -1)
 QUESTION = "signs, a flat map, tied maxima, nothing positive"
 NO_OBJECT = torch.zeros(4, 4, dtype=torch.bool)
-PIXELS, COUNTS = 64, (1, 4, 32, 64, 0)  # of the maps for complexity, and how many of these are not zero
+PIXELS, COUNTS = 64, (1, 4, 32, 64, 0)  # pixels of a map, and numbers of them that are not zero
 
 
 def posed(maps: Tensor, mask: Tensor) -> Explained:

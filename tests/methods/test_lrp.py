@@ -1,4 +1,4 @@
-"""Laws of relevance: what a map sums to without biases, its signs, one neuron in closed form, and the pixels' box."""
+"""LRP keeps its laws: the sum of a map without biases, its signs, one neuron computed by hand, the rule for pixels."""
 
 from functools import cache
 

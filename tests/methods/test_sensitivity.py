@@ -1,4 +1,4 @@
-"""Sobol's indices and HSIC where they are known."""
+"""Sobol indices and HSIC are compared with their known values for simple functions."""
 
 from dataclasses import replace
 

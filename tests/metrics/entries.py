@@ -1,4 +1,4 @@
-"""The metrics of conf/metric, for their tests, and the modules that hold their known answers."""
+"""Tests find here every metric of conf/metric, and the modules with the known answers of metrics."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""All checks of metrics, and how each one went."""
+"""This package lists all checks of metrics and runs them on one metric."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""Checks of what may matter in a map, of images of any size and colour, of masks, and of removed pixels."""
+"""These checks change maps, images, masks and baselines, and ask whether the score changes only where it may."""
 
 from dataclasses import dataclass, replace
 
@@ -78,7 +78,7 @@ def constant_model(subject: Subject) -> None:
 
 @check("map")
 def no_mask(subject: Subject) -> None:
-    """An image without an object has no score if the metric needs a mask, and has one if it does not."""
+    """A metric that needs a mask gives no score to an image without an object; every other metric gives one."""
     batch = case()
     score = subject(replace(batch, mask=torch.zeros_like(batch.mask), shared={}))
     if subject.needs("mask"):

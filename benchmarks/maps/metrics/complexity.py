@@ -55,7 +55,8 @@ class Entropy:
 class EffectiveComplexity:
     """Share of pixels above `threshold` times the map's largest absolute value [Nguyen & Martinez 2020].
 
-    Attributions are counted as in Quantus; the paper itself asks the model how many features it needs.
+    As in Quantus, the score is a number of pixels of the map. The paper instead asks the model how many features it
+    needs for its prediction.
     """
 
     threshold: float
