@@ -62,7 +62,7 @@ def package(sweep: Path) -> ModuleType:
 
 def files(shown: list, view: str, sweeps: list, options: argparse.Namespace) -> Iterator[Path]:
     """Write tables as the options ask for; the options that change a file's content are part of its name."""
-    from results import names, tables
+    from results import latex, names, tables
 
     stem, contents = view + suffix(options), {}
     if options.csv:
@@ -71,7 +71,7 @@ def files(shown: list, view: str, sweeps: list, options: argparse.Namespace) -> 
     if options.latex:
         for table in (table for table in shown if len(table.frame)):
             name = f"{stem}_{plain(table.name)}.tex" if len(shown) > 1 else f"{stem}.tex"
-            contents[name] = tables.latex(table, f"{options.sweep.name} {stem}")
+            contents[name] = latex.latex(table, f"{options.sweep.name} {stem}")
         cited = (rows[column].dropna().unique() for rows in sweeps for column in ("cites", "metric_cites"))
         contents["refs.bib"] = names.references(work for works in cited for work in works)
     for name, content in contents.items():

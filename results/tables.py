@@ -1,7 +1,6 @@
-"""Tables, written once for all kinds of benchmarks: as text for a terminal, LaTeX for a paper, CSV for programs."""
+"""Tables, written once for all kinds of benchmarks: as text for a terminal and CSV for programs."""
 
 import math
-import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,33 +9,15 @@ from itertools import groupby, zip_longest
 
 import pandas as pd
 
-from results import names
-
 NONE = "-"  # where there is no number
 SIGNIFICANT = ("best", "level")  # verdicts that are bold
 MARKS = {"best": "*", "level": "*", "undecided": "?", "ceiling": "="}
-FORMS = {"*": r"\textbf{%s}", "?": r"\textcolor{gray}{%s\,?}", "=": "%s="}  # of marks in LaTeX
-LOOKS = {"*": "Bold", "?": "Grey"}
 VERDICTS = {
     "*": "The best entry that is no control, or level with it.",
     "?": "Undecided: too few images to tell the entry from the best one.",
     "=": "The entry has the best possible score, but a control has it too, so that it shows nothing.",
 }
 WORDS = 30  # letters that a column of words has at least room for
-PAGE_LETTERS = 94  # letters of a row of a LaTeX table over both columns, \footnotesize
-PAGE_LINES = 52  # of a table that fits a page
-TEX = {character: "\\" + character for character in "_%&#${}"} | {
-    "~": r"$\sim$",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "<": "$<$",
-    ">": "$>$",
-    "†": r"\textsuperscript{\dag}",
-    "≥": r"$\geq$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "±": r"$\pm$",
-}
 
 
 class Inapplicable(ValueError):
@@ -153,86 +134,12 @@ def occurring(table: Table) -> dict[str, str]:
     """Return the legend's sentences by mark, of those marks that the table has."""
     verdicts = set() if table.verdicts is None else set(table.verdicts.to_numpy().ravel())
     marks = {mark for verdict, mark in MARKS.items() if verdict in verdicts}
-    words = [*table.frame.to_numpy().ravel(), *table.frame.index, *_heads(table.frame)]
+    words = [*table.frame.to_numpy().ravel(), *table.frame.index, *heads_of(table.frame)]
     marks |= {mark for mark in table.legend if any(mark in str(word) for word in words)}
     return {mark: sentence for mark, sentence in (VERDICTS | dict(table.legend)).items() if mark in marks}
 
 
-def latex(table: Table, prefix: str = "") -> str:
-    """Return booktabs tables over both columns of a page, as many as the table's columns need.
-
-    The labels are `tab:PREFIX-NAME`, so that tables of two sweeps can stand in one paper.
-
-    Bold: the best entry and what is level with it; grey with a question mark: undecided. A table that is longer than a
-    page is a longtable, which needs a document of one column.
-    """
-    blocks = _blocks(_columns(table, stacked=True), PAGE_LETTERS - _stub(table))
-    parts = [r"% needs \usepackage{booktabs}, \usepackage{longtable} and \usepackage{xcolor}"]
-    for k, block in enumerate(blocks, 1):
-        name = f"{prefix} {table.name}" + (f" {k}" if len(blocks) > 1 else "")
-        label = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
-        parts.append(_environment(table, block, f"tab:{label}"))
-    return "\n".join(parts)
-
-
-def _environment(table: Table, columns: Sequence["_Column"], label: str) -> str:
-    """Return one table* or longtable with some of the table's columns."""
-    chosen = [column.place for column in columns]
-    frame = table.frame.iloc[:, chosen].astype(str).map(_stacked)
-    if table.verdicts is not None:
-        marks = table.verdicts.iloc[:, chosen].replace(MARKS)
-        for mark, form in FORMS.items():
-            frame = frame.mask((marks == mark).to_numpy(), frame.map(form.__mod__))
-    heads = _heads(frame)
-    lines = [textwrap.wrap(names.label(head), 13, break_long_words=False) for head in heads]
-    lowest = [_stacked("\n".join(words), "") for words in lines]
-    above = [tex(names.label(column.over)) for column in columns]
-    frame.columns = [above, lowest] if frame.columns.nlevels > 1 else lowest
-    index = [tex(names.label(str(name))) for name in frame.index]
-    if 0 < table.controls < len(index):
-        index[-table.controls] = "\\midrule\n" + index[-table.controls]
-    stacked = frame.map(lambda cell: cell.count(r"\\") + 1).max(axis=1)
-    wrapped = [max(map(len, cells)) for cells in zip(*(column.cells for column in columns), strict=True)]
-    long = sum(map(max, stacked, wrapped)) > PAGE_LINES
-    written = frame.set_axis(index).style.to_latex(
-        environment="longtable" if long else "table*",
-        hrules=True,
-        position_float=None if long else "centering",
-        caption=tex(_caption(table, heads)),
-        label=label,
-        column_format="l" + "".join(column.form for column in columns),
-        multicol_align="c",
-    )
-    look = r"\footnotesize\setlength{\tabcolsep}{4pt}"
-    return f"{{{look}\n{written}}}\n" if long else written.replace(r"\centering", r"\centering" + look, 1)
-
-
-def _caption(table: Table, heads: Sequence[str]) -> str:
-    """Return what a reader of a paper has to know about a table with some heads."""
-    parts = [(table.caption or table.title).rstrip(".") + "."]
-    looks = LOOKS if table.verdicts is not None else {}
-    parts += [f"{looks.get(mark, mark)}: {sentence}" for mark, sentence in occurring(table).items()]
-    parts += ["Controls stand below the line."] if 0 < table.controls < len(table.frame) else []
-    shown = [f"{names.label(head)}: {table.settings[head]}" for head in heads if table.settings.get(head)]
-    return " ".join([*parts, *table.notes, *([f"Settings: {'; '.join(shown)}."] if shown else [])])
-
-
-def tex(words: str) -> str:
-    """Escape text for LaTeX; hyphens become minus signs and dashes between numbers, and e-05 a power of ten."""
-    escaped = "".join(TEX.get(character, character) for character in words)
-    escaped = re.sub(r"(?<=\d)-(?=\d)", "--", escaped)
-    escaped = re.sub(r"(?<![\w)-])-(?=[\d.]|inf)", "$-$", escaped).replace("$$", "")
-    return re.sub(r"(?<=\d)e([+-]\d+)", lambda power: rf"$\cdot 10^{{{int(power[1])}}}$", escaped)
-
-
-def _stacked(cell: str, small: str = r"\tiny ") -> str:
-    """Return a cell for LaTeX, lines of it above one another and every line but the first `small`."""
-    first, *rest = (r"--" if part == NONE else tex(part) for part in cell.split("\n"))
-    lines = r"\\ ".join([first, *(small + part for part in rest)])
-    return rf"\begin{{tabular}}[t]{{@{{}}c@{{}}}}{lines}\end{{tabular}}" if rest else first
-
-
-def _heads(frame: pd.DataFrame) -> list[str]:
+def heads_of(frame: pd.DataFrame) -> list[str]:
     """Return the lowest level of the columns."""
     return [str(head) for head in frame.columns.get_level_values(-1)]
 
@@ -243,7 +150,7 @@ def _lines(sentences: Iterable[str], width: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """A column of a table of text: what stands over it, and the lines of its head and of its cells."""
 
     place: int
@@ -263,13 +170,13 @@ class _Column:
         return max(len(line) for lines in [self.head, *self.cells] for line in lines)
 
 
-def _columns(table: Table, words: int = WORDS, stacked: bool = False) -> Iterator[_Column]:
+def columns_of(table: Table, words: int = WORDS, stacked: bool = False) -> Iterator[Column]:
     """Yield columns with the marks of their verdicts; words are wrapped, numbers never are.
 
     Of cells whose lines are `stacked` only the longest line counts.
     """
     frame, join = table.frame.astype(str), partial(max, key=len) if stacked else " ".join
-    for place, (over, head) in enumerate(zip(frame.columns.get_level_values(0), _heads(frame), strict=True)):
+    for place, (over, head) in enumerate(zip(frame.columns.get_level_values(0), heads_of(frame), strict=True)):
         cells = [join(cell.split("\n")) for cell in frame.iloc[:, place]]
         if table.verdicts is not None and (table.verdicts.iloc[:, place] != "").any():
             marks = (MARKS.get(verdict, " ") for verdict in table.verdicts.iloc[:, place])
@@ -277,7 +184,7 @@ def _columns(table: Table, words: int = WORDS, stacked: bool = False) -> Iterato
         left = sum(cell[:1].isalpha() for cell in cells) > len(cells) / 2
         wrapped = [(textwrap.wrap(cell, words, break_long_words=False) if left else [cell]) or [""] for cell in cells]
         widest = max((len(line) for lines in wrapped for line in lines), default=0)
-        yield _Column(place, over if frame.columns.nlevels > 1 else "", packed(head, widest), wrapped, left)
+        yield Column(place, over if frame.columns.nlevels > 1 else "", packed(head, widest), wrapped, left)
 
 
 def packed(head: str, width: int) -> list[str]:
@@ -287,24 +194,24 @@ def packed(head: str, width: int) -> list[str]:
     return [line.replace("_ ", "_") for line in lines] or [""]
 
 
-def _stub(table: Table) -> int:
+def stub_width(table: Table) -> int:
     return max(map(len, map(str, table.frame.index)), default=0)
 
 
-def _families(columns: Sequence[_Column]) -> list[tuple[str, list[_Column]]]:
+def _families(columns: Sequence[Column]) -> list[tuple[str, list[Column]]]:
     """Return neighbours under one heading; a column without a heading stands alone."""
     families = groupby(columns, key=lambda column: (column.over, column.over or id(column)))
     return [(over, list(family)) for (over, _), family in families]
 
 
-def _width(over: str, family: Sequence[_Column]) -> int:
+def _width(over: str, family: Sequence[Column]) -> int:
     """Return the letters of neighbours with the gaps between them, at least those that their heading needs."""
     return max(sum(2 + column.width for column in family) - 2, len(over))
 
 
-def _blocks(columns: Sequence[_Column], room: int) -> list[list[_Column]]:
+def blocks_of(columns: Sequence[Column], room: int) -> list[list[Column]]:
     """Distribute columns over blocks of some letters; those with one heading stay together where they fit."""
-    blocks: list[list[_Column]] = [[]]
+    blocks: list[list[Column]] = [[]]
     for over, family in _families(columns):
         for part in [family] if _width(over, family) + 2 <= room else [[column] for column in family]:
             if blocks[-1] and sum(2 + _width(*each) for each in _families([*blocks[-1], *part])) > room:
@@ -315,12 +222,12 @@ def _blocks(columns: Sequence[_Column], room: int) -> list[list[_Column]]:
 
 def _grid(table: Table, width: int) -> str:
     """Lay out a table in blocks of columns that are at most `width` letters wide."""
-    stub = _stub(table)
-    columns = _columns(table, max(WORDS, (width - stub) // 3))
-    return "\n".join(_block(table, stub, block) for block in _blocks(columns, width - stub) if block)
+    stub = stub_width(table)
+    columns = columns_of(table, max(WORDS, (width - stub) // 3))
+    return "\n".join(_block(table, stub, block) for block in blocks_of(columns, width - stub) if block)
 
 
-def _block(table: Table, stub: int, columns: Sequence[_Column]) -> str:
+def _block(table: Table, stub: int, columns: Sequence[Column]) -> str:
     """Lay out one block: a line of headings, the heads, a rule, and the rows with a rule above the controls."""
     over, form = " " * stub, f"{{:{stub}}}"
     for heading, family in _families(columns):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from results import maps, style, tables
+from results import latex, maps, style, tables
 from results import scores as stored
 from results.maps import criteria, judging, laws, likeness
 from results.maps.board import MEAN_RANK, OVERALL, board
@@ -124,10 +124,10 @@ def test_latex_markdown_and_csv_of_every_view(view, tmp_path):
     found = shown(view, latex=True)
     assert len({table.name for table in found}) == len(found)
     for table in found:
-        assert tables.latex(table).count("\\begin{tabular}{") == tables.latex(table).count("\\bottomrule") > 0
+        assert latex.latex(table).count("\\begin{tabular}{") == latex.latex(table).count("\\bottomrule") > 0
         assert len(table.numbers)
     if shutil.which("pdflatex"):
-        compiles("\n".join(map(tables.latex, found)), tmp_path)
+        compiles("\n".join(map(latex.latex, found)), tmp_path)
 
 
 def test_means_and_ranks_are_pandas_own(labelled, table):

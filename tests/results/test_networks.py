@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from results import networks, scores, tables
+from results import latex, networks, scores, tables
 from results.networks import comparison, dots, pictures, views
 from results.networks.measures import BLOCKS, radius
 from results.networks.quantities import quantities, spearman, within
@@ -267,7 +267,7 @@ def test_the_text_is_the_golden_one(stored, maps):
     text = "".join(tables.page(view(stored, beside), 110, True) + "\n" for view in networks.VIEWS.values())
     assert text == GOLDEN.read_text(encoding="utf-8")
     chosen = networks.VIEWS["networks"](stored, options(metric=["clever_l2"]))
-    assert len(chosen) == 1 and r"\toprule" in tables.latex(chosen[0])
+    assert len(chosen) == 1 and r"\toprule" in latex.latex(chosen[0])
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import paths, scores, tables
+from results import latex, paths, scores, tables
 from results.paths import comparison, graph, pictures
 from tests.results import synthetic
 from tests.results.test_maps import checked
@@ -164,7 +164,7 @@ def test_the_text_is_the_golden_one(stored):
     text = "".join(tables.page(view(stored, OPTIONS), 110, True) + "\n" for view in paths.VIEWS.values())
     assert text == GOLDEN.read_text(encoding="utf-8")
     chosen = paths.VIEWS["layers"](stored, Namespace(**vars(OPTIONS) | {"metric": ["path_agreement"]}))
-    assert len(chosen) == 1 and r"\toprule" in tables.latex(chosen[0])
+    assert len(chosen) == 1 and r"\toprule" in latex.latex(chosen[0])
 
 
 @pytest.mark.slow

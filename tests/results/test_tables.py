@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from results import names, style, tables
+from results import latex, names, style, tables
 from results.tables import Table
 
 
@@ -49,7 +49,7 @@ def test_the_legend_explains_the_marks_that_occur_once():
 
 
 def test_latex_shows_the_verdicts_of_the_text():
-    written = tables.latex(table())
+    written = latex.latex(table())
     lines = {line.split(" & ")[0]: line for line in written.splitlines() if " & " in line}
     assert r"\textbf{1}" in lines["RISE (masks=200) !"] and r"\textbf{\begin{tabular}" in lines["RISE (masks=200) !"]
     assert r"\textcolor{gray}{2\,?}" in lines["Grad-CAM"] and "1=" in lines["Grad-CAM"]
@@ -61,18 +61,18 @@ def test_latex_shows_the_verdicts_of_the_text():
 
 def test_latex_of_many_columns_and_of_many_rows():
     columns = pd.MultiIndex.from_product([["one", "two", "three"], [f"metric_{k}" for k in range(12)]])
-    written = tables.latex(Table("t", "t", pd.DataFrame("0.123\n[0.1, 0.2]", ["x", "y"], columns)))
+    written = latex.latex(Table("t", "t", pd.DataFrame("0.123\n[0.1, 0.2]", ["x", "y"], columns)))
     assert written.count(r"\begin{table*}") == written.count(r"\label{tab:t-") > 2
     assert sum(line.count("[0.1, 0.2]") for line in written.splitlines() if line.startswith("x")) == 36
     frame = pd.DataFrame({"a": ["1"] * 60}, [f"row {k}" for k in range(60)])
-    written = tables.latex(Table("t", "t", frame, controls=2))
+    written = latex.latex(Table("t", "t", frame, controls=2))
     assert r"\begin{longtable}" in written and "table*" not in written and r"\label{tab:t}" in written
     assert " & a \\\\" in written and written.index("row 57") < written.rindex(r"\midrule") < written.index("row 58")
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="there is no pdflatex")
 def test_latex_compiles(tmp_path):
-    compiles(tables.latex(table()), tmp_path)
+    compiles(latex.latex(table()), tmp_path)
 
 
 def compiles(written: str, folder) -> None:
