@@ -12,6 +12,7 @@ from types import ModuleType
 
 from results.names import plain
 
+CHOICES = ("metric", "to", "model", "beside")  # options of which a view may read some
 WIDEST = 150  # letters of a line, however wide the terminal is
 
 
@@ -35,15 +36,19 @@ def show(options: argparse.Namespace) -> None:
     from results import scores, tables  # pandas takes a second to import, which --help must not
 
     kind = package(options.sweep)
-    read = partial(scores.read, without=getattr(kind, "UNREAD", ()))
-    rows = read(options.sweep)
-    options.sweeps_beside, options.beside = options.beside, [read(sweep) for sweep in options.beside]
+    table = partial(scores.read, without=getattr(kind, "UNREAD", ()))
+    rows = table(options.sweep)
+    options.sweeps_beside, options.beside = options.beside, [table(sweep) for sweep in options.beside]
     view = options.view or (kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS)))
     if view not in kind.VIEWS:
         raise ValueError(f"There is no view {view!r} of this sweep; its views are {', '.join(kind.VIEWS)}")
+    read = kind.OPTIONS.get(view, ()) if hasattr(kind, "OPTIONS") else CHOICES
+    if unread := [f"--{name}" for name in CHOICES if getattr(options, name) and name not in read]:
+        raise ValueError(f"The view {view} has no use for {' and '.join(unread)}")
     shown = kind.VIEWS[view](rows, options)
     print(tables.page(shown, min(shutil.get_terminal_size((110, 24)).columns, WIDEST), options.explain), end="")
-    if not options.view and (others := [name for name in kind.VIEWS if name != view]):
+    views = kind.suited(rows) if hasattr(kind, "suited") else [*kind.VIEWS]
+    if not options.view and (others := [name for name in views if name != view]):
         print(f"Further views: python -m results {options.sweep} {' | '.join(others)}")
     paths = [*files(shown, view, [rows, *options.beside], options)]
     for path in [*paths, *(figures(kind, rows, options) if options.figures else [])]:

@@ -113,6 +113,15 @@ def common(galleries: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
     return [str(image) for image in first if all(image in images for images in others)]
 
 
+def accuracy(scores: pd.DataFrame) -> float:
+    """Return the share of images with a label that the network classifies as labelled; nan where rows do not say."""
+    if not {"label", "predicted"} <= {*scores}:
+        return float("nan")
+    images = numbered(scores, ["model", "image", "label", "predicted"])[1]
+    images = images[(images.image != "") & (images.label >= 0)]
+    return float((images.label == images.predicted).mean())
+
+
 def numbered(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the number of each row's combination of `columns`, and the combinations in order of appearance."""
     number, kinds = pd.factorize(_keys(rows, columns))
@@ -149,7 +158,8 @@ def _opened(file: Path) -> pq.ParquetFile:
         text = [field.name for field in stored.schema_arrow if str(field.type) in ("string", "large_string")]
         return pq.ParquetFile(file, read_dictionary=text, pre_buffer=False) if text else stored
     except (OSError, ValueError) as error:
-        raise ValueError(f"{file} needs to be a readable table; {str(error).splitlines()[0]}") from error
+        remedy = f"remove {file.parent} and start the sweep again, which computes what is missing"
+        raise ValueError(f"{file} cannot be read as a table ({str(error).splitlines()[0]}); {remedy}") from error
 
 
 def _cell(file: Path, without: Collection[str] = ()) -> pa.Table:

@@ -1,13 +1,17 @@
 """The look that all figures share: page, fonts, colours, names, notes, files. Importing it sets matplotlib's look."""
 
+import sys
+import warnings
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, get_font_names
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import LogFormatter
 
 from results import names
 
@@ -17,7 +21,11 @@ COLOURS = ["#0173b2", "#de8f05", "#029e73", "#8b1a2b", "#cc78bc", "#56b4e9", "0.
 DASHES = [(3, 1.5), (1, 1), (6, 2), (6, 1.5, 1, 1.5), (3, 1, 1, 1, 1, 1), (1, 3)]
 CONTROL = "0.55"  # the grey of what is no explanation
 SMALL = 6  # points of notes and of crowded names
-matplotlib.rc("font", size=7)
+# Class names are in any language: the first of these fonts that a machine has adds its letters.
+FONTS = ["Noto Sans CJK JP", "Noto Sans CJK SC", "Source Han Sans SC", "Hiragino Sans", "PingFang SC", "Yu Gothic"]
+FONTS += ["Microsoft YaHei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Unifont", "Arial Unicode MS"]
+matplotlib.rc("font", size=7, family=["DejaVu Sans", *[name for name in FONTS if name in get_font_names()][:1]])
+matplotlib.rc("text", parse_math=False)  # a dollar sign in a name starts no formula
 matplotlib.rc("axes", labelsize=8, titlesize=7, linewidth=0.5)
 matplotlib.rc("axes.spines", top=False, right=False)
 matplotlib.rc(("xtick.major", "ytick.major"), width=0.5)
@@ -33,8 +41,14 @@ def figure(width: float, height: float) -> Figure:
 
 
 def readable(stems: Iterable[str]) -> list[str]:
-    """Return display names for a figure; a dollar sign stays one and starts no formula."""
-    return [names.label(stem).replace("$", r"\$") for stem in stems]
+    """Return display names for a figure."""
+    return [names.label(stem) for stem in stems]
+
+
+def logarithmic(axis: Axis) -> None:
+    """Write the numbers of a logarithmic axis, which matplotlib sets as formulas, as plain ones."""
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
 
 
 def heading(figure: Figure, text: str) -> None:
@@ -80,7 +94,12 @@ def bare(axes) -> None:
 def save(figure: Figure, stem: Path, suffixes: Iterable[str] = (".png", ".pdf")) -> list[Path]:
     """Write a figure as true-colour PNG and as PDF without a date; return the paths."""
     paths = [stem.with_name(stem.name + suffix) for suffix in suffixes]
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for path in paths:
+            figure.savefig(path, metadata={"CreationDate": None} if path.suffix == ".pdf" else None)
+    if any(str(warning.message).startswith("Glyph") for warning in caught):
+        need = f"no font on this machine has them; install one, such as {FONTS[0]}"
+        print(f"{stem.name} has boxes in place of some letters of its names: {need}.", file=sys.stderr)
     return paths

@@ -18,14 +18,14 @@ from results.maps.differences import compare
 from results.maps.judging import judge, judged, judged_place
 from results.maps.missing import undefined
 from results.maps.overview import leaderboard
-from results.maps.passes import budget
-from results.maps.protocols import protocols
+from results.maps.passes import budget, varied
+from results.maps.protocols import comparing, protocols
 
 if TYPE_CHECKING:  # matplotlib takes a third of a second to import
     from matplotlib.figure import Figure
 
 # Columns of the scores that no view shows: of four million rows it takes a second to read them.
-UNREAD = ["label", "predicted", "target", "seconds", "forwards", "backwards", "peak_memory", "tied", "reused"]
+UNREAD = ["target", "seconds", "forwards", "backwards", "peak_memory", "tied", "reused"]
 UNREAD += ["input_size", "device", "code", "libraries", "key"]
 
 View = Callable[[pd.DataFrame, Namespace], list[tables.Table]]
@@ -47,6 +47,18 @@ def comparable(rows: pd.DataFrame, options: Namespace) -> pd.DataFrame:
     tables.known("--metric", options.metric, labelled.metric.unique())
     tables.known("--model", [options.model] if options.model else [], [*labelled.model.unique(), "all models"])
     return labelled[labelled.model == options.model] if options.model in [*labelled.model.unique()] else labelled
+
+
+def suited(rows: pd.DataFrame) -> list[str]:
+    """Return the views that a sweep has the data for, as one types them."""
+    if default(rows) == "judged":
+        return ["judged"]
+    views = [view for view in VIEWS if view not in ("judged", "compare")]
+    if not varied(rows):
+        views.remove("budget")
+    if not comparing(rows.metric.unique()):
+        views.remove("protocols")
+    return [*views, "compare --metric M"]
 
 
 def default(rows: pd.DataFrame) -> str:
@@ -81,4 +93,10 @@ VIEWS: dict[str, View] = {
     "budget": of_methods(budget),
     "protocols": of_methods(protocols),
     "judged": judged,
+}
+OPTIONS = {view: {"model", "beside"} for view in VIEWS} | {
+    "leaderboard": {"metric", "model", "beside"},
+    "compare": {"metric", "to", "model", "beside"},
+    "undefined": {"metric", "model", "beside"},
+    "judged": {"metric"},
 }

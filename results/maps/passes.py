@@ -35,6 +35,13 @@ def budgets(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return table[((spent > 1) | table.control) & (spent > 1).any()]
 
 
+def varied(rows: pd.DataFrame) -> bool:
+    """Return whether some entry has two budgets."""
+    entries = rows[["entry", "settings"]].drop_duplicates()
+    spent = [{name: own[name] for name in BUDGETS & {*own}} for own in map(json.loads, entries.settings)]
+    return bool(pd.Series(map(str, spent)).groupby(entries.entry.to_numpy()).nunique().gt(1).any())
+
+
 def _line(row) -> str:
     settings = {name: value for name, value in json.loads(row.settings).items() if name not in BUDGETS}
     return row.entry_stem + (f" ({written_settings(json.dumps(settings, sort_keys=True))})" if settings else "")

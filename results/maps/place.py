@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,17 @@ ALL_MODELS = "all models"
 
 @dataclass(frozen=True)
 class Place:
-    """A data set and a network; `warning` says where the network is less accurate than its recipe promises."""
+    """A data set and a network; `warning` says where the network is less accurate than its recipe promises.
+
+    `accuracy` is the share of the images that the network classifies as labelled, nan where that is not known.
+    """
 
     dataset: str
     model: str
     images: int
     seeds: int = 1
     warning: str = ""
+    accuracy: float = nan
 
     @property
     def stem(self) -> str:
@@ -30,7 +35,8 @@ class Place:
     @property
     def counted(self) -> str:
         images = f"{self.images} image{'s' * (self.images != 1)}"
-        return images + (f", {self.seeds} seeds" if self.seeds > 1 else "")
+        right = f", accuracy {100 * self.accuracy:.3g} %" if self.accuracy == self.accuracy else ""
+        return images + right + (f", {self.seeds} seeds" if self.seeds > 1 else "")
 
     @property
     def typed(self) -> str:
@@ -66,12 +72,13 @@ class Place:
 def place(cells: pd.DataFrame, images: int | None = None, model: str = "") -> Place:
     """Return the place of the scores of one data set and network; `images` if not all of them count."""
     row = cells.iloc[0]
-    promised, accuracy = row.get("promised", float("nan")), row.get("accuracy", float("nan"))
+    promised, accuracy = row.get("promised", nan), row.get("accuracy", nan)
     low = f" (test accuracy {accuracy:.3f}; its recipe promises {promised:.3f})" if accuracy < promised else ""
     if images is None:
         images = cells.image[cells.image != ""].nunique()
     seeds = int(scores.numbered(cells, ["entry", "seed"])[1].entry.value_counts().max())
-    return Place(str(row.dataset), model or str(row.model), int(images), seeds, "" if model else low)
+    right = nan if model else scores.accuracy(cells)
+    return Place(str(row.dataset), model or str(row.model), int(images), seeds, "" if model else low, right)
 
 
 def places(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:

@@ -2,7 +2,7 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -50,6 +50,11 @@ class Agreement:
         here, name = self.place, f"{self.family}_{self.what}_{stem}"
         data = data.assign(dataset=here.dataset, model=here.model, family=self.title, images=here.images)
         return here.table(f"{what} {self.title}", frame, name, data=data, explanations=EXPLANATIONS, **more)
+
+
+def comparing(stems: Iterable[str]) -> bool:
+    """Return whether some family has three metrics."""
+    return any(sum(stem.startswith(starts) for stem in stems) > 2 for starts in FAMILIES.values())
 
 
 def agreements(scores: pd.DataFrame) -> Iterator[Agreement]:

@@ -1,8 +1,8 @@
 """Views of whole networks: robustness and induced metrics, curves over radii, correlations within networks; figures."""
 
-from results.networks.views import VIEWS
+from results.networks.views import OPTIONS, VIEWS
 
-__all__ = ["VIEWS"]
+__all__ = ["OPTIONS", "VIEWS"]
 
 
 def __getattr__(name: str):

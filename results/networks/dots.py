@@ -54,7 +54,8 @@ def dots(rows: pd.DataFrame, comparison: Comparison, method: str) -> Figure:
 
 def _row(axes: Axes, y: float, mine: pd.DataFrame, styles: dict[str, dict]) -> str:
     """Draw one quantity from its worst end to its best one; return its name."""
-    ends, small = mine[["mean", "low", "high"]].to_numpy(float), {"size": style.SMALL, "va": "center", "color": "0.35"}
+    ends = mine[["mean", "low", "high"]].to_numpy(float)
+    small = {"size": style.SMALL, "va": "center", "color": "0.35", "parse_math": True}
     worst, best = (np.nanmin(ends), np.nanmax(ends))[:: 1 if mine.higher_is_better.iloc[0] else -1]
     places = pd.DataFrame(scaled(ends, worst, best), mine.index)
     axes.plot([0, 1], [y, y], color="0.88", lw=0.6, zorder=0)

@@ -52,6 +52,7 @@ def within_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
 
 
 VIEWS = {"networks": networks_view, "radii": partial(networks_view, points=True), "within": within_view}
+OPTIONS = {"networks": {"metric", "beside"}, "radii": {"metric", "beside"}, "within": {"beside"}}
 
 
 def _within(comparison: Comparison) -> Table:

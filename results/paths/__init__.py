@@ -1,8 +1,8 @@
 """Views of critical paths: whole paths, single layers, shares of channels; figures; graphs as files."""
 
-from results.paths.views import VIEWS
+from results.paths.views import OPTIONS, VIEWS
 
-__all__ = ["VIEWS"]
+__all__ = ["OPTIONS", "VIEWS"]
 
 
 def __getattr__(name: str):

@@ -95,6 +95,7 @@ def _scale(axes: Axes, rows: pd.DataFrame) -> bool:
     errors = means[means > ROUNDING * means.max()]
     if low == 0 and not np.isfinite(high) and errors.max() > 30 * errors.min():
         axes.set_yscale("log")
+        style.logarithmic(axes.yaxis)
         axes.set_ylim(errors.min() / 2, np.nanmax([errors.max(), rows.high.max()]) * 1.5)
         return len(errors) < means.count()
     elif low == 0:

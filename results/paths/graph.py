@@ -116,7 +116,7 @@ def drawing(graph: nx.DiGraph, title: str) -> Figure:
     nx.draw_networkx_nodes(graph, at, nodes, sizes, colours, **look)
     nx.draw_networkx_nodes(graph, at, [logit], 36, _colour(graph.nodes[logit]["backward"]), "s", **look)
     words = "\n".join(textwrap.wrap(graph.graph["target"].split(",")[0], 9)[:4])
-    axes.annotate(words, at[logit], (6, 0), textcoords="offset points", va="center", weight="bold", parse_math=False)
+    axes.annotate(words, at[logit], (6, 0), textcoords="offset points", va="center", weight="bold")
     axes.set_xticks(range(len(layers) - 1), captions(graph), rotation=90, size=style.SMALL)
     style.bare(axes)
     _legend(axes, largest, scale, strongest, stroke)

@@ -56,6 +56,7 @@ def shares_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
 
 
 VIEWS = {"paths": paths_view, "layers": layers_view, "shares": shares_view}
+OPTIONS = {view: {"metric", "model"} for view in VIEWS}
 
 
 def chosen(rows: pd.DataFrame, options: Namespace) -> pd.DataFrame:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
-from results import publish
+from results import publish, style
 from results.__main__ import main
 from tests.results.synthetic import curves, scores, write
 
@@ -44,7 +45,9 @@ def test_what_takes_long_is_imported_only_where_it_is_needed(code, modules):
 
 def test_the_first_view_is_printed_and_the_others_are_named(sweep, capsys):
     code, out, _ = run(capsys, sweep)
-    assert code == 0 and "shapes / resnet18: 8 images" in out and "undefined | methods" in out
+    assert (
+        code == 0 and "shapes / resnet18: 8 images" in out and "undefined | methods | compare --metric M\n" in out
+    )  # not budget, not protocols
     assert not (sweep / "tables").exists()
 
 
@@ -59,6 +62,7 @@ def test_the_first_view_is_printed_and_the_others_are_named(sweep, capsys):
         (["budget"], "budget"),
         (["protocols"], "protocols"),
         (["judged"], "condition"),
+        (["undefined", "--to", "grad_cam"], "--to"),
     ],
 )
 def test_what_the_sweep_does_not_have_is_one_sentence(sweep, capsys, arguments, words):
@@ -90,6 +94,13 @@ def test_files_have_names_of_their_own(sweep, capsys):
     table = pd.read_csv(sweep / "tables" / "leaderboard.csv")
     assert set(table.entry) == {*ENTRIES} and set(table.metric) == {*METRICS, "mean rank"}
     assert "cited = {Petsiuk et al. 2018}" in contents["refs.bib"]
+
+
+def test_class_names_may_have_any_letters(tmp_path, capsys):
+    shown = Figure((2, 1))
+    shown.text(0.1, 0.5, "a$x and $y_{z \U000f0000")  # a formula that has an error, and a letter that no font has
+    assert [path.suffix for path in style.save(shown, tmp_path / "odd")] == [".png", ".pdf"]
+    assert "odd" in capsys.readouterr().err
 
 
 @pytest.mark.slow

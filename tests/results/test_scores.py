@@ -122,7 +122,7 @@ def damaged(folder, how):
         return "again", str(cell.parent), "rise"
     if how == "unreadable":
         cell.write_bytes(b"PAR1 and then nothing")
-        return str(cell), "readable"
+        return str(cell), f"remove {cell.parent}"
     if how == "column":
         table.drop(columns="score").to_parquet(cell)
         return str(cell), "score"

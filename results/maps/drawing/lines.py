@@ -130,6 +130,7 @@ def budget(points: pd.DataFrame, place: str) -> Figure:
                 for row in mine[mine.entry.isin(invalid)].itertuples():
                     axes.annotate("†", (row.passes, row.mean), (0, 2), textcoords="offset points", ha="center")
         axes.set(xscale="log", xlabel="passes per map")
+        style.logarithmic(axes.xaxis)
         axes.set_title(titled(metric, higher).replace(": ", "\n"))
     look |= noise
     legend(figure, dict(zip(style.readable(short.get(stem, stem) for stem in look), look.values(), strict=True)))
