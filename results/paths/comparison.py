@@ -90,7 +90,8 @@ def _compared(cells: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
         about = pd.DataFrame(about | {"seeds": rows.groupby("entry").seed.nunique()})
         about["first"] = about.stem.map({stem: k for k, stem in enumerate(ORDER)}).fillna(len(ORDER))
         table = table.reset_index().join(metrics[FACTS], on="metric").join(about, on="entry")
-        table = table.assign(dataset=dataset, model=model, images=len(images), left_out=left_out)
+        about = {"images": len(images), "left_out": left_out, "accuracy": scores.accuracy(rows)}
+        table = table.assign(dataset=dataset, model=model, **about)
         tables.append(table.sort_values(["control", "first", "entry"], kind="stable").drop(columns="first"))
     return pd.concat(tables[-1:] if len(tables) == 1 else tables[1:], ignore_index=True)
 

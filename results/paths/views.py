@@ -153,7 +153,8 @@ def counted(rows: pd.DataFrame) -> str:
     """Return how many images and seeds the means are over."""
     facts, seeds = rows.iloc[0], int(rows.seeds.max())
     left = f" ({facts.left_out} more are left out, since not every selector has them)" if facts.left_out else ""
-    return f"{facts.images} images{left}" + (f", {seeds} seeds" if seeds > 1 else "")
+    right = f", accuracy {100 * facts.accuracy:.3g} %" if facts.accuracy == facts.accuracy else ""
+    return f"{facts.images} images{left}{right}" + (f", {seeds} seeds" if seeds > 1 else "")
 
 
 def arrowed(metric: str, rows: pd.DataFrame) -> str:
