@@ -13,7 +13,7 @@ from methods.graph import Canonical, Kept, canonical_form
 from methods.relevance import positive_terms, relevance
 
 REDUCED = ("linear", "average", "max")  # operations that reduce a map to one pixel, other than strides
-POINTWISE = ("relu", "activation", "scale")
+POINTWISE = ("relu", "rectifier", "activation", "scale")
 
 
 def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> tuple[GraphModule, Node, Tensor]:

@@ -63,14 +63,16 @@ def rescale_max(pool: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     indexed.return_indices = True
     (pooled, first), (z, second) = indexed(a.detach()), indexed(b)
     flat, there, y, z, first, second = (t.flatten(2) for t in (a, b, pooled, z, first, second))
-    rounding = 4 * torch.finfo(b.dtype).eps * there.abs().amax((1, 2), keepdim=True)
+    # Padding of minus infinity, with which TensorFlow's "same" pools begin, has no rounding.
+    finite = there.abs().masked_fill(there.isinf(), 0)
+    rounding = 4 * torch.finfo(b.dtype).eps * finite.amax((1, 2), keepdim=True)
     place = torch.where((y >= z) | (z - there.gather(2, first) <= rounding), first, second)
     step = flat.detach().gather(2, place) - there.gather(2, place)
     slope = torch.where(step == 0, 1, (y - z) / step).clamp(0, 1)
     return Chord.apply(flat.gather(2, place), y, slope).view_as(pooled)
 
 
-RULES = {"relu": rescale_relu, "activation": rescale, "max": rescale_max}
+RULES = {"relu": rescale_relu, "rectifier": rescale, "activation": rescale, "max": rescale_max}
 
 
 def recorded(graph: nn.Module, reference: Tensor) -> dict[Node, Tensor]:

@@ -15,7 +15,8 @@ from methods.graph import Kept, canonical_form, refuse_without_rule
 
 FREE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "max"}  # the gradient serves as rule
 WEIGHTED = ("convolution", "linear")
-RULED = {"relu", "activation", "scale", "average", "sum", *WEIGHTED}
+PASSING = "relu", "rectifier", "activation", "scale"
+RULED = {*PASSING, "average", "sum", *WEIGHTED}
 refuse_unknown = partial(refuse_without_rule, known=FREE | RULED)
 
 Start = Callable[[Tensor], Tensor]  # the target's logit (n, 1) -> what is propagated
@@ -148,7 +149,7 @@ def by_role(graph: GraphModule, rules: Mapping[str, Hook], stabilizer: float) ->
     and scales pass relevance on.
     """
     shares = {"average": Norm(stabilizer), "sum": Share(stabilizer)}
-    rules = {"relu": Pass(), "activation": Pass(), "scale": Pass(), **shares, **rules}
+    rules = dict.fromkeys(PASSING, Pass()) | shares | dict(rules)
     return {node.target: rules[node.meta["role"]] for node in graph.graph.nodes if node.meta["role"] in rules}
 
 

@@ -50,7 +50,7 @@ def bottlenecks(graph: nn.Module) -> dict[tuple[int, int], Node]:
     last, reach = {}, 0
     for node, i in place.items():
         size, role = node.meta.get("size", ()), node.meta["role"]
-        if reach <= i and len(size) == 3 and role in ("relu", "activation", "sum", "concat"):
+        if reach <= i and len(size) == 3 and role in ("relu", "rectifier", "activation", "sum", "concat"):
             last.pop(size[1:], None)
             last[size[1:]] = node
         if size and role != "get_attr":

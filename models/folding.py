@@ -4,8 +4,11 @@ import torch
 from torch import nn
 from torch.fx import Graph
 
-from models.modules import ROLES, Dense, Scale, constant
+from models.modules import RESHAPING, ROLES, Dense, Scale, constant
 from models.operations import LAYERS
+
+POINTWISE = ROLES["relu"] + ROLES["rectifier"] + ROLES["activation"]
+HEAD = POINTWISE + RESHAPING + ROLES["linear"]
 
 
 def fold(graph: Graph, modules: dict[str, nn.Module]) -> None:
@@ -36,13 +39,13 @@ def densify(graph: Graph, modules: dict[str, nn.Module]) -> None:
     Their kernels cover the whole map, and only linear layers, activations and shapes follow. A 1x1 kernel counts only
     after such a layer or a global average, so that small images do not change which layers are linear.
     """
-    pointwise, head = ROLES["relu"] + ROLES["activation"] + ROLES["shape"] + ROLES["linear"], set()
+    head = set()
     for node in reversed(graph.nodes):
         module = modules.get(node.target)
         plain = type(module) is nn.Conv2d and module.groups == 1 and module.padding in ((0, 0), "valid")
         whole = plain and module.dilation == (1, 1) and module.kernel_size == node.args[0].meta["size"][1:]
         flatten = getattr(node.target, "__name__", node.target) == "flatten"
-        of_head = whole or flatten or node.op == "output" or isinstance(module, pointwise)
+        of_head = whole or flatten or node.op == "output" or isinstance(module, HEAD)
         if of_head and all(user in head for user in node.users):
             head.add(node)
     flat = set()
@@ -51,6 +54,6 @@ def densify(graph: Graph, modules: dict[str, nn.Module]) -> None:
         if isinstance(module, nn.Conv2d) and node in head and (module.kernel_size != (1, 1) or source in flat):
             modules[node.target] = module = Dense(module)
         pooled = isinstance(module, nn.AvgPool2d) and node.meta["size"][1:] == (1, 1)
-        onward = source in flat and isinstance(module, ROLES["relu"] + ROLES["activation"])
+        onward = source in flat and isinstance(module, POINTWISE)
         if pooled or onward or isinstance(module, Dense):
             flat.add(node)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
+from torch.nn.modules import padding
 
 
 class Sum(nn.Module):
@@ -79,19 +80,21 @@ def twin(module: nn.Module) -> nn.Module:
     return new
 
 
-BOUNDED = nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardsigmoid
+PADDING = padding._ConstantPadNd, padding._ReflectionPadNd, padding._ReplicationPadNd, padding._CircularPadNd
+RESHAPING = nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle
 RECTIFYING = nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus, nn.Hardswish
 ROLES: dict[str, tuple[type, ...]] = {
     "convolution": (nn.modules.conv._ConvNd,),
     "linear": (nn.Linear,),
     "relu": (nn.ReLU,),
-    "activation": BOUNDED + RECTIFYING,
+    "rectifier": (nn.ReLU6, *RECTIFYING),  # like a ReLU: leaky, clipped or smooth
+    "activation": (nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Softsign, nn.Hardsigmoid),
     "sum": (Sum,),
     "concat": (Concat,),
     "scale": (Scale,),
     "average": (nn.modules.pooling._AvgPoolNd, nn.modules.pooling._AdaptiveAvgPoolNd),
     "max": (nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd),
-    "shape": (nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle, nn.ZeroPad2d),
+    "shape": RESHAPING + PADDING,
     "report": (Report,),
 }
 # Names of functions and of methods of tensors.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.fx import Node
 
 from models.modules import Concat, Scale, Sum, constant
 
+PADS = {"constant": "ConstantPad", "reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
 LAYERS = {2: nn.Linear, 3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}  # by the dimensions of the weight
 
 # A rewrite takes `value`, which gives the value of a node, and the arguments of an operation that gives a tensor, with
@@ -105,7 +107,17 @@ def becomes(kind: type) -> Rewrite:
 
 
 def clamp(value, input, min=None, max=None):
-    return ((nn.ReLU(),), (input,)) if min == 0 and max is None else None
+    if isinstance(min, Tensor | Node) or isinstance(max, Tensor | Node):
+        return None
+    low, high = -inf if min is None else min, inf if max is None else max
+    module = nn.ReLU() if (low, high) == (0, inf) else nn.ReLU6() if (low, high) == (0, 6) else nn.Hardtanh(low, high)
+    return (module,), (input,)
+
+
+def pad(_, input, pad, mode="constant", *fill, **named):
+    fill = [number or 0 for number in (*fill, *named.values())] or [0]
+    kind = getattr(nn, f"{PADS[mode]}{len(pad) // 2}d")
+    return (kind(tuple(pad), *(fill if mode == "constant" else ())),), (input,)
 
 
 def dropout(value, input, p=0.5, training=True, inplace=False):
@@ -133,11 +145,12 @@ FUNCTIONS: dict[str, Rewrite] = {
     **dict.fromkeys(("cat", "concat", "concatenate"), concat),
     **dict.fromkeys(("dropout", "dropout2d"), dropout),
     **dict.fromkeys(("clamp", "clip", "clamp_min"), clamp),
-    **{rewrite.__name__: rewrite for rewrite in (batch_norm, mean, max_pool2d)},
+    **{rewrite.__name__: rewrite for rewrite in (batch_norm, mean, max_pool2d, pad)},
     "avg_pool2d": becomes(nn.AvgPool2d),
     "adaptive_avg_pool2d": pool_average,
     "adaptive_max_pool2d": pool_max,
     "leaky_relu": becomes(nn.LeakyReLU),
+    "hardtanh": becomes(nn.Hardtanh),
     "contiguous": identity,
 }
 FUNCTIONS |= {kind.__name__.lower(): becomes(kind) for kind in POINTWISE}

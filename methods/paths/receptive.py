@@ -43,7 +43,7 @@ def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int)
         offset = place - first * _pair(module.stride)[axis] + before
         step = _pair(getattr(module, "dilation", 1))[axis]
         return (offset >= 0) & (offset % step == 0) & (offset < step * _pair(module.kernel_size)[axis])
-    if isinstance(module, nn.ZeroPad2d):
+    if isinstance(module, nn.ConstantPad2d):
         return place == first - module.padding[2 - 2 * axis]
     if length == size and role not in (*OPAQUE, *WINDOWS):
         return place == first

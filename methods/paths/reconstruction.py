@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from methods.backprop import Deconvolved, Replaced
+from methods.backprop import Replaced, deconvolved
 from methods.graph import canonical_form
 from methods.paths import Path
 from methods.paths.nodes import layers
@@ -23,15 +23,15 @@ def reconstructions(graph: GraphModule, x: Tensor, channels: Mapping[Node, Tenso
 
     Max pools pass the signal to their switches, ReLUs rectify the signal whatever their own input was, convolutions are
     transposed, without biases. Our choices: batch norms are folded into convolutions, as in the canonical form;
-    residual sums and concatenations pass the signal to all branches; average pools and activations other than ReLU pass
-    their gradient. The cost is one forward pass, and two backward passes for each channel.
+    residual sums and concatenations pass the signal to all branches; average pools and bounded activations pass their
+    gradient. The cost is one forward pass, and two backward passes for each channel.
 
     Pictures from deep layers differ little between channels: those of the whole maps of a layer's four most relevant
     channels correlate by .99 in the last convolution of a VGG16 fitted to shapes, and by .42 in the first.
     """
     with torch.enable_grad():
         x = x.detach().clone().requires_grad_()
-        run = Replaced(graph, Deconvolved)
+        run = Replaced(graph, deconvolved)
         run.garbage_collect_values = False  # the layers are read afterwards
         run.run(x)
         results = []

@@ -6,7 +6,7 @@ from functools import cache
 import timm
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn import functional
 
 
 class Block(nn.Module):
@@ -35,6 +35,27 @@ class Branches(nn.Module):
 
 def head(k: int, classes: int) -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(k, classes)]
+
+
+class Mobile(nn.Module):
+    """What mobile networks have: padding of one side only, clipped ReLUs and convolutions of single channels."""
+
+    def __init__(self, k: int = 6, classes: int = 4):
+        super().__init__()
+        self.stem, self.bn1 = nn.Conv2d(3, k, 3, 2), nn.BatchNorm2d(k)
+        self.depthwise, self.bn2 = nn.Conv2d(k, k, 3, groups=k), nn.BatchNorm2d(k)
+        self.bottleneck, self.bn3 = nn.Conv2d(k, k, 1, bias=False), nn.BatchNorm2d(k)
+        self.head = nn.Linear(k, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn1(self.stem(functional.pad(x, (0, 1, 0, 1)))).clamp(0, 6)
+        y = functional.relu6(self.bn2(self.depthwise(functional.pad(x, [1, 1, 1, 1], value=0.0))))
+        y = functional.pad(self.bn3(self.bottleneck(y)) + x, (0, 1, 0, 1), value=-torch.inf)
+        y = functional.hardtanh(functional.max_pool2d(y, 3, 2), -2, 2)
+        return self.head(y.mean((2, 3)))
+
+    def get_classifier(self) -> nn.Linear:
+        return self.head
 
 
 class Network(nn.Sequential):
@@ -138,9 +159,11 @@ def network(family: str, seed: int = 0) -> nn.Module:
 def images(n: int = 3, side: int = 32, classes: int = 4) -> tuple[Tensor, Tensor]:
     """Coloured clouds with grain, and targets."""
     rng = torch.Generator().manual_seed(1)
-    clouds = interpolate(2 * torch.randn(n, 3, 4, 4, generator=rng), (side, side), mode="bicubic")
+    clouds = functional.interpolate(2 * torch.randn(n, 3, 4, 4, generator=rng), (side, side), mode="bicubic")
     return clouds + 0.3 * torch.randn(n, 3, side, side, generator=rng), torch.arange(n) % classes
 
+
+OWN = {"mobile": Mobile}
 
 # timm's name: (how to build it, a layer for CAM methods, height and width of the images: one pair fits no grid)
 ARCHITECTURES = {
@@ -159,3 +182,15 @@ def architecture(name: str) -> tuple[nn.Module, Tensor, Tensor, str]:
         model = ready(build(), height)
     x, target = images(2, height)
     return model.double(), x[..., :width].double(), target + 1, layer
+
+
+@cache
+def precise(name: str, side: int = 32) -> tuple[nn.Module, Tensor, Tensor]:
+    """A network of `OWN` or timm's in float64 with live batch norms, two images and their targets."""
+    if name in ARCHITECTURES:
+        return architecture(name)[:3]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = ready(OWN[name]() if name in OWN else timm.create_model(name, num_classes=4), side)
+    x, target = images(2, side)
+    return model.double(), x.double(), target + 1

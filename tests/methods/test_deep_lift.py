@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from methods.deep_lift import DeepLift, DeepLiftShap
 from models.canonical import canonical
 from tests.methods.entries import relative
+from tests.methods.networks import precise
 from tests.methods.references.deep_lift import derived
 
 deep_lift = DeepLift(baseline=0.0, canonical=canonical)
@@ -83,6 +84,12 @@ def test_a_small_difference_has_the_derivative_as_its_multiplier(activation, ste
     (derivative,) = torch.autograd.grad(copy.deepcopy(activation).double()(middle), middle)
     wanted = derivative * torch.tensor([1, step - 1], dtype=torch.float64)
     torch.testing.assert_close(maps.double(), wanted, rtol=1e-3, atol=0)
+
+
+def test_operations_of_mobile_networks():
+    model, x, target = precise("mobile")
+    assert relative(deep_lift(model, x, target), derived(model, x, torch.zeros_like(x), target).sum(1)) < 1e-9
+    assert residual(deep_lift(model, x, target), model, x, torch.zeros_like(x), target) < 1e-10
 
 
 POOLS = {

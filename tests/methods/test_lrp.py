@@ -1,9 +1,6 @@
 """LRP keeps its laws: the sum of a map without biases, its signs, one neuron computed by hand, the rule for pixels."""
 
-from functools import cache
-
 import pytest
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +8,8 @@ from entries import Inapplicable
 from methods.lrp import DeepTaylor, LrpEpsilon, LrpEpsilonGammaBox, LrpEpsilonPlus, LrpGamma
 from models.canonical import canonical
 from tests.methods import networks
-from tests.methods.entries import explain, logit, relative
+from tests.methods.entries import entry, explain, logit, relative
+from tests.methods.references.decomposition import REFERENCES
 
 small = {"stabilizer": 1e-6, "canonical": canonical}
 
@@ -25,26 +23,25 @@ CONSERVING = {
 }
 
 
-@cache
-def network(name: str) -> tuple[nn.Module, Tensor, Tensor]:
-    """A network of float64 with live batch norms, two images and their targets."""
-    if name in networks.ARCHITECTURES:
-        return networks.architecture(name)[:3]
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = networks.ready(timm.create_model(name, num_classes=4), 32)
-    x, target = networks.images(2, 32)
-    return model.double(), x.double(), target + 1
-
-
 @pytest.mark.parametrize("rule", CONSERVING)
 @pytest.mark.parametrize("name", ["resnet18", pytest.param("inception_v3", marks=pytest.mark.slow)])
 def test_without_biases_in_the_rules_relevance_is_conserved(name, rule):
     """Whatever biases the network has; and no magnitudes cancel that are much larger than the logit."""
-    model, x, target = network(name)
+    model, x, target = networks.precise(name)
     total, maps = logit(model, x, target), explain(CONSERVING[rule], model, x, target)
     assert ((maps.sum((1, 2)) - total) / total).abs().max() < 1e-3
     assert (maps.abs().sum((1, 2)) / total.abs()).max() < 10
+
+
+@pytest.mark.parametrize("method", REFERENCES)
+@pytest.mark.parametrize("name", ["mobile"])
+def test_operations_of_networks_that_people_have(name, method):
+    """Each has a rule that agrees with its derivation in float64; the table of families has the laws."""
+    model, x, target = networks.precise(name)
+    assert (
+        relative(explain(entry(method), model, x, target), REFERENCES[method].maps(entry(method), model, x, target))
+        < 1e-8
+    )
 
 
 def linear_model(weights: list[float], bias: float) -> nn.Module:
@@ -86,7 +83,7 @@ def test_gamma_asks_the_sign_of_what_it_divides():
 @pytest.mark.parametrize("name", ["resnet18", pytest.param("densenet121", marks=pytest.mark.slow)])
 def test_deep_taylor_keeps_the_logits_sign(name):
     """Everywhere: sums, and pools of what is negative (densenet's transitions), make no other sign."""
-    model, x, target = network(name)
+    model, x, target = networks.precise(name)
     maps = explain(DTD, model, x.clamp(-3, 3), target)
     assert (maps * logit(model, x.clamp(-3, 3), target).sign()[:, None, None]).min() >= 0
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.canonical import KNOWN, canonical
-from tests.methods.networks import inception_v3, plain, randomised, residual, resnet18, vgg16
+from tests.methods.networks import Mobile, inception_v3, plain, randomised, residual, resnet18, vgg16
 
 
 def images(size: int) -> Tensor:
@@ -82,7 +82,8 @@ FORMS = [
     (Handwritten, 12, {"relu": 3, "sum": 1, "concat": 1, "max": 1, "average": 2, "scale": 0, "": 1}),
     (ChangedInPlace, 12, {"sum": 1}),
     (flat, 5, {"linear": 1, "scale": 0}),
-    (odd, 12, {"convolution": 1, "linear": 2, "relu": 1, "activation": 1, "average": 1, "scale": 1}),
+    (Mobile, 12, {"rectifier": 2, "activation": 1, "shape": 4, "max": 1, "average": 1, "": 0}),
+    (odd, 12, {"convolution": 1, "linear": 2, "relu": 1, "rectifier": 1, "average": 1, "scale": 1}),
 ]
 SLOW = (inception_v3, efficientnet_b0)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Interpreter
+from torch.fx import Interpreter, Node
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
 
@@ -106,10 +106,19 @@ def gamma(method: object, layer: Linear, a: Tensor, r: Tensor) -> Tensor:
 
 
 def box(method: object, layer: Linear, a: Tensor, r: Tensor) -> Tensor:
-    """z^B; the networks here read pixels without a scale before the first layer."""
-    low, high = (torch.full_like(a, end) for end in BOX)
+    """z^B; the networks here read pixels without a scale before the first layer, but some pad them with zeros."""
+    low, high = (layer.inside * end for end in BOX)
     terms = [(a, layer.w), (-low, layer.w.clamp(min=0)), (-high, layer.w.clamp(max=0))]
     return sharing(layer, terms, r / away(total(layer, terms, torch.zeros_like(layer.b)), method.stabilizer))
+
+
+def pixels(source: Node, modules: dict[str, nn.Module], x: Tensor) -> Tensor | None:
+    """One for each pixel that a layer reads and zero for its padding; None for a layer that reads no pixels."""
+    if source.op == "placeholder":
+        return torch.ones_like(x)
+    pad = modules.get(source.target)
+    padded = isinstance(pad, nn.ConstantPad2d) and source.args[0].op == "placeholder"
+    return F.pad(torch.ones_like(x), pad.padding) if padded else None
 
 
 def windows(module: nn.Module, axis: int, size: int) -> Tensor:
@@ -183,17 +192,20 @@ def walked(
                 ratio = r / away(sum(map(part, terms)), method.stabilizer)
                 shares = [part(t) * ratio for t in terms]
             elif kind in ("convolution", "linear"):
-                at_pixels = first is not None and node.args[0].op == "placeholder"
-                rule = first if at_pixels else conv if kind == "convolution" else linear
-                shares = [rule(method, Linear(module, a), a, r)]
+                rule, layer = conv if kind == "convolution" else linear, Linear(module, a)
+                if first is not None and (inside := pixels(node.args[0], modules, x)) is not None:
+                    rule, layer.inside = first, inside
+                shares = [rule(method, layer, a, r)]
             elif kind == "average":
                 rows, columns = (windows(module, axis, a.shape[2 + axis]) for axis in (0, 1))
                 z = rows @ part(a) @ columns.t()
                 shares = [part(a) * (rows.t() @ (r / away(z, method.stabilizer)) @ columns)]
             elif kind == "max":
                 shares = [pool(module, a, r)]
+            elif isinstance(module, nn.modules.padding._ConstantPadNd):
+                shares = [F.pad(r, [-width for width in module.padding])]
             else:
-                assert kind in ("relu", "shape"), kind
+                assert kind in ("relu", "rectifier", "activation", "shape"), kind
                 r = each(node, run.env[node], r) if kind == "relu" else r
                 shares = [r.reshape(a.shape)]
             for source, share in zip(node.args, shares, strict=True):

@@ -8,36 +8,65 @@ from torch.overrides import TorchFunctionMode
 from tests.methods.entries import background
 from tests.methods.references import Reference
 
+ELEMENTWISE = {"relu", "relu6", "hardtanh", "clamp", "gelu", "silu", "sigmoid", "hardsigmoid", "hardswish"}
+
+
+def kind_of(function, args: tuple) -> str:
+    """The name of what is not affine in the activations; "" for all else."""
+    name = function.__name__.rstrip("_")
+    if name == "mul" and all(isinstance(factor, Tensor) and not isinstance(factor, nn.Parameter) for factor in args):
+        return "product"
+    return "elementwise" if name in ELEMENTWISE else name if name in ("max_pool2d", "layer_norm", "softmax") else ""
+
+
+def chord(function, a: Tensor, b: Tensor, z: Tensor) -> Tensor:
+    """The line through the values at a and b; where these are equal, the tangent."""
+    middle = ((a + b) / 2).requires_grad_()
+    (slope,) = torch.autograd.grad(function(middle).sum(), middle)
+    even = (a - b).abs() < 1e-9
+    slope = torch.where(even, slope, (function(a) - function(b)) / (a - b).masked_fill(even, 1))
+    return function(b) + slope * (z - b)
+
+
+def product(a: tuple, b: tuple, z: tuple) -> Tensor:
+    """The mean of both orders: one factor steps from b to a while the other is at b, or is at a already."""
+    (a1, a2), (b1, b2), (z1, z2) = a, b, z
+    return b1 * b2 + (z1 - b1) * (a2 + b2) / 2 + (z2 - b2) * (a1 + b1) / 2
+
 
 class Seen(TorchFunctionMode):
-    """Keeps the input of every ReLU and max pool, in their order."""
+    """Keeps the inputs of every operation that is not affine, in their order."""
 
     def __init__(self):
         super().__init__()
         self.inputs = []
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function.__name__ in ("relu", "relu_", "max_pool2d"):
-            self.inputs.append(args[0].clone())
+        if kind_of(function, args):
+            self.inputs.append(tuple(t.clone() for t in args if isinstance(t, Tensor) and t.ndim > 1))
         return function(*args, **(kwargs or {}))
 
 
 class Affine(TorchFunctionMode):
-    """Replaces ReLUs and max pools by affine functions with their values at x and at the reference."""
+    """Replaces what is not affine by affine functions with its values at x and at the reference."""
 
-    def __init__(self, x: list[Tensor], reference: list[Tensor]):
+    def __init__(self, x: list[tuple], reference: list[tuple]):
         super().__init__()
         self.pairs = list(zip(x, reference, strict=True))
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if function.__name__ in ("relu", "relu_"):
-            a, b = self.pairs.pop(0)
-            ratio = (a.clamp(min=0) - b.clamp(min=0)) / (a - b)
-            return b.clamp(min=0) + torch.where(a == b, (a > 0).to(a), ratio) * (args[0] - b)
-        if function.__name__ == "max_pool2d":
-            return self.pool(*self.pairs.pop(0), *args, **kwargs)
-        return function(*args, **kwargs)
+        kind, kwargs = kind_of(function, args), kwargs or {}
+        if not kind:
+            return function(*args, **kwargs)
+        a, b = self.pairs.pop(0)
+        if kind == "product":
+            return product(a, b, args)
+        (a, b), (z, *args) = (a[0], b[0]), args
+        if kind == "elementwise":
+            return chord(lambda t: function(t.clone(), *args, **kwargs), a, b, z)  # the function may work in place
+        if kind == "max_pool2d":
+            return self.pool(a, b, z, *args, **kwargs)
+        return getattr(self, kind)(a, b, z, *args, **kwargs)
 
     @staticmethod
     def pool(a: Tensor, b: Tensor, z: Tensor, kernel_size, stride=None, padding=0, dilation=1, **_) -> Tensor:
@@ -51,7 +80,7 @@ class Affine(TorchFunctionMode):
             padded = pad(image, (padding,) * 4, value=-1e30)
             return unfold(padded, size, stride=stride or size).view(n, c, size * size, -1)
 
-        a, b, z = windows(a), windows(b), windows(z)
+        a, b, z = (windows(image.clamp(min=-1e30)) for image in (a, b, z))
         top, low = a.amax(2, keepdim=True), b.amax(2, keepdim=True)
         in_a, in_b = (nn.functional.one_hot(w.argmax(2), size * size).movedim(-1, 2).to(z) for w in (a, b))
         even = (low - (in_a * b).sum(2, keepdim=True)).abs() < 1e-12 * b[b > -1e29].abs().max()
