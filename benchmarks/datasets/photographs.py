@@ -4,15 +4,34 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 from PIL.ExifTags import Base
 from torch import Tensor
 
 ORIENTATION = Base.Orientation
+
+
+class Polygons(NamedTuple):
+    """Outlines of an object; the mask is what they enclose."""
+
+    corners: tuple[tuple[float, ...], ...]  # of each polygon x, y, x, y, ..., in pixels of the stored image
+
+    def drawn(self, size: tuple[int, int]) -> Image.Image:
+        """Return the mask of a stored image of this width and height, 255 inside and 0 outside."""
+        image = Image.new("L", size)
+        for polygon in self.corners:
+            ImageDraw.Draw(image).polygon(polygon, fill=255)
+        return image
+
+
+class Drawn(Protocol):
+    """A mask that is drawn: 0 outside the object, in the image's stored size (width, height) or its upright size."""
+
+    def drawn(self, size: tuple[int, int]) -> Image.Image: ...
 
 
 class Photo(NamedTuple):
@@ -20,7 +39,7 @@ class Photo(NamedTuple):
 
     image_id: str
     path: Path
-    mask: Path | None
+    mask: Path | Drawn | None
     label: int
 
 
@@ -32,6 +51,7 @@ class Photographs(Sequence):
     size: int
     crop_pct: float
     resample: Image.Resampling
+    squash: bool = False  # resize both sides alike instead of the shorter one, as some of timm's networks are evaluated
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -48,21 +68,27 @@ class Photographs(Sequence):
             stored, turn = image.size, image.getexif().get(ORIENTATION, 1)
             pixels = np.asarray(self.framed(coloured(image), turn, self.resample), np.float32) / 255
         if photo.mask:
-            with Image.open(photo.mask) as image:
+            with opened(photo.mask, stored) as image:
                 turn = orientation_of_mask(photo, stored, turn, image.size)
                 mask = np.asarray(self.framed(marked(image), turn, Image.Resampling.NEAREST)) > 0
         return photo.image_id, torch.from_numpy(pixels.transpose(2, 0, 1).copy()), photo.label, torch.from_numpy(mask)
 
     def framed(self, image: Image.Image, turn: int, resample: Image.Resampling) -> Image.Image:
-        """Resize the shorter side to size / crop_pct and crop the centre, computing only what the crop keeps."""
+        """Resize the shorter side to size / crop_pct (squash: both) and crop the centre, computing only that."""
         image.getexif()[ORIENTATION] = turn
         image = ImageOps.exif_transpose(image)
         w, h = image.size
         short = math.floor(self.size / self.crop_pct)
         to_w, to_h = (short, int(short * h / w)) if w <= h else (int(short * w / h), short)
+        to_w, to_h = (short, short) if self.squash else (to_w, to_h)
         left, top = round((to_w - self.size) / 2), round((to_h - self.size) / 2)
         right, bottom = min(w, (left + self.size) * w / to_w), min(h, (top + self.size) * h / to_h)
         return image.resize((self.size, self.size), resample, (left * w / to_w, top * h / to_h, right, bottom))
+
+
+def opened(mask: Path | Drawn, stored: tuple[int, int]) -> Image.Image:
+    """Return the mask of an image of this stored size, from its file or drawn."""
+    return Image.open(mask) if isinstance(mask, Path) else mask.drawn(stored)
 
 
 def probed(path: Path) -> tuple[tuple[int, int], int]:
@@ -99,7 +125,9 @@ def coloured(image: Image.Image) -> Image.Image:
 
 
 def marked(image: Image.Image) -> Image.Image:
-    """Return an image of 255 where a mask is neither black (index 0 of a palette) nor transparent, else 0."""
+    """Return an image of 255 where a mask is neither black (a palette's index 0, if that is black) nor transparent."""
+    if image.mode == "P" and any(image.getpalette()[:3]):
+        image = image.convert("RGB")
     values = np.asarray(image)
     seen = True
     if image.mode in ("LA", "RGBA"):

@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 import skimage.data
 import torch
-from omegaconf import OmegaConf
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
@@ -23,16 +24,17 @@ PHOTOS = {
 SQUARE = np.ascontiguousarray(PHOTOS["coffee"][100:196, 250:346])  # its quarters differ, so that every turn shows
 
 
-def folder(root, **values) -> Folder:
-    """The entry as configured, with other values in places; Hydra would wrap its errors."""
-    return Folder(**{**configured(), "root": str(root), **values})
+def folder(root, name="folder", layout=None, **values) -> Folder:
+    """The entry of conf/dataset as configured, with other values in places; Hydra would wrap its errors."""
+    configured = OmegaConf.to_container(values_of(name), resolve=True)
+    assert configured.pop("_target_") == "benchmarks.datasets.folder.Folder"
+    configured["layout"] = instantiate({**configured["layout"], **(layout or {})})
+    return Folder(**{**configured, "root": str(root), **values})
 
 
 @cache
-def configured() -> dict:
-    values = OmegaConf.to_container(composed("dataset=folder", "dataset.root=x").dataset, resolve=True)
-    assert values.pop("_target_") == "benchmarks.datasets.folder.Folder"
-    return values
+def values_of(name: str) -> DictConfig:
+    return composed(f"dataset={name}", "dataset.root=x").dataset
 
 
 def save(array, path, **options):

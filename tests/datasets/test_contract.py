@@ -14,6 +14,7 @@ from sklearn.datasets import load_sample_image
 from torch.utils.data import DataLoader
 
 from tests.conftest import composed, options
+from tests.datasets import written
 
 SIZE = 32
 
@@ -32,9 +33,21 @@ def photographs(tmp_path_factory):
     return root
 
 
+WRITTEN = {
+    "imagenet": (written.imagenet, "n01443537", "n02123045"),
+    "voc": (written.voc, "bird", "dog"),
+    "coco": (written.coco, "banana", "zebra"),
+    "pets": (written.pets, "Siamese", "pug"),
+}
+
+
 @pytest.fixture(params=options("dataset"))
-def dataset(request, photographs):
+def dataset(request, photographs, tmp_path):
     extra = {"folder": [f"dataset.root='{photographs}'"]}.get(request.param, [])
+    if request.param in WRITTEN:
+        write, *kinds = WRITTEN[request.param]
+        values = write(tmp_path, written.six(*kinds))
+        extra = [f"dataset.{key}='{values[key]}'" for key in ("root", "masks") if key in values]
     return instantiate(composed(f"dataset={request.param}", "dataset.images=6", *extra).dataset)
 
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import MissingMandatoryValue
 from PIL import Image
 
-from benchmarks.datasets.folder import imagenet
+from benchmarks.datasets.class_names import imagenet
 from tests.conftest import composed
 from tests.datasets.saved import PHOTOS, SQUARE, folder, save
 
