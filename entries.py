@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from math import inf
 from typing import TypeVar, dataclass_transform
 
@@ -30,7 +31,7 @@ def declared(facts: dict[str, object]) -> Callable[[T], T]:
 def explains(
     group: str,
     *,
-    cites: str,
+    cites: str = "",
     signed: bool = False,
     class_specific: bool = True,
     complete: str = "",
@@ -42,7 +43,8 @@ def explains(
     `group` is the white-box review's: linearisation, structure, adversarial, black box or control. `complete` names the
     sum that a map adds up to: "" none, "logit", "difference" (of the logits of image and baseline), "background" (the
     logit less its mean over background images). `passes` are the forward and backward passes of one image. `needs`
-    names what the method is given beside model, images and target: mask, background, box.
+    names what the method is given beside model, images and target: mask, background, box, image (the images' names; a
+    method that looks maps up by name can make none anew).
     """
     return declared(dict(locals()))
 
@@ -52,7 +54,7 @@ def scores(
     category: str,
     *,
     higher_is_better: bool | None,
-    cites: str,
+    cites: str = "",
     bounds: tuple[float, float] = (-inf, inf),
     version: int = 1,
     needs: tuple[str, ...] = (),
@@ -68,6 +70,16 @@ def scores(
     when the score is nan. `passes` are the metric's own, those that all entries share, and maps made anew, per image.
     """
     return declared(dict(locals()))
+
+
+def stated(entry: object, by: Callable, name: str) -> object:
+    """Give an entry made without its decorator, which is `by`, the facts that have defaults; ask for the others."""
+    facts = {fact: p.default for fact, p in signature(by).parameters.items() if not hasattr(entry, fact)}
+    if asked := [fact for fact, default in facts.items() if default is Parameter.empty]:
+        raise ValueError(f"{name} needs {' and '.join(asked)}; declare them with entries.{by.__name__}(...)")
+    for fact, default in facts.items():
+        object.__setattr__(entry, fact, default)
+    return entry
 
 
 def refuse(entry: object, name: str, need: str) -> None:

@@ -29,7 +29,9 @@ def counted(model: nn.Module) -> Iterator[Cost]:
     """Count passes: one is one image through `model`, or its gradient through the model's output."""
     cost = Cost()
 
-    def count(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if not isinstance(output, Tensor):
+            raise ValueError(f"{type(module).__name__} needs to give logits (n, k); it gave a {type(output).__name__}")
         cost.forwards += len(output)
         if output.requires_grad:
             output.register_hook(count_backward)

@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from entries import Inapplicable
+
 Method = Callable[..., Tensor]
 T = TypeVar("T")
 CLEAN = "clean logits"
@@ -31,6 +33,7 @@ class Explained:
     mean: Tensor  # (c,) float32: x = (pixels - mean) / std, pixels in [0, 1]
     std: Tensor  # (c,) float32
     background: Tensor  # (m, c, h, w) float32, other images of the data set, normalised; none where it gives none
+    image: tuple[str, ...] = ()  # their names
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`: what all methods share
 
@@ -54,6 +57,8 @@ class Explained:
 
     def explain(self, x: Tensor | None = None, target: Tensor | None = None, model: nn.Module | None = None) -> Tensor:
         """Return maps (n, h, w) for another image, class or model, everything else unchanged."""
+        if not x is target is model is None:
+            self.anew()
         needs = {name: getattr(self, name) for name in getattr(self.method, "needs", ())}
         return self.method(
             self.model if model is None else model,
@@ -61,6 +66,11 @@ class Explained:
             self.target if target is None else target,
             **needs,
         )
+
+    def anew(self) -> None:
+        """Refuse to make maps anew where the method looks them up by the images' names."""
+        if "image" in getattr(self.method, "needs", ()):
+            raise Inapplicable("the maps were made elsewhere, and the metric needs a method that makes some anew")
 
     @property
     def box(self) -> Tensor:

@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from benchmarks import rows
 from benchmarks.cell import Cell, text
+from benchmarks.contracts import classified, frozen, photographed
 from benchmarks.device import batch_size, chosen_device, environment
 from benchmarks.explained import CLEAN, Explained
 from benchmarks.store import Store
-from entries import Inapplicable
+from entries import Inapplicable, explains, scores, stated
 
 log = logging.getLogger(__name__)
 Metric = Callable[..., Tensor]
@@ -77,21 +78,19 @@ class Prepared:
 
         `target` says which class of an image is asked about: predicted or label.
         """
-        images = self.dataset.test(self.size)
-        names = unique(images, type(self.dataset).__name__)
+        images, dataset = self.dataset.test(self.size), type(self.dataset).__name__
+        names = unique(images, dataset)
         places = [k for k, name in enumerate(names) if name not in self.stored]
         # A generator of its own: without one, a loader draws from the global state.
         loader = DataLoader(Subset(images, places), self.cfg.batch_size, generator=torch.Generator())
         bar = tqdm(loader, self.cell.title, unit="batch", leave=False, disable=None)
         for image, pixels, label, mask in bar:
+            image = photographed(image, pixels, label, mask, dataset)
             x = self.common.normalised(pixels.to(self.device))
             logits = self.store((x,), CLEAN, partial(self.model, x))
-            if logits.shape[1] < 2:
-                raise ValueError(
-                    f"{self.cell.names['model']} needs at least two outputs, since the softmax of one is always 1"
-                )
-            asked, visible = question(list(image), logits, label, mask, target)
-            explained = replace(self.common, x=x, target=asked, mask=visible, shared={})
+            classified(logits, len(x), self.cell.names["model"])
+            asked, visible = question(image, logits, label, mask, target)
+            explained = replace(self.common, x=x, target=asked, mask=visible, image=tuple(image), shared={})
             explained.once(("for all", CLEAN), lambda logits=logits: logits)  # the store has them already
             facts = {
                 "label": label.numpy(),
@@ -99,7 +98,7 @@ class Prepared:
                 "target": asked.cpu().numpy(),
                 "data": self.digests(pixels, mask),
             }
-            yield Batch(list(image), pixels, mask, logits, explained, pd.DataFrame(facts, index=list(image)))
+            yield Batch(image, pixels, mask, logits, explained, pd.DataFrame(facts, index=image))
 
     @property
     def background(self) -> Tensor:
@@ -121,11 +120,12 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
     dataset = instantiate(cfg.dataset, _convert_="all")
     network = instantiate(cfg.model, _convert_="all")(getattr(dataset, "fitted_on", dataset))
     size = network.input_size * getattr(dataset, "tiles_per_side", 1)  # a mosaic has tiles of the input size
-    model = network.module.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
+    model = frozen(network.module, cell.names["model"])
+    model = model.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
     cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, size, device)})
     group = cfg.benchmark.entry
-    entry = instantiate(cfg[group], _convert_="all") if group else None
-    metrics = {name: instantiate(cfg.metric[name], _convert_="all") for name in cell.metrics}
+    entry = stated(instantiate(cfg[group], _convert_="all"), explains, cell.names["entry"]) if group else None
+    metrics = {name: stated(instantiate(cfg.metric[name], _convert_="all"), scores, name) for name in cell.metrics}
     store = Store(cell.sweep / ".shared", model, f"{network.digest} {network.mean} {network.std}", device)
     mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
     none, others = torch.empty(0), torch.zeros(0, 3, size, size, device=device)
@@ -178,9 +178,6 @@ def table(cell: Prepared, scores: list[pd.DataFrame]) -> pd.DataFrame:
     """Return all rows of a cell in the order of its metrics, whatever the batches were, with the facts of the cell."""
     if not scores:
         return pd.DataFrame()
-    joined = pd.concat(scores, ignore_index=True)
-    place = {name: k for k, name in enumerate(cell.metrics)}
-    joined = joined.sort_values("metric", key=lambda names: names.map(place), kind="stable", ignore_index=True)
     facts = {
         "group": getattr(cell.entry, "group", ""),
         "cites": getattr(cell.entry, "cites", ""),
@@ -191,6 +188,7 @@ def table(cell: Prepared, scores: list[pd.DataFrame]) -> pd.DataFrame:
         "device": cell.device.type,
         **environment(),
     }
+    joined = rows.ordered(scores, cell.metrics)
     return joined.assign(**facts).join(rows.facts(cell.metrics, cell.cell.metric_settings()), on="metric")
 
 

@@ -3,34 +3,42 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from math import inf
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from benchmarks.contracts import untouched, within
 from benchmarks.cost import Cost, measured
+from entries import Inapplicable
 
 log = logging.getLogger(__name__)
 CURVE = ["image", "metric", "metric_settings", "fraction", "value"]
 
 
-def answered(
-    name: str, metric: Callable, ask: Callable[[], Tensor], n: int, model: nn.Module, device: torch.device
-) -> pd.DataFrame:
-    """Return `n` rows of what a metric is asked for; one that fails loses its own rows only."""
+def answered(name: str, metric: Callable, ask: Callable[[], Tensor], n: int, batch: object) -> pd.DataFrame:
+    """Return `n` rows of what a metric is asked for about a batch, which has the fields `model` and `x`.
+
+    A metric that fails loses its own rows only; one that leaves something behind spoils the rest and is refused. One
+    that raises Inapplicable has no scores of this batch, and the sentence is the reason.
+    """
     reason, failed = metric.undefined, False
-    with measured(model, device) as cost:
+    with untouched(name, batch), measured(batch.model, batch.x.device) as cost:
         try:
-            score = ask().double().cpu().numpy().ravel()
+            score = ask()
+            if not isinstance(score, Tensor):
+                raise TypeError(f"{n} images need a tensor of {n} scores; it gives a {type(score).__name__}")
+            score = score.detach().double().cpu().numpy().ravel()
             if len(score) != n:
                 raise ValueError(f"{n} images need {n} scores; it gives {len(score)}")
+        except Inapplicable as error:
+            score, reason = np.full(n, np.nan), str(error)
         except Exception as error:  # whatever a metric raises, the cell's other scores are kept
             score, failed = np.full(n, np.nan), True
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             log.warning("%s failed: %s", name, reason)
     defined = np.isfinite(score)
+    within(score[defined], metric.bounds, name)
     return pd.DataFrame(
         {
             "metric": name,
@@ -52,6 +60,13 @@ def inapplicable(metrics: Mapping[str, Callable], reason: str) -> pd.DataFrame:
     return pd.DataFrame({"metric": list(metrics)}).assign(**nobody, **cost, status="inapplicable", reason=reason)
 
 
+def ordered(tables: list[pd.DataFrame], metrics: Mapping[str, Callable]) -> pd.DataFrame:
+    """Return the tables of all batches as one in the order of the metrics."""
+    place = {name: k for k, name in enumerate(metrics)}
+    joined = pd.concat(tables, ignore_index=True)
+    return joined.sort_values("metric", key=lambda names: names.map(place), kind="stable", ignore_index=True)
+
+
 def curve(image: list[str], fractions: np.ndarray, values: np.ndarray) -> pd.DataFrame:
     """Return curves in long form: `fractions` (k,) of all images, `values` (n, k)."""
     columns = {"image": np.repeat(image, len(fractions)), "fraction": np.tile(fractions, len(image))}
@@ -71,9 +86,9 @@ def facts(metrics: Mapping[str, Callable], settings: Mapping[str, str]) -> pd.Da
             "category": metric.category,
             "version": metric.version,
             "higher_is_better": metric.higher_is_better,
-            "lower_bound": getattr(metric, "bounds", (-inf, inf))[0],
-            "upper_bound": getattr(metric, "bounds", (-inf, inf))[1],
-            "metric_cites": getattr(metric, "cites", ""),
+            "lower_bound": metric.bounds[0],
+            "upper_bound": metric.bounds[1],
+            "metric_cites": metric.cites,
         }
         for name, metric in metrics.items()
     }

@@ -33,6 +33,10 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+# All methods but the one whose maps are made elsewhere: it computes nothing that could be checked.
+METHODS = [name for name in options("method") if name != "stored"]
+
+
 def composed(*overrides: str) -> DictConfig:
     """The config that `python run.py OVERRIDES` would get."""
     return job(*overrides)[0]
@@ -83,7 +87,7 @@ def seeded():
     torch.manual_seed(0)
 
 
-@pytest.fixture(params=options("method"))
+@pytest.fixture(params=METHODS)
 def method_name(request) -> str:
     return request.param
 

@@ -23,7 +23,7 @@ RULES = {
     },
     **{f"benchmarks.{kind}": ({"entries", "benchmarks", "methods"}, {"mlflow"}) for kind in KINDS},
     "benchmarks.datasets": ({"entries", "benchmarks.datasets"}, {"hydra", "mlflow"}),
-    "benchmarks.explained": (set(), {"hydra", "mlflow", "pandas"}),
+    "benchmarks.explained": ({"entries"}, {"hydra", "mlflow", "pandas"}),
     "benchmarks": ({"entries", "benchmarks", "results"}, set()),
     "methods": ({"entries", "methods"}, {"hydra", "mlflow", "pandas", "timm", "omegaconf"}),
     "models": ({"entries", "models"}, {"hydra", "mlflow", "pandas", "omegaconf"}),

@@ -1,1 +1,5 @@
 """The kind `maps`: every pixel gets one number of evidence for a class, and metrics score these maps."""
+
+from benchmarks.maps.scoring import method, score
+
+__all__ = ["method", "score"]

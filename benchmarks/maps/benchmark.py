@@ -1,6 +1,6 @@
 """Benchmark of pixel maps: explain every image of a data set with one method and score the maps with every metric."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import rows
+from benchmarks.contracts import untouched
 from benchmarks.cost import measured
 from benchmarks.explained import Explained, draws
 from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, target_of, with_background
@@ -51,20 +52,14 @@ class Maps:
         method = cell.entry
         if self.change != "none":
             method = Altered(method, self.change, batch.logits.shape[1], cell.cfg.seed)
-        explained = replace(batch.explained, method=method)
-        with measured(cell.model, cell.device) as cost:
+        explained, name = replace(batch.explained, method=method), type(cell.entry).__name__
+        with untouched(name, explained), measured(cell.model, cell.device) as cost:
             maps = explained.explain()
-        check(maps, explained.mask, method)
+        check(maps, explained.mask, name)
         explained = replace(explained, maps=maps)
-        common = {"tied": tied(maps).cpu().numpy(), **rows.per_image(cost, len(batch.image), "explain_")}
-        scores, curves = [], []
-        for name, metric in cell.metrics.items():
-            scores.append(score(name, metric, explained).assign(image=batch.image, **common))
-            if hasattr(metric, "curve") and scores[-1].status[0] != "failed":
-                # The passes were made when the metric was scored.
-                fractions, values = (t.double().cpu().numpy() for t in metric.curve(explained))
-                curves.append(rows.curve(batch.image, fractions, values).assign(metric=name))
-        return Scored(scores, curves, partial(pictures, cell, batch, explained))
+        scores, curves = scored(cell.metrics, explained, batch.image)
+        spent = rows.per_image(cost, len(batch.image), "explain_")
+        return Scored([table.assign(**spent) for table in scores], curves, partial(pictures, cell, batch, explained))
 
 
 @dataclass(frozen=True)
@@ -94,12 +89,30 @@ class Altered:
         return getattr(self.method, name)
 
 
-def score(name: str, metric: Callable, explained: Explained) -> pd.DataFrame:
+def scored(
+    metrics: Mapping[str, Callable], explained: Explained, image: list[str]
+) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+    """Return what every metric gives for a batch that is explained: scores image by image, and curves."""
+    ties, scores, curves = tied(explained.maps).cpu().numpy(), [], []
+    for name, metric in metrics.items():
+        scores.append(answered(name, metric, explained).assign(image=image, tied=ties))
+        if hasattr(metric, "curve") and scores[-1].status[0] != "failed":
+            # The passes were made when the metric was scored.
+            fractions, values = (t.double().cpu().numpy() for t in metric.curve(explained))
+            curves.append(rows.curve(image, fractions, values).assign(metric=name))
+    return scores, curves
+
+
+def answered(name: str, metric: Callable, explained: Explained) -> pd.DataFrame:
     """Return score, status, reason and cost of one metric, image by image."""
     before = explained.store.reused
-    table = rows.answered(
-        name, metric, lambda: metric(explained), len(explained.x), explained.model, explained.x.device
-    )
+
+    def ask() -> Tensor:
+        if "explain" in metric.needs:
+            explained.anew()
+        return metric(explained)
+
+    table = rows.answered(name, metric, ask, len(explained.x), explained)
     if "mask" in getattr(explained.method, "needs", ()):  # without a mask the truth is unknown, not empty
         unknown = ~explained.mask.flatten(1).any(1).cpu().numpy()
         table.loc[unknown, ["score", "reason"]] = np.nan, "the image has no mask of the class"
@@ -126,9 +139,19 @@ def pictures(cell: Prepared, batch: Batch, explained: Explained, left: int) -> d
     return kept
 
 
-def check(maps: Tensor, mask: Tensor, method: Callable) -> None:
+def check(maps: object, mask: Tensor, name: str) -> None:
     """Refuse maps that break the contract, whoever wrote the method."""
-    if maps.shape != mask.shape or not maps.isfinite().all():
-        given = "values that are not finite" if maps.shape == mask.shape else f"shape {tuple(maps.shape)}"
-        name, need = type(method).__name__, tuple(mask.shape)
-        raise ValueError(f"{name} needs to give finite maps of shape {need}; it gave {given}")
+    if given := flaw(maps, tuple(mask.shape)):
+        need = f"a tensor of finite, detached maps {tuple(mask.shape)} of torch.float32"
+        raise ValueError(f"{name} needs to give {need}; it gave {given}")
+
+
+def flaw(maps: object, shape: tuple[int, ...]) -> str:
+    """Say what maps are, where they are not such as metrics read."""
+    if not isinstance(maps, Tensor):
+        return f"a {type(maps).__module__}.{type(maps).__qualname__}"
+    if tuple(maps.shape) != shape:
+        return f"shape {tuple(maps.shape)}"
+    if maps.requires_grad or maps.dtype != torch.float32:
+        return "maps with a gradient" if maps.requires_grad else f"{maps.dtype}"
+    return "" if maps.isfinite().all() else "values that are not finite"

@@ -37,7 +37,7 @@ class Networks:
         explained, n, scores, curves = batch.explained, len(batch.image), [], []
         for name, metric in cell.metrics.items():
             before = cell.store.reused
-            table = rows.answered(name, metric, partial(metric, explained), n, cell.model, cell.device)
+            table = rows.answered(name, metric, partial(metric, explained), n, explained)
             reused = (cell.store.reused - before) / n
             scores.append(table.assign(image=batch.image, reused=reused, **rows.per_image(Cost(), n, "explain_")))
             if hasattr(metric, "curve") and table.status[0] != "failed":

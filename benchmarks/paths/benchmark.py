@@ -13,6 +13,7 @@ import pandas as pd
 from torch import Tensor
 
 from benchmarks import rows
+from benchmarks.contracts import untouched
 from benchmarks.cost import measured
 from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, target_of, with_background
 from benchmarks.paths.gallery import Pictures
@@ -57,7 +58,7 @@ class Paths:
 
     def step(self, cell: Prepared, gallery: Pictures, average: Callable[[], list[Tensor]], batch: Batch) -> Scored:
         """Select the paths of one batch and score them."""
-        with measured(cell.model, cell.device) as cost:
+        with untouched(type(cell.entry).__name__, batch.explained), measured(cell.model, cell.device) as cost:
             pathed = selected(cell.entry, batch, average)
         scores = [scored(name, metric, pathed, batch.image) for name, metric in cell.metrics.items()]
         able = {table.metric[0]: cell.metrics[table.metric[0]] for table in scores if table.status[0] != "failed"}
@@ -106,9 +107,8 @@ def selected(selector: Callable, batch: Batch, average: Callable[[], list[Tensor
 def scored(name: str, metric: Callable, pathed: Pathed, image: list[str]) -> pd.DataFrame:
     """Return image by image a row for the whole path, `part` being "", and one for each layer alone."""
     layers, n = ("", *pathed.path.layers), len(image)
-    where = (pathed.model, pathed.x.device)
-    path = rows.answered(name, metric, partial(metric, pathed), n, *where)
-    alone = rows.answered(name, metric, partial(metric.layers, pathed), (len(layers) - 1) * n, *where)
+    path = rows.answered(name, metric, partial(metric, pathed), n, pathed)
+    alone = rows.answered(name, metric, partial(metric.layers, pathed), (len(layers) - 1) * n, pathed)
     table = pd.concat([path, alone], ignore_index=True)
     table = table.assign(image=np.tile(image, len(layers)), part=np.repeat(layers, n))
     by_image = np.arange(len(table)).reshape(len(layers), n).T.ravel()

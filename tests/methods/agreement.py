@@ -7,7 +7,7 @@ import pandas as pd
 from torch import Tensor
 
 from entries import Inapplicable
-from tests.conftest import options
+from tests.conftest import METHODS
 from tests.methods.entries import entry, explain, pointed, relative
 from tests.methods.networks import ARCHITECTURES, architecture
 from tests.methods.references import references
@@ -42,6 +42,6 @@ def difference(maps: Tensor, wanted: Tensor) -> float:
 
 
 if __name__ == "__main__":
-    rows = [agreement(name, network, 2, single=True) for name in options("method") for network in ARCHITECTURES]
+    rows = [agreement(name, network, 2, single=True) for name in METHODS for network in ARCHITECTURES]
     pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.1e")
     print(pd.read_csv(TABLE).to_string())

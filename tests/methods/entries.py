@@ -8,7 +8,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from tests.conftest import CONF, composed, options
+from tests.conftest import CONF, METHODS, composed
 from tests.methods import networks
 
 BUDGET = {"steps": 3, "samples": 3, "masks": 5, "iterations": 3}
@@ -23,7 +23,7 @@ def kind(name: str) -> type:
 
 def having(field: str) -> list[str]:
     """The names of the methods that have this field."""
-    return [name for name in options("method") if field in kind(name).__dataclass_fields__]
+    return [name for name in METHODS if field in kind(name).__dataclass_fields__]
 
 
 @cache

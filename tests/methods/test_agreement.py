@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.conftest import options
+from tests.conftest import METHODS
 from tests.methods import networks
 from tests.methods.agreement import agreement
 from tests.methods.entries import entry, explain, relative
@@ -13,7 +13,7 @@ from tests.methods.references.optimisation import REFERENCES as OPTIMISED
 
 
 def test_every_method_has_a_reference():
-    assert sorted(references()) == options("method")
+    assert sorted(references()) == METHODS
 
 
 @pytest.mark.slow

@@ -20,12 +20,12 @@ from benchmarks.cost import counted
 from entries import Inapplicable
 from models.canonical import canonical
 from results.names import bibliography, works
-from tests.conftest import options
+from tests.conftest import METHODS
 from tests.methods import networks
 from tests.methods.entries import entry, explain, having, kind, pointed
 
 LAWS = {"", "logit", "difference", "background"}
-NAMES = options("method")
+NAMES = METHODS
 GROUPS = {"linearisation", "structure", "adversarial", "black box", "control"}
 
 
@@ -174,7 +174,7 @@ class Unruled(nn.Module):
 
 
 # Rules for every operation, or at least for a ReLU
-RULED = {name: "cumsum" for name in options("method") if name.startswith(("lrp", "deep", "excitation"))}
+RULED = {name: "cumsum" for name in METHODS if name.startswith(("lrp", "deep", "excitation"))}
 RULED |= dict.fromkeys(("deconvnet", "guided_backprop", "guided_grad_cam"), "ReLU")
 
 

@@ -56,7 +56,7 @@ class Toy:
         def step(batch):
             values = cell.entry(cell.model, batch.explained.x)
             tables = [
-                rows.answered(name, metric, lambda m=metric: m(values), len(values), cell.model, cell.device)
+                rows.answered(name, metric, lambda m=metric: m(values), len(values), batch.explained)
                 for name, metric in cell.metrics.items()
             ]
             tables = [table.assign(image=batch.image) for table in tables]

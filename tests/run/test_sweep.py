@@ -13,15 +13,14 @@ import pandas as pd
 import pytest
 
 from benchmarks import record
-from tests.conftest import CONF, options, run
+from tests.conftest import CONF, METHODS, run
 
-METHODS = options("method")
 ROOT = CONF.parent
 COST = ["seconds", "peak_memory", "explain_seconds", "explain_peak_memory"]
 ORACLE = ["-m", "model=planted", "dataset=planted", "batch_size=8"]
 QUICK = ["dataset.images=4", "budget.masks=20", "budget.samples=4", "budget.steps=4", "budget.iterations=2"]
 SMALL = ["dataset.images=12", "budget.masks=100", "budget.samples=8", "budget.steps=8", "budget.iterations=5"]
-ALL = "method=glob(*)"
+ALL = "method=glob(*,exclude=stored)"
 SEVEN = "method=gradient,grad_cam,fem,uniform,truth,constant,edges"
 
 # The oracle's sweep is made once: `make test` gives each file to one worker.

@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks import reproduce
 from benchmarks.sweep import swept
 from benchmarks.tracking import log_values, steps
-from tests.conftest import CONF, composed, options
+from tests.conftest import CONF, METHODS, composed, options
 from tests.speed import sharing
 from tests.speed.speed import passes, replay
 
@@ -34,7 +34,7 @@ ROWS = pd.DataFrame(
 @pytest.mark.parametrize(
     ("overrides", "numbers"),
     [
-        (["experiment=methods"], {"model": 3, "method": len(options("method"))}),
+        (["experiment=methods"], {"model": 3, "method": len(METHODS)}),
         (["experiment=budget"], {"method": 7, "budget.scale": 5}),
         (["experiment=networks"], {"model": 5}),
         (["experiment=meta"], {"method": 13, "condition": len(options("condition"))}),

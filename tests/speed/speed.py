@@ -84,7 +84,7 @@ def network() -> nn.Module:
 def entries(images: int) -> tuple[dict[str, Callable], dict[str, Callable]]:
     """Return every method and every metric by name."""
     given = [f"batch_size={images}", "metric=[set/all]", *BUDGET]
-    names = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
+    names = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml") if path.stem != "stored")
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         methods = {n: instantiate(compose("config", [*given, f"method={n}"]).method, _convert_="all") for n in names}
         metrics = {n: instantiate(node, _convert_="all") for n, node in compose("config", given).metric.items()}

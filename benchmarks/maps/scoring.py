@@ -1,0 +1,122 @@
+"""Methods and metrics of maps from Python: the entries of conf/ by name, and scores of maps of any origin."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from torch import Tensor, nn
+
+from benchmarks import rows
+from benchmarks.cell import own, shown, text
+from benchmarks.command import CONF, sentence
+from benchmarks.contracts import classified, frozen, photographed, say_once
+from benchmarks.device import batch_size
+from benchmarks.explained import CLEAN, Explained
+from benchmarks.maps.benchmark import flaw, scored
+from benchmarks.store import Store
+from entries import scores, stated
+from methods.stored import Stored
+
+Maps = Tensor | np.ndarray
+
+
+def method(name: str, *settings: str) -> Callable[..., Tensor]:
+    """Return a method of conf/method with the values of its file: `method("rise", "method.masks=500")`.
+
+    It is called with a model in eval mode with frozen parameters, images (n, 3, h, w) normalised for it, and classes
+    (n,); it gives maps (n, h, w). `settings` are typed as on the command line. Without a setting, methods that read a
+    layer find it themselves, and at most 16 images go through the network at once.
+    """
+    return instantiate(composed("model=timm", f"method={name}", "batch_size=16", *settings).method, _convert_="all")
+
+
+def score(
+    model: nn.Module,
+    x: Tensor,
+    target: Maps | Sequence[int],
+    maps: Maps,
+    metrics: Collection[str],
+    *,
+    mask: Maps | None = None,
+    method: Callable[..., Tensor] | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    settings: Collection[str] = (),
+) -> pd.DataFrame:
+    """Score maps (n, h, w) of any origin: a row for each metric and image, with status, reason, cost and facts.
+
+    `x` are the images (n, 3, h, w), float32, normalised by `mean` and `std`; without these, by those that a timm model
+    states, or else ImageNet's. `target` (n,) are the classes that the maps explain. `metrics` are names as they are
+    typed for a sweep, such as "deletion" and "set/all", with the values of their files; `settings` change these:
+    ["metric.deletion.steps=32", "seed=1"]. Metrics of localisation need `mask` (n, h, w) of bool, and metrics that
+    explain anew need the `method`, called with (model, x, target).
+    """
+    frozen(model, type(model).__name__)
+    x, shape = x.detach(), (len(x), *x.shape[2:])
+    target, maps = (torch.as_tensor(given, device=x.device).detach() for given in (target, maps))
+    masks = torch.zeros(shape, dtype=torch.bool) if mask is None else torch.as_tensor(mask)
+    mean, std = normalisation(model, mean, std)
+    colours = (torch.tensor(values, dtype=torch.float32, device=x.device) for values in (mean, std))
+    given = (model, method or Stored(None), x, target, maps.float(), masks.to(x.device), *colours, x[:0])
+    explained = Explained(*given, store=Store(None, model, "", x.device))
+    within = f"score with mean={mean} and std={std}"
+    photographed([*map(str, range(len(x)))], explained.pixels(), target, explained.mask, within)
+    if said := flaw(explained.maps, shape):
+        raise ValueError(f"score needs finite maps {shape}, one value for each pixel; it was given {said}")
+    batch = batch_size("auto", model, max(shape[1:]), x.device)
+    cfg = composed(f"metric=[{','.join(metrics)}]", f"batch_size={batch}", *settings)
+    entries = {name: stated(instantiate(node, _convert_="all"), scores, name) for name, node in cfg.metric.items()}
+    for fact, argument in {"explain": method, "mask": mask}.items():
+        lost = [name for name, metric in entries.items() if argument is None and fact in metric.needs]
+        if lost:
+            raise ValueError(
+                f"{', '.join(lost)} cannot be scored without {'method' if fact == 'explain' else fact}=..."
+            )
+    tables = []
+    for places in torch.arange(len(x)).split(batch):
+        part = {name: getattr(explained, name)[places.to(x.device)] for name in ("x", "target", "maps", "mask")}
+        part = replace(explained, **part, shared={})
+        known(part)
+        tables += scored(entries, part, places.tolist())[0]
+    nodes = OmegaConf.to_container(cfg.metric, resolve=True)
+    values = {name: text(shown(own(node, cfg.seed))) for name, node in nodes.items()}
+    return rows.ordered(tables, entries).join(rows.facts(entries, values), on="metric")
+
+
+def known(explained: Explained) -> None:
+    """Pass a batch through its network once for all metrics; refuse classes that the network does not have."""
+    logits = explained.store((explained.x,), CLEAN, partial(explained.logits, explained.x))
+    classes = classified(logits, len(explained.x), type(explained.model).__name__).shape[1]
+    if other := [k for k in explained.target.tolist() if not 0 <= k < classes]:
+        raise ValueError(f"score needs classes from 0 to {classes - 1}; {other[0]} was given")
+    explained.once(("for all", CLEAN), lambda: logits)
+
+
+def normalisation(model: nn.Module, mean: Sequence | None, std: Sequence | None) -> tuple[tuple, tuple]:
+    """Return the mean and the standard deviation that are given, or a timm model's own, or ImageNet's, and say so."""
+    own_values = getattr(model, "pretrained_cfg", {})
+    if not own_values and None in (mean, std):
+        say_once(type(model).__name__, "does not state mean=... and std=... of its images; ImageNet's are taken")
+    mean = own_values.get("mean", IMAGENET_DEFAULT_MEAN) if mean is None else mean
+    return tuple(mean), tuple(own_values.get("std", IMAGENET_DEFAULT_STD) if std is None else std)
+
+
+def composed(*overrides: str) -> DictConfig:
+    """Return the config that a command with these settings would get, also within a program that runs Hydra itself."""
+    running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("config", [*overrides])
+    except HydraException as error:
+        raise ValueError(sentence(error)) from error
+    finally:
+        GlobalHydra.instance().hydra = running
