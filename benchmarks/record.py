@@ -22,7 +22,11 @@ VARIANT = ["metric", "metric_settings"]
 
 
 def record(cfg: DictConfig) -> bool:
-    """Compute and store what the running Hydra job's cell lacks; return whether there was something to compute."""
+    """Compute and store what the running Hydra job's cell lacks; return whether there was something to compute.
+
+    A cell that lacks nothing is not computed, so that the settings of computing (`device`, `threads`, `batch_size`) are
+    not read for it: the scores of a sweep can be looked at where there is no GPU. Another device is pointed out.
+    """
     hydra = HydraConfig.get()
     alone = hydra.mode == RunMode.RUN
     sweep = Path(hydra.runtime.output_dir if alone else hydra.sweep.dir)
@@ -35,7 +39,7 @@ def record(cfg: DictConfig) -> bool:
         if lacking:
             compute(cell, cfg, lacking)
         else:
-            log.info("%s: done before, skipped", cell.title)
+            log.info("%s: done before, skipped%s", cell.title, elsewhere(cell, str(cfg.device)))
         if cfg.tracking_uri is not None:
             from benchmarks import tracking
 
@@ -43,6 +47,12 @@ def record(cfg: DictConfig) -> bool:
     if alone:
         answer(cell, bool(lacking))
     return bool(lacking)
+
+
+def elsewhere(cell: Cell, device: str) -> str:
+    """Say where the stored cell was computed last, if that is another device than the one that is asked for."""
+    used = json.loads((cell.folder / DONE).read_text()).get("device", device)
+    return "" if device in ("auto", used) else f"; device={device} is not used, its scores were computed on {used}"
 
 
 def missing(cell: Cell) -> list[str]:
@@ -120,8 +130,8 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
         + row.reason
         for row in none.itertuples()
     }
-    done = json.dumps({"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons})
-    write(cell.folder / DONE, lambda path: path.write_text(done))
+    done = {"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons, "device": ready.device.type}
+    write(cell.folder / DONE, lambda path: path.write_text(json.dumps(done)))
 
 
 def stored(cell: Cell) -> tuple:
@@ -173,15 +183,16 @@ def store(cell: Cell, scores: object, curves: object, gallery: dict) -> None:
 
 
 def answer(cell: Cell, computed: bool) -> None:
-    """Print the scores of a cell that was run alone, if they are new, and where they are; raise where it has none."""
+    """Print the scores of a cell that was run alone, if they are new, and where they are; raise where some are lost."""
     lost = json.loads((cell.folder / DONE).read_text())["lost"]  # why metrics have no scores
     wanted = [f"{name} {settings}" for name, settings in cell.metric_settings().items()]
-    if reasons := [lost[variant] for variant in wanted if variant in lost]:
-        raise ValueError(reasons[0])
-    if computed:
+    reasons = [lost[variant] for variant in wanted if variant in lost]
+    if computed and len(reasons) < len(wanted):
         from results.__main__ import main as show
 
         show([str(cell.folder)])
+    if reasons:
+        raise ValueError(reasons[0])
     print(f"Scores of this cell: python -m results {cell.folder}")
     print(f"All cells of this name: python -m results {cell.sweep}")
 
