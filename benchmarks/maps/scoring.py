@@ -62,11 +62,12 @@ def score(
     """
     frozen(model, type(model).__name__)
     x, shape = x.detach(), (len(x), *x.shape[2:])
-    target, maps = (torch.as_tensor(given, device=x.device).detach() for given in (target, maps))
-    masks = torch.zeros(shape, dtype=torch.bool) if mask is None else torch.as_tensor(mask)
+    given = (target, maps, torch.zeros(shape, dtype=torch.bool) if mask is None else mask)
+    given = (value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.array(value)) for value in given)
+    target, maps, masks = (value.to(x.device) for value in given)
     mean, std = normalisation(model, mean, std)
     colours = (torch.tensor(values, dtype=torch.float32, device=x.device) for values in (mean, std))
-    given = (model, method or Stored(None), x, target, maps.float(), masks.to(x.device), *colours, x[:0])
+    given = (model, method or Stored(None), x, target, maps.float(), masks, *colours, x[:0])
     explained = Explained(*given, store=Store(None, model, "", x.device))
     within = f"score with mean={mean} and std={std}"
     photographed([*map(str, range(len(x)))], explained.pixels(), target, explained.mask, within)
@@ -75,12 +76,9 @@ def score(
     batch = batch_size("auto", model, max(shape[1:]), x.device)
     cfg = composed(f"metric=[{','.join(metrics)}]", f"batch_size={batch}", *settings)
     entries = {name: stated(instantiate(node, _convert_="all"), scores, name) for name, node in cfg.metric.items()}
-    for fact, argument in {"explain": method, "mask": mask}.items():
-        lost = [name for name, metric in entries.items() if argument is None and fact in metric.needs]
-        if lost:
-            raise ValueError(
-                f"{', '.join(lost)} cannot be scored without {'method' if fact == 'explain' else fact}=..."
-            )
+    for need, word, argument in (("explain", "method", method), ("mask", "mask", mask)):
+        if lost := [name for name, metric in entries.items() if argument is None and need in metric.needs]:
+            raise ValueError(f"score needs {word}=... for {', '.join(lost)}")
     tables = []
     for places in torch.arange(len(x)).split(batch):
         part = {name: getattr(explained, name)[places.to(x.device)] for name in ("x", "target", "maps", "mask")}
