@@ -4,13 +4,10 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
-from typing import TextIO
-
-from hydra.errors import MissingConfigException, OverrideParseException
-from omegaconf.errors import ConfigKeyError, InterpolationToMissingValueError, MissingMandatoryValue
+from typing import NoReturn, TextIO
 
 # Idle OpenMP threads that spin slow a second process down many times over; torch reads this when it loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -20,34 +17,129 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 
 CONF = Path(__file__).parents[1] / "conf"
+MOST = 12  # names that an error lists; --help lists all
+
+
+def start(run: Callable[[], None]) -> None:
+    """Call Hydra's `run` with the flags of the command line behind its overrides, wherever they stood.
+
+    A setting such as `method.masks=20` beside `method=rise,lime` is one of each job. Hydra reads it once more for the
+    entry that would run without a sweep, which may not have it: then the setting is made a sweep over one value.
+    """
+    from hydra.errors import ConfigCompositionException
+
+    sys.argv[1:] = arranged(sys.argv[1:])
+    try:
+        run()
+    except ConfigCompositionException as error:
+        key = getattr(innermost(error), "full_key", None)
+        own = [i for i, word in enumerate(sys.argv) if key and "." in key and word.startswith(f"{key}=")]
+        if not own:
+            raise
+        for i in own:
+            sys.argv[i] = f"{key}=choice({sys.argv[i].partition('=')[2]})"
+        try:
+            run()
+        except ConfigCompositionException:  # it is no sweep, or no entry has the setting
+            raise error  # noqa: B904 (with its own cause)
+
+
+def arranged(arguments: Sequence[str]) -> list[str]:
+    """Return overrides first and flags behind them; Hydra does not read flags between overrides."""
+    from hydra._internal.utils import get_args_parser
+
+    def refuse(message: str) -> NoReturn:
+        raise ValueError(f"{message}; --help shows how a command is written")
+
+    parser = get_args_parser()
+    parser.error = refuse
+    overrides, flags = parser.parse_intermixed_args(arguments).overrides, list(arguments)
+    for override in overrides:
+        flags.remove(override)
+    return [*overrides, *flags]
+
+
+def innermost(error: BaseException) -> BaseException:
+    """Return the error that Hydra and OmegaConf have wrapped in their own: it names the offender."""
+    while error.__cause__ is not None and type(error).__module__.startswith(("hydra", "omegaconf")):
+        error = error.__cause__
+    return error
+
+
+def hint(name: str, options: Sequence[str]) -> str:
+    """Return the option that is meant, or all that there are."""
+    near = difflib.get_close_matches(name, options, n=1)
+    return f"did you mean {near[0]}?" if near else f"there is {listing(options) or 'none'}"
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return names as a list that does not fill the terminal."""
+    more = len(names) - MOST
+    return ", ".join([*names[:MOST], f"and {more} more"] if more > 1 else names)
+
+
+def unknown(key: str, error: Exception) -> str:
+    """Say that a setting does not exist, and which ones stand beside it."""
+    node, (group, _, name) = error.parent_node, key.rpartition(".")
+    beside = [str(other) for other in node or () if not str(other).startswith("_")]
+    groups = [] if group else sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != name)
+    owner = str(node.get("_target_") or "").rpartition(".")[2] if group else ""
+    budget = node._get_root().get("budget") or {} if group else {}
+    said = f"budget.{name} sets it for every entry that reads it" if name in budget else hint(name, [*beside, *groups])
+    return f"{key} is not a setting{f' of {owner}' if owner else ''}; {said}"
+
+
+def brought(group: str) -> str:
+    """Say which benchmarks have a group of entries, or how else it is added."""
+    files = sorted((CONF / "benchmark").glob("*.yaml"))
+    kinds = [path.stem for path in files if re.search(rf"^ *entry: {group}$", path.read_text(), re.M)]
+    return f"it belongs to benchmark={' or '.join(kinds)}" if kinds else f"+{group}=NAME adds it"
 
 
 def sentence(error: BaseException) -> str:
     """Say in one line what is wrong and what is needed."""
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import (
+        ConfigAttributeError,
+        ConfigKeyError,
+        InterpolationToMissingValueError,
+        MissingMandatoryValue,
+    )
+
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, entry = str(error.missing_cfg_file).rpartition("/")
         # Hydra leaves out the options of a list such as metric=[a,b].
         options = list(error.options or sorted(path.stem for path in (CONF / group).glob("*.yaml")))
-        near = difflib.get_close_matches(entry, options, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(options) or 'none'}"
-        return f"{group or 'config'}={entry} is not an entry; {hint}"
+        more = f"; an architecture of timm is given as model=timm model.name={entry}" if group == "model" else ""
+        return f"{group or 'config'}={entry} is not an entry; {hint(entry, options)}{more}"
+    if isinstance(error, OverrideParseException) and "=" not in error.override:
+        return f"{error.override} needs a value: {error.override}=..."
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read; a value with such characters needs quotes, as in 'key=\"value\"'"
-    cause = error
-    # Hydra and OmegaConf wrap the sentence of an entry in their own; the innermost one names the offender.
-    while cause.__cause__ is not None and type(cause).__module__.startswith(("hydra", "omegaconf")):
-        cause = cause.__cause__
+    cause = innermost(error)
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
     key = next((m[1] for line in lines if (m := re.match(r"full_key: (.+)", line))), None)
     if isinstance(cause, MissingMandatoryValue | InterpolationToMissingValueError):
         return f"{key or lines[0]} needs a value; give {key or 'it'}=..."
-    if isinstance(cause, ConfigKeyError) and key:
-        return f"{key} is not a setting: {lines[0]}"
+    said = " ".join(lines)[:300]
+    if several := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'$", lines[0]):
+        return f"{several[0][30:-1]} needs -m, which tries each value; a list is written {several[1]}=[{several[2]}]"
+    if group := re.match(r"Could not override '([^.@]+)'.* No match in the defaults list", said):
+        return f"{group[1]} is no part of this run; {brought(group[1])}"
+    if listed := re.match(r"In '(.+)': ConfigTypeError .*DictConfig with ListConfig", said):
+        return (
+            f"{listed[1]}.yaml has a list where settings belong, perhaps behind `metric:`; "
+            "entries are chosen under `defaults`, as in `- override /metric: [NAME,NAME]`"
+        )
+    if said.startswith("Config group override must be a string or a list"):
+        words = [word for word in sys.argv[1:] if (CONF / word.removesuffix("=null")).is_dir()]
+        return f"{' '.join(words)} is not an entry; leave it out"
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError) and key:
+        return unknown(key, cause)
     if isinstance(cause, OSError) and cause.filename is not None:
         return f"{cause.filename}: {cause.strerror}"
     if resolved := re.match(r"\w+ raised while resolving interpolation: (.+)", lines[0]):
         return resolved[1]
-    said = " ".join(lines)[:300]
     spoken = isinstance(cause, ValueError | OSError | ImportError)
     if spoken or type(cause).__module__.startswith(("hydra", "omegaconf")):
         return said
