@@ -13,7 +13,16 @@ from methods.batching import within_batch
 from methods.gradient import input_gradient
 from methods.graph import Canonical, Kept, canonical_form, refuse_without_rule
 
-AFFINE = {"convolution", "linear", "sum", "concat", "scale", "average", "shape"}  # the gradient is the multiplier
+AFFINE = {
+    "convolution",
+    "linear",
+    "sum",
+    "concat",
+    "scale",
+    "average",
+    "combination",
+    "shape",
+}  # the gradient is the multiplier
 WITHOUT_VALUES = {"placeholder", "output", "get_attr", "report"}
 
 
@@ -72,35 +81,68 @@ def rescale_max(pool: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     return Chord.apply(flat.gather(2, place), y, slope).view_as(pooled)
 
 
+def both_orders(_: object, a: Tensor, c: Tensor, b: Tensor, d: Tensor) -> Tensor:
+    """Multiply a and c; the gradients are means over both orders of stepping from the reference's b and d.
+
+    a steps while the other factor is d or, after the other's step, c. The shares are the Shapley values of the factors.
+    """
+    shared = (a * (c + d).detach() + c * (a + b).detach()) / 2
+    return Chord.apply(shared, (a * c).detach(), torch.ones_like(shared))
+
+
+def standardised(norm: nn.Module, a: Tensor, b: Tensor) -> Tensor:
+    """Apply a norm to a; its parts are means, a square, an inverse root and a product, each with its own rule."""
+    last = len(norm.normalized_shape) if isinstance(norm, nn.LayerNorm) else 0
+    grouped = [t.flatten(-last) if last else t.reshape(len(t), norm.num_groups, -1) for t in (a, b)]
+    above, below = (t - t.mean(-1, keepdim=True) for t in grouped)
+    square, other = both_orders(norm, above, above, below, below), below.square()
+    variance, other = (t.mean(-1, keepdim=True) for t in (square, other))
+
+    def inverse(variance: Tensor) -> Tensor:
+        return (variance + norm.eps).rsqrt()
+
+    return both_orders(norm, above, rescale(inverse, variance, other), below, inverse(other)).view_as(a)
+
+
+def shares_of_exponentials(softmax: nn.Module, a: Tensor, b: Tensor) -> Tensor:
+    """Apply a softmax to a; exponentials and the reciprocal of their sum are rescaled, and their product is shared."""
+    highest = a.detach().maximum(b).amax(softmax.dim, keepdim=True)
+    above, below = rescale(torch.exp, a - highest, b - highest), (b - highest).exp()
+    total, other = (t.sum(softmax.dim, keepdim=True) for t in (above, below))
+    return both_orders(softmax, above, rescale(torch.reciprocal, total, other), below, 1 / other)
+
+
 RULES = {"relu": rescale_relu, "rectifier": rescale, "activation": rescale, "max": rescale_max}
+RULES |= {"gate": both_orders, "product": both_orders, "norm": standardised, "softmax": shares_of_exponentials}
 
 
-def recorded(graph: nn.Module, reference: Tensor) -> dict[Node, Tensor]:
-    """Return the input of each node that has a rule, for the reference."""
+def recorded(graph: nn.Module, reference: Tensor) -> dict[Node, list[Tensor]]:
+    """Return the inputs of each node that has a rule, for the reference."""
     nodes = [node for node in graph.graph.nodes if node.meta["role"] in RULES]
-    kept = Kept(graph, (node.args[0] for node in nodes))
+    kept = Kept(graph, (source for node in nodes for source in node.args))
     with torch.no_grad():
         kept.run(reference)
-    return {node: kept.outputs[node.args[0]] for node in nodes}
+    return {node: [kept.outputs[source] for source in node.args] for node in nodes}
 
 
 class Rescaled(Interpreter):
     """Runs a canonical graph whose gradient is the multiplier relative to the recorded reference."""
 
-    def __init__(self, graph: nn.Module, inputs: dict[Node, Tensor]):
+    def __init__(self, graph: nn.Module, inputs: dict[Node, list[Tensor]]):
         super().__init__(graph)
         self.inputs, self.extra_traceback = inputs, False
 
     def run_node(self, node: Node) -> Any:
         if node not in self.inputs:
             return super().run_node(node)
-        return RULES[node.meta["role"]](self.submodules[node.target], self.env[node.args[0]], self.inputs.pop(node))
+        inputs = (self.env[source] for source in node.args)
+        return RULES[node.meta["role"]](self.submodules[node.target], *inputs, *self.inputs.pop(node))
 
 
 def contributions(method: object, model: nn.Module, x: Tensor, reference: Tensor, target: Tensor) -> Tensor:
     """Return multiplier times difference, summed over the channels (n, h, w), of pairs of images and references."""
     graph = canonical_form(method, model, x)
-    refuse_without_rule(method, model, graph, AFFINE | WITHOUT_VALUES | RULES.keys())
+    refuse_without_rule(method, model, graph, graph.graph.nodes, AFFINE | WITHOUT_VALUES | RULES.keys())
     multiplier = input_gradient(Rescaled(graph, recorded(graph, reference)).run, x, target)
     return (multiplier * (x.detach() - reference)).sum(1)
 
@@ -113,7 +155,12 @@ class DeepLift:
     difference of its outputs over that of its inputs. For max pools, where the paper has no rule, the difference goes
     to the winner in the image if the image's maximum is the larger one, else to the winner in the reference, as in
     captum and SHAP. Overlapping windows add up (captum 0.9 keeps one of them, so that its map does not sum to the
-    difference). Products of two activations have no rule and are refused.
+    difference).
+
+    The difference of a product of two activations is shared by the mean over both orders in which the factors step from
+    the reference to the image, their Shapley values [Lundberg & Lee 2017]. A norm is a product of the centred input and
+    its inverse deviation, and a softmax one of exponentials and the inverse of their sum. So the map sums to the
+    difference of the logits.
     """
 
     baseline: float

@@ -130,16 +130,16 @@ def biased(graph: GraphModule) -> dict[Node, Tensor]:
     for node in graph.graph.nodes:
         layer = graph.get_submodule(node.target) if node.meta["role"] in ("convolution", "linear", "scale") else None
         if layer is not None and layer.bias is not None:
-            flat = isinstance(layer, nn.Linear) and len(node.meta["size"]) != 3
+            flat = isinstance(layer, nn.Linear) and node.meta["size"][1:] != (1, 1)  # it reads vectors or channels last
             biases[node] = layer.bias if flat or node.meta["role"] == "scale" else layer.bias[:, None, None]
     return biases
 
 
 def full_gradients(graph: GraphModule, x: Tensor, target: Tensor) -> tuple[Tensor, dict[Node, Tensor]]:
-    """Return x * gradient and, for each node with a bias, bias * gradient; in total they sum to the target logit.
+    """Return x * gradient and, for each node with a bias, bias * gradient with channels in dimension 1.
 
-    The sum is exact where every activation is a ReLU, since other activations have implicit biases. The gradient is
-    that of the logit with respect to the node's output.
+    In total they sum to the target logit. The sum is exact where every activation is a ReLU, since other activations,
+    gates and norms have implicit biases. The gradient is that of the logit with respect to the node's output.
     """
     biases = biased(graph)
     with torch.enable_grad():
@@ -147,7 +147,11 @@ def full_gradients(graph: GraphModule, x: Tensor, target: Tensor) -> tuple[Tenso
         logit = kept.run(leaf).gather(1, target[:, None]).sum()
         gradients = torch.autograd.grad(logit, [leaf, *kept.outputs.values()], materialize_grads=True)
     pairs = zip(kept.outputs, gradients[1:], strict=True)
-    return x.detach() * gradients[0], {node: biases[node] * gradient for node, gradient in pairs}
+    terms = {node: biases[node] * gradient for node, gradient in pairs}
+    # A bias of one dimension belongs to the last one of its layer's output.
+    return x.detach() * gradients[0], {
+        node: term.movedim(-1, 1) if biases[node].ndim == 1 else term for node, term in terms.items()
+    }
 
 
 def rescaled(term: Tensor) -> Tensor:

@@ -19,9 +19,20 @@ def canonical_form(method: object, model: nn.Module, x: Tensor) -> GraphModule:
         raise Inapplicable(f"{type(method).__name__} needs a canonical form: {error}") from error
 
 
-def refuse_without_rule(method: object, model: nn.Module, graph: GraphModule, known: Collection[str]) -> None:
-    """Refuse a network with an operation whose role is not `known`."""
-    for node in graph.graph.nodes:
+def read_by_signals(graph: GraphModule) -> list[Node]:
+    """Return the nodes that the logits read by other ways than as values of gates, in the graph's order."""
+    read = {next(reversed(graph.graph.nodes))}
+    for node in reversed(graph.graph.nodes):
+        if node in read:
+            read.update(node.all_input_nodes[:1] if node.meta["role"] == "gate" else node.all_input_nodes)
+    return [node for node in graph.graph.nodes if node in read]
+
+
+def refuse_without_rule(
+    method: object, model: nn.Module, graph: GraphModule, nodes: Iterable[Node], known: Collection[str]
+) -> None:
+    """Refuse a network if one of these nodes of its graph has a role that is not `known`."""
+    for node in nodes:
         if node.meta["role"] not in known:
             module = graph.get_submodule(node.target) if node.op == "call_module" else None
             name = type(module).__name__ if module is not None else getattr(node.target, "__name__", node.target)

@@ -11,16 +11,41 @@ from zennit.core import Composite, Hook, stabilize
 from zennit.rules import Gamma, NoMod, Norm, Pass, ZBox
 
 from entries import Inapplicable, needed
-from methods.graph import Kept, canonical_form, refuse_without_rule
+from methods.graph import Kept, canonical_form, read_by_signals, refuse_without_rule
 
 FREE = {"placeholder", "output", "get_attr", "report", "shape", "concat", "max"}  # the gradient serves as rule
 WEIGHTED = ("convolution", "linear")
 PASSING = "relu", "rectifier", "activation", "scale"
-RULED = {*PASSING, "average", "sum", *WEIGHTED}
-refuse_unknown = partial(refuse_without_rule, known=FREE | RULED)
+RULED = {*PASSING, "norm", "average", "combination", "sum", "gate", *WEIGHTED}
 
 Start = Callable[[Tensor], Tensor]  # the target's logit (n, 1) -> what is propagated
 Select = Callable[[int, Tensor], Tensor]  # (watched node, its relevance) -> the channels (n, c) that pass it on
+
+
+def refuse_unknown(method: object, model: nn.Module, graph: GraphModule) -> None:
+    """Refuse a network with an operation that relevance reaches and that has no rule; gates get no relevance."""
+    refuse_without_rule(method, model, graph, read_by_signals(graph), FREE | RULED)
+
+
+class PassFirst(Pass):
+    """The input gets the relevance of the first output; torch's norms give mean and deviation, too [Ali et al. 2022]."""
+
+    def backward(self, module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple[Tensor]:
+        return grad_output[:1]
+
+
+class SignalTakesAll(Hook):
+    """The signal gets all relevance of its product with a gate, which counts as a constant [Arras et al. 2019]."""
+
+    def forward(self, module: nn.Module, input: tuple[Tensor, ...], output: Tensor) -> None:
+        self.stored_tensors["factors"] = input
+
+    def backward(self, module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple[Tensor, Tensor]:
+        signal, gate = self.stored_tensors["factors"]
+        return grad_output[0].sum_to_size(signal.shape), torch.zeros_like(gate)
+
+    def copy(self) -> "SignalTakesAll":
+        return SignalTakesAll()
 
 
 class Share(Hook):
@@ -31,7 +56,8 @@ class Share(Hook):
         self.stabilizer, self.positive = stabilizer, positive
 
     def forward(self, module: nn.Module, input: tuple[Tensor, ...], output: Tensor) -> None:
-        self.stored_tensors["terms"] = tuple(term.clamp(min=0) for term in input) if self.positive else input
+        terms = module.terms(*input)
+        self.stored_tensors["terms"] = tuple(term.clamp(min=0) for term in terms) if self.positive else terms
 
     def backward(self, module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple[Tensor, ...]:
         terms = self.stored_tensors["terms"]
@@ -46,7 +72,7 @@ def positive_terms(stabilizer: float) -> dict[str, Hook]:
     """Return the z+ rule of operations without weights: sums and average pools share among positive terms."""
     average = Norm(stabilizer)
     average.input_modifiers = [lambda a: a.clamp(min=0)]
-    return {"sum": Share(stabilizer, positive=True), "average": average}
+    return {"sum": Share(stabilizer, positive=True), "average": average, "combination": average}
 
 
 def signed_gamma(gamma: float, stabilizer: float, bias: bool) -> Gamma:
@@ -145,11 +171,12 @@ def backward(
 def by_role(graph: GraphModule, rules: Mapping[str, Hook], stabilizer: float) -> dict[str, Hook]:
     """Return the rule of each node, chosen by its role.
 
-    `rules` has those of layers with weights. Sums and average pools share in proportion to their terms, and activations
-    and scales pass relevance on.
+    `rules` has those of layers with weights. Sums, average pools and other fixed combinations share in proportion to
+    their terms, activations, scales and norms pass relevance on, and products give it to the signal.
     """
-    shares = {"average": Norm(stabilizer), "sum": Share(stabilizer)}
-    rules = dict.fromkeys(PASSING, Pass()) | shares | dict(rules)
+    shares = {"average": Norm(stabilizer), "combination": Norm(stabilizer), "sum": Share(stabilizer)}
+    fixed = {**dict.fromkeys(PASSING, Pass()), "norm": PassFirst(), "gate": SignalTakesAll()}
+    rules = fixed | shares | dict(rules)
     return {node.target: rules[node.meta["role"]] for node in graph.graph.nodes if node.meta["role"] in rules}
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Interpreter, Node
 from torch.fx.node import map_arg
 
-from models.folding import densify, fold
+from models.folding import densify, find_gates, fold
 from models.modules import Report, Scale, role, twin
 from models.operations import FUNCTIONS, MODULES
 from models.tracing import ConcreteTracer, operation
@@ -65,6 +65,7 @@ def build(model: nn.Module, x: Tensor) -> GraphModule:
         raise ValueError(f"A canonical form needs one fixed graph of operations; in {name} {reason}") from error
     fold(graph, modules)
     densify(graph, modules)
+    find_gates(graph, modules)
     report = modules["original_forward_hooks"] = Report()
     start, end = next(iter(graph.nodes)), next(reversed(graph.nodes))
     with graph.inserting_before(end):
@@ -130,7 +131,8 @@ def rewrite(traced: Graph, tracer: ConcreteTracer) -> tuple[Graph, dict[str, nn.
         else:
             new = graph.node_copy(node, lambda n: made[key(n)])
             if node.op == "call_method" and hasattr(Tensor, name.rstrip("_")):
-                new.target = name.rstrip("_")  # a method that does not work in place
+                # A method that does not work in place; a view needs a memory layout that other operations may change.
+                new.target = {"view": "reshape"}.get(name, name.rstrip("_"))
         if tensor:
             new.meta["size"] = tuple(value(node).shape[1:])
         made[key(node)] = new

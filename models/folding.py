@@ -1,10 +1,12 @@
-"""Merging in a canonical graph: batch norms into layers, convolutions of the head into linear layers."""
+"""Changes of a canonical graph: batch norms merged into layers, a head's convolutions made linear, gates found."""
+
+from math import prod
 
 import torch
 from torch import nn
-from torch.fx import Graph
+from torch.fx import Graph, Node
 
-from models.modules import RESHAPING, ROLES, Dense, Scale, constant
+from models.modules import BOUNDED, RESHAPING, ROLES, Dense, Gate, Product, Scale, constant, role
 from models.operations import LAYERS
 
 POINTWISE = ROLES["relu"] + ROLES["rectifier"] + ROLES["activation"]
@@ -57,3 +59,26 @@ def densify(graph: Graph, modules: dict[str, nn.Module]) -> None:
         onward = source in flat and isinstance(module, POINTWISE)
         if pooled or onward or isinstance(module, Dense):
             flat.add(node)
+
+
+def find_gates(graph: Graph, modules: dict[str, nn.Module]) -> None:
+    """Make each product whose gate is known a `Gate` of the signal and the gate, in this order.
+
+    The gate is the factor that is broadcast, such as one number for each channel in squeeze-and-excitation. Of two
+    factors of one size it is the one that a bounded function gives, such as a sigmoid, else the one that any activation
+    gives, as in gated linear units. Two factors of one kind are a product without a gate.
+    """
+
+    def gating(factor: Node, of: Node) -> tuple[bool, bool, bool]:
+        source = factor
+        while role(source, modules) in ("shape", "scale", "average", "combination"):
+            (source, *_) = source.all_input_nodes
+        made_by = modules.get(source.target)
+        bounded = isinstance(made_by, (*BOUNDED, nn.Softmax))
+        return prod(factor.meta["size"]) < prod(of.meta["size"]), bounded, isinstance(made_by, POINTWISE)
+
+    for node in graph.nodes:
+        if isinstance(modules.get(node.target), Product):
+            signal, gate = sorted(node.args, key=lambda factor: gating(factor, node))
+            if gating(signal, node) < gating(gate, node):
+                node.args, modules[node.target] = (signal, gate), Gate()

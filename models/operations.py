@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from functools import partial
-from math import inf
+from math import inf, prod
 
 import torch
 from torch import Tensor, nn
 from torch.fx import Node
 
-from models.modules import Concat, Scale, Sum, constant
+from models.modules import Concat, Power, Product, Scale, Sum, Total, constant
 
 PADS = {"constant": "ConstantPad", "reflect": "ReflectionPad", "replicate": "ReplicationPad", "circular": "CircularPad"}
 LAYERS = {2: nn.Linear, 3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}  # by the dimensions of the weight
@@ -35,18 +35,22 @@ def add(value, input, other, *, alpha=1):
         shift = alpha * exact(value, other)
         return ((Scale(torch.ones_like(shift), shift),) if shift.any() else ()), (input,)
     tensors = all(isinstance(value(term), Tensor) for term in (input, other))
-    return ((Sum(),), (input, other)) if tensors and alpha == 1 else None
+    return ((Sum(alpha),), (input, other)) if tensors else None
 
 
 def sub(value, input, other, *, alpha=1):
-    return add(value, input, other, alpha=-alpha) if is_constant(other) else None
+    if not is_constant(input):
+        return add(value, input, other, alpha=-alpha)
+    shift = exact(value, input)
+    return (Scale(torch.full_like(shift, -alpha), shift),), (other,)
 
 
 def mul(value, input, other):
     if is_constant(input):
         input, other = other, input
     if not is_constant(other):
-        return None
+        tensors = all(isinstance(value(factor), Tensor) for factor in (input, other))
+        return ((Power(2), (input,)) if input is other else ((Product(),), (input, other))) if tensors else None
     factor = exact(value, other)
     return (Scale(factor, torch.zeros_like(factor)),), (input,)
 
@@ -74,16 +78,60 @@ def layer(value, input, weight, bias=None, stride=1, padding=0, dilation=1, grou
     return (module,), (input,)
 
 
+def layer_norm(value, input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    return (nn.LayerNorm(normalized_shape, eps, False), *affine(value, weight, bias, ())), (input,)
+
+
+def group_norm(value, input, num_groups, weight=None, bias=None, eps=1e-5):
+    shape = (-1,) + (1,) * (value(input).ndim - 2)
+    norm = nn.GroupNorm(num_groups, value(input).shape[1], eps, False)
+    return (norm, *affine(value, weight, bias, shape)), (input,)
+
+
+def affine(value, weight, bias, shape):
+    """Return what scales and shifts a norm, if anything does."""
+    if weight is None and bias is None:
+        return ()
+    weight = torch.ones_like(exact(value, bias)) if weight is None else exact(value, weight)
+    bias = torch.zeros_like(weight) if bias is None else exact(value, bias)
+    return (Scale(*(constants.reshape(shape) if shape else constants for constants in (weight, bias))),)
+
+
 def concat(value, tensors, dim=0, *, axis=None):
     return (Concat(dim if axis is None else axis),), tuple(tensors)
 
 
+def stack(value, tensors, dim=0):
+    return (Concat(dim, torch.stack),), tuple(tensors)
+
+
+def total(value, input, dim=None, keepdim=False, *, dtype=None):
+    dims = tuple(d % value(input).ndim for d in ((dim,) if isinstance(dim, int) else dim or ()))
+    return ((Total(dims, keepdim),), (input,)) if dtype is None and dims and 0 not in dims else None
+
+
 def mean(value, input, dim=None, keepdim=False, *, dtype=None):
     """A mean over the whole map is an average pool."""
-    x, dims = value(input), (dim,) if isinstance(dim, int) else tuple(dim or ())
-    if dtype is not None or x.ndim != 4 or {d % 4 for d in dims} != {2, 3}:
+    x, found = value(input), total(value, input, dim, keepdim, dtype=dtype)
+    if found is None:
         return None
-    return (nn.AvgPool2d(tuple(x.shape[2:])), *(() if keepdim else (nn.Flatten(1),))), (input,)
+    ((module,), inputs), dims = found, found[0][0].dims
+    if x.ndim == 4 and set(dims) == {2, 3}:
+        return (nn.AvgPool2d(tuple(x.shape[2:])), *(() if keepdim else (nn.Flatten(1),))), inputs
+    scale = torch.tensor(1 / prod(x.shape[d] for d in dims), dtype=torch.float64)
+    return (module, Scale(scale, torch.zeros_like(scale))), inputs
+
+
+def power(value, input, exponent):
+    return ((Power(exponent),), (input,)) if isinstance(exponent, int | float) else None
+
+
+def softmax(value, input, dim, _stacklevel=3, dtype=None):
+    return ((nn.Softmax(dim),), (input,)) if dtype is None else None
+
+
+def interpolate(value, input, *args, antialias=False, **options):
+    return None if antialias else ((nn.Upsample(*args, **options),), (input,))
 
 
 def adaptive(explicit: type, implicit: type, value, input, output_size):
@@ -136,6 +184,7 @@ pool_max = partial(adaptive, nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 # Activations whose function has the name of its module, in lower case.
 POINTWISE = nn.ReLU, nn.ReLU6, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Hardswish, nn.Hardsigmoid
 
+OWN = batch_norm, layer_norm, group_norm, stack, mean, max_pool2d, pad, softmax, interpolate
 FUNCTIONS: dict[str, Rewrite] = {
     **dict.fromkeys(("add", "iadd"), add),
     "sub": sub,
@@ -145,12 +194,15 @@ FUNCTIONS: dict[str, Rewrite] = {
     **dict.fromkeys(("cat", "concat", "concatenate"), concat),
     **dict.fromkeys(("dropout", "dropout2d"), dropout),
     **dict.fromkeys(("clamp", "clip", "clamp_min"), clamp),
-    **{rewrite.__name__: rewrite for rewrite in (batch_norm, mean, max_pool2d, pad)},
+    **{rewrite.__name__: rewrite for rewrite in OWN},
     "avg_pool2d": becomes(nn.AvgPool2d),
     "adaptive_avg_pool2d": pool_average,
     "adaptive_max_pool2d": pool_max,
     "leaky_relu": becomes(nn.LeakyReLU),
     "hardtanh": becomes(nn.Hardtanh),
+    "sum": total,
+    "pow": power,
+    "square": lambda value, input: power(value, input, 2),
     "contiguous": identity,
 }
 FUNCTIONS |= {kind.__name__.lower(): becomes(kind) for kind in POINTWISE}
@@ -159,6 +211,8 @@ MODULES: dict[type, Rewrite] = {
     nn.modules.batchnorm._BatchNorm: lambda value, input, m: batch_norm(
         value, input, m.running_mean, m.running_var, m.weight, m.bias, m.training, m.momentum, m.eps
     ),
+    nn.LayerNorm: lambda value, input, m: layer_norm(value, input, m.normalized_shape, m.weight, m.bias, m.eps),
+    nn.GroupNorm: lambda value, input, m: group_norm(value, input, m.num_groups, m.weight, m.bias, m.eps),
     nn.modules.dropout._DropoutNd: lambda value, input, m: dropout(value, input, m.p, m.training),
     nn.AdaptiveAvgPool2d: lambda value, input, m: pool_average(value, input, m.output_size),
     nn.AdaptiveMaxPool2d: lambda value, input, m: pool_max(value, input, m.output_size),

@@ -58,6 +58,52 @@ class Mobile(nn.Module):
         return self.head
 
 
+class Gated(nn.Module):
+    """Gates of three sorts: squeeze-and-excitation, split attention by a softmax, and a gated linear unit."""
+
+    def __init__(self, k: int = 6, classes: int = 4):
+        super().__init__()
+        self.stem, self.bn = nn.Conv2d(3, k, 3, 2, padding=1, bias=False), nn.BatchNorm2d(k)
+        self.squeeze, self.excite = nn.Conv2d(k, 3, 1), nn.Conv2d(3, k, 1)
+        self.one, self.two, self.split = nn.Conv2d(k, k, 1), nn.Conv2d(k, k, 3, padding=1), nn.Conv2d(k, 2 * k, 1)
+        self.unit, self.other, self.head = nn.Conv2d(k, k, 3), nn.Conv2d(k, k, 3), nn.Linear(k, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.hardswish(self.bn(self.stem(x)))
+        gate = functional.silu(self.squeeze(x.mean((2, 3), keepdim=True)))
+        x = functional.hardsigmoid(self.excite(gate)) * x
+        pair = torch.stack([self.one(x), self.two(x)], dim=1)
+        gate = self.split(pair.sum(dim=1).mean((2, 3), keepdim=True)).view(x.shape[0], 2, -1, 1, 1)
+        x = torch.sum(pair * torch.softmax(gate, dim=1), 1)
+        return self.head((self.unit(x) * functional.gelu(self.other(x))).mean((2, 3)))
+
+    def get_classifier(self) -> nn.Linear:
+        return self.head
+
+
+class Normed(nn.Module):
+    """Norms over channels and groups, linear layers at every pixel, a difference, a square and upsampling."""
+
+    def __init__(self, k: int = 6, classes: int = 4):
+        super().__init__()
+        self.stem, self.norm1 = nn.Conv2d(3, k, 4, 4), nn.LayerNorm(k)
+        self.up, self.down, self.scale = nn.Linear(k, 2 * k), nn.Linear(2 * k, k), nn.Parameter(torch.rand(k))
+        self.norm2, self.pool, self.wide = nn.GroupNorm(2, k), nn.AvgPool2d(3, 1, 1), nn.Conv2d(k, k, 3, 2, 1)
+        self.norm3, self.head = nn.LayerNorm(k), nn.Linear(k, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).permute(0, 2, 3, 1)
+        x = x + self.scale * self.down(torch.square(functional.relu(self.up(self.norm1(x)))))
+        x = x.permute(0, 3, 1, 2).contiguous()
+        y = self.norm2(x)
+        x = x + (self.pool(y) - y)
+        x = x + functional.interpolate(self.wide(x), scale_factor=2, mode="bilinear")
+        return self.head(functional.gelu(self.norm3(x.permute(0, 2, 3, 1).mean((1, 2)))))
+
+    def get_classifier(self) -> nn.Linear:
+        return self.head
+
+
 class Network(nn.Sequential):
     """`features` and then `head`."""
 
@@ -116,6 +162,15 @@ def ready(model: nn.Module, side: int = 32) -> nn.Module:
 
 
 @torch.no_grad()
+def moved(model: nn.Module) -> nn.Module:
+    """Draw what starts as a constant, as if training had moved it: biases, scales of norms and of residual branches."""
+    for parameter in model.parameters():
+        if (parameter == parameter.flatten()[0]).all():
+            parameter.uniform_(0.5, 1.5) if parameter.any() else parameter.normal_(0, 0.2)
+    return model
+
+
+@torch.no_grad()
 def randomised(model: nn.Module, bias: bool = True) -> nn.Module:
     """Draw every weight and statistic again, biases and means only if asked (else 0), and freeze."""
     rng = torch.Generator().manual_seed(0)
@@ -163,7 +218,7 @@ def images(n: int = 3, side: int = 32, classes: int = 4) -> tuple[Tensor, Tensor
     return clouds + 0.3 * torch.randn(n, 3, side, side, generator=rng), torch.arange(n) % classes
 
 
-OWN = {"mobile": Mobile}
+OWN = {"mobile": Mobile, "gated": Gated, "normed": Normed}
 
 # timm's name: (how to build it, a layer for CAM methods, height and width of the images: one pair fits no grid)
 ARCHITECTURES = {
@@ -191,6 +246,7 @@ def precise(name: str, side: int = 32) -> tuple[nn.Module, Tensor, Tensor]:
         return architecture(name)[:3]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = ready(OWN[name]() if name in OWN else timm.create_model(name, num_classes=4), side)
+        model = moved(OWN[name]() if name in OWN else timm.create_model(name, num_classes=4))
+        model = ready(model, side)
     x, target = images(2, side)
     return model.double(), x.double(), target + 1

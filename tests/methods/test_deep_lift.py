@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from methods.deep_lift import DeepLift, DeepLiftShap
 from models.canonical import canonical
 from tests.methods.entries import relative
-from tests.methods.networks import precise
+from tests.methods.networks import OWN, precise
 from tests.methods.references.deep_lift import derived
 
 deep_lift = DeepLift(baseline=0.0, canonical=canonical)
@@ -86,8 +86,9 @@ def test_a_small_difference_has_the_derivative_as_its_multiplier(activation, ste
     torch.testing.assert_close(maps.double(), wanted, rtol=1e-3, atol=0)
 
 
-def test_operations_of_mobile_networks():
-    model, x, target = precise("mobile")
+@pytest.mark.parametrize("name", OWN)
+def test_operations_of_networks_that_people_have(name):
+    model, x, target = precise(name)
     assert relative(deep_lift(model, x, target), derived(model, x, torch.zeros_like(x), target).sum(1)) < 1e-9
     assert residual(deep_lift(model, x, target), model, x, torch.zeros_like(x), target) < 1e-10
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from methods.gradient import full_gradients
 from models.canonical import canonical
 from tests.methods import networks
-from tests.methods.entries import assert_near, entry, explain, logit
+from tests.methods.entries import assert_near, entry, explain, logit, relative
 
 GRADIENTS = ["gradient", "input_x_gradient", "integrated_gradients", "expected_gradients", "blur_integrated_gradients"]
 GRADIENTS += ["guided_integrated_gradients", "smooth_grad", "smooth_grad_squared", "var_grad"]
@@ -37,6 +37,31 @@ def test_variance_does_not_drown_in_a_large_mean(batch):
     x, target = networks.images(3, side=8, classes=1)
     method = replace(entry("var_grad"), samples=50, noise=0.5, batch=batch)
     assert_near(method(Square(), x, target).double(), method(Square(), x.double(), target), 1e-2)
+
+
+class ChannelsLast(nn.Module):
+    """A convolution of single pixels as a linear layer over the last dimension, followed by a scale or not."""
+
+    def __init__(self, last: bool):
+        super().__init__()
+        self.last, self.first, self.head = last, nn.Conv2d(3, 4, 3), nn.Linear(5, 4)
+        self.pixelwise = nn.Linear(4, 5) if last else nn.Conv2d(4, 5, 1)
+        self.scale, self.shift = (nn.Parameter(torch.arange(1.0, 6)) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        x = self.pixelwise(x.permute(0, 2, 3, 1) if self.last else x).relu()
+        shape = (-1,) if self.last else (-1, 1, 1)
+        x = x * self.scale.view(shape) + self.shift.view(shape)
+        return self.head(x.mean((1, 2) if self.last else (2, 3)))
+
+
+def test_full_grad_of_channels_in_the_last_dimension():
+    last, first = (ChannelsLast(last).double().eval().requires_grad_(False) for last in (True, False))
+    weights = {k: v[..., None, None] if k == "pixelwise.weight" else v for k, v in last.state_dict().items()}
+    first.load_state_dict(weights)
+    (x, target), method = networks.images(2, 12), entry("full_grad")
+    assert relative(method(last, x.double(), target), method(first, x.double(), target)) < 1e-9
 
 
 def test_guided_path_that_does_not_move():

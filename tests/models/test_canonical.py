@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.canonical import KNOWN, canonical
-from tests.methods.networks import Mobile, inception_v3, plain, randomised, residual, resnet18, vgg16
+from tests.methods.networks import Gated, Mobile, Normed, inception_v3, plain, randomised, residual, resnet18, vgg16
 
 
 def images(size: int) -> Tensor:
@@ -53,6 +53,26 @@ class ChangedInPlace(nn.Module):
         return self.out(torch.flatten(F.avg_pool2d(y, y.shape[2:]), 1))
 
 
+class Unordered(nn.Module):
+    """Gates on either side: broadcast, bounded, of any activation; and a product of two convolutions without a gate."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = self.a(x), self.b(x)
+        a = F.softplus(b) * (b.mean(1, keepdim=True) * (a * torch.sigmoid(a)))
+        return self.head((F.relu6(a) * F.relu(b) * self.a(x)).mean((2, 3)))
+
+
+def test_a_gate_is_read_after_its_signal():
+    graph = canonical(Unordered().eval(), images(8))
+    gates = [node for node in graph.graph.nodes if node.meta["role"] == "gate"]
+    names = [[type(graph.get_submodule(factor.target)).__name__ for factor in node.args] for node in gates]
+    assert names == [["Conv2d", "Sigmoid"], ["Gate", "Scale"], ["Gate", "Softplus"], ["ReLU", "ReLU6"]]
+
+
 def flat() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * 25, 4), nn.BatchNorm1d(4))
 
@@ -77,11 +97,14 @@ FORMS = [
     (resnet18, 48, {"convolution": 21, "linear": 1, "relu": 17, "max": 1, "average": 1, "sum": 8}),
     (densenet121, 32, {"convolution": 120, "linear": 1, "relu": 121, "scale": 62, "average": 3}),
     (inception_v3, 75, {"convolution": 94, "linear": 1, "relu": 94, "max": 4, "average": 9, "concat": 15}),
-    (efficientnet_b0, 32, {"convolution": 81, "linear": 1, "relu": 0, "": 16, "sum": 9}),
-    # the norm, the factor and the shift are folded; `expand` has no rule
-    (Handwritten, 12, {"relu": 3, "sum": 1, "concat": 1, "max": 1, "average": 2, "scale": 0, "": 1}),
+    (efficientnet_b0, 32, {"convolution": 81, "linear": 1, "relu": 0, "gate": 16, "product": 0, "sum": 9, "": 0}),
+    # the norm, the factor and the shift are folded
+    (Handwritten, 12, {"relu": 3, "sum": 1, "concat": 1, "max": 1, "average": 2, "scale": 0, "": 0}),
     (ChangedInPlace, 12, {"sum": 1}),
     (flat, 5, {"linear": 1, "scale": 0}),
+    (Gated, 12, {"gate": 3, "product": 0, "softmax": 1, "concat": 1, "combination": 2, "rectifier": 3, "": 0}),
+    (Normed, 16, {"norm": 3, "convolution": 4, "linear": 1, "scale": 4, "sum": 4, "combination": 2, "": 0}),
+    (Unordered, 12, {"gate": 4, "product": 1, "": 0}),
     (Mobile, 12, {"rectifier": 2, "activation": 1, "shape": 4, "max": 1, "average": 1, "": 0}),
     (odd, 12, {"convolution": 1, "linear": 2, "relu": 1, "rectifier": 1, "average": 1, "scale": 1}),
 ]

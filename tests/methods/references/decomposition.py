@@ -28,6 +28,7 @@ class Linear:
         self.b = torch.zeros(len(self.w), dtype=a.dtype) if module.bias is None else module.bias
         self.spatial = isinstance(module, nn.Conv2d)
         assert self.spatial or isinstance(module, nn.Linear)
+        self.whole = a.ndim == 4 and a.shape[-1] != self.w.shape[1]  # it reads the whole map, not every position
         if self.spatial:
             assert module.padding_mode == "zeros" and not isinstance(module.padding, str)
             self.options = (module.stride, module.padding, module.dilation, module.groups)
@@ -35,12 +36,12 @@ class Linear:
     def forward(self, a: Tensor, w: Tensor, b: Tensor | float = 0.0) -> Tensor:
         if self.spatial:
             return F.conv2d(a, w, None, *self.options) + (b if isinstance(b, float) else b[:, None, None])
-        return self.like(a.flatten(1) @ w.t() + b) if a.ndim == 4 else a @ w.t() + b
+        return self.like(a.flatten(1) @ w.t() + b) if self.whole else a @ w.t() + b
 
     def backward(self, s: Tensor, w: Tensor) -> Tensor:
         if self.spatial:
             return conv2d_input(self.shape, w, s, *self.options)
-        return (s.flatten(1) @ w).reshape(self.shape)
+        return ((s.flatten(1) if self.whole else s) @ w).reshape(self.shape)
 
     @staticmethod
     def like(z: Tensor) -> Tensor:
@@ -121,8 +122,18 @@ def pixels(source: Node, modules: dict[str, nn.Module], x: Tensor) -> Tensor | N
     return F.pad(torch.ones_like(x), pad.padding) if padded else None
 
 
+def stretched(module: nn.Upsample, size: int) -> Tensor:
+    """The matrix (out, in) of bilinear upsampling along one axis: a hat of the width of a pixel around each of them."""
+    assert module.mode == "bilinear" and not module.align_corners
+    length = int(size * module.scale_factor)
+    centre = ((torch.arange(length, dtype=torch.float64) + 0.5) / module.scale_factor - 0.5).clamp(0, size - 1)
+    return (1 - (centre[:, None] - torch.arange(size)).abs()).clamp(min=0)
+
+
 def windows(module: nn.Module, axis: int, size: int) -> Tensor:
     """The matrix (out, in) of an average pool along one axis of the image."""
+    if isinstance(module, nn.Upsample):
+        return stretched(module, size)
     pick = lambda value: value if isinstance(value, int) else value[axis]  # noqa: E731
     if isinstance(module, nn.AdaptiveAvgPool2d):
         n = pick(module.output_size)
@@ -182,13 +193,25 @@ def walked(
             if kind == "report":
                 held[node.args[1]] = r
                 continue
-            terms = [run.env[n] for n in node.args]
+            if isinstance(r, float):  # only gates read it
+                continue
+            sources = [n for n in node.args if isinstance(n, Node)]
+            terms = [run.env[n] for n in sources]
             a, module = terms[0], modules.get(node.target)
             if begin and a.ndim == 4 and node.args[0].meta["role"] != "average":
                 shares, begin = [begin(a)], None
             elif kind == "concat":
-                shares = r.split([t.shape[module.dim] for t in terms], module.dim)
+                stacked = r.ndim > a.ndim
+                shares = r.unbind(module.dim) if stacked else r.split([t.shape[module.dim] for t in terms], module.dim)
+            elif kind == "gate":
+                shares = [r, 0.0]
+            elif node.target == "permute":
+                shares = [r.permute(*torch.tensor(node.args[1:]).argsort())]
+            elif hasattr(module, "dims"):
+                z = part(a).sum(module.dims, keepdim=True)
+                shares = [part(a) * (r.reshape(z.shape) / away(z, method.stabilizer))]
             elif kind == "sum":
+                terms[1] = module.alpha * terms[1]
                 ratio = r / away(sum(map(part, terms)), method.stabilizer)
                 shares = [part(t) * ratio for t in terms]
             elif kind in ("convolution", "linear"):
@@ -196,7 +219,7 @@ def walked(
                 if first is not None and (inside := pixels(node.args[0], modules, x)) is not None:
                     rule, layer.inside = first, inside
                 shares = [rule(method, layer, a, r)]
-            elif kind == "average":
+            elif kind in ("average", "combination"):
                 rows, columns = (windows(module, axis, a.shape[2 + axis]) for axis in (0, 1))
                 z = rows @ part(a) @ columns.t()
                 shares = [part(a) * (rows.t() @ (r / away(z, method.stabilizer)) @ columns)]
@@ -205,10 +228,10 @@ def walked(
             elif isinstance(module, nn.modules.padding._ConstantPadNd):
                 shares = [F.pad(r, [-width for width in module.padding])]
             else:
-                assert kind in ("relu", "rectifier", "activation", "shape"), kind
+                assert kind in ("relu", "rectifier", "activation", "scale", "norm", "shape"), kind
                 r = each(node, run.env[node], r) if kind == "relu" else r
                 shares = [r.reshape(a.shape)]
-            for source, share in zip(node.args, shares, strict=True):
+            for source, share in zip(sources, shares, strict=True):
                 held[source] = held[source] + share
     raise AssertionError("no placeholder")
 

@@ -8,7 +8,8 @@ from torch.overrides import TorchFunctionMode
 from tests.methods.entries import background
 from tests.methods.references import Reference
 
-ELEMENTWISE = {"relu", "relu6", "hardtanh", "clamp", "gelu", "silu", "sigmoid", "hardsigmoid", "hardswish"}
+ELEMENTWISE = {"square", "relu", "relu6", "hardtanh", "clamp", "gelu", "silu", "sigmoid", "hardsigmoid", "hardswish"}
+OTHER = {"max_pool2d", "layer_norm", "group_norm", "softmax"}
 
 
 def kind_of(function, args: tuple) -> str:
@@ -16,7 +17,7 @@ def kind_of(function, args: tuple) -> str:
     name = function.__name__.rstrip("_")
     if name == "mul" and all(isinstance(factor, Tensor) and not isinstance(factor, nn.Parameter) for factor in args):
         return "product"
-    return "elementwise" if name in ELEMENTWISE else name if name in ("max_pool2d", "layer_norm", "softmax") else ""
+    return "elementwise" if name in ELEMENTWISE else name if name in OTHER else ""
 
 
 def chord(function, a: Tensor, b: Tensor, z: Tensor) -> Tensor:
@@ -67,6 +68,29 @@ class Affine(TorchFunctionMode):
         if kind == "max_pool2d":
             return self.pool(a, b, z, *args, **kwargs)
         return getattr(self, kind)(a, b, z, *args, **kwargs)
+
+    @staticmethod
+    def standardised(parts: list[Tensor], eps: float) -> Tensor:
+        """The product of what is centred over the last dimension, which is affine, and of its inverse deviation."""
+        a, b, z = (t - t.mean(-1, keepdim=True) for t in parts)
+        variances = [t.mean(-1, keepdim=True) for t in (a * a, b * b, product((a, a), (b, b), (z, z)))]
+        over_a, over_b = (1 / (v + eps).sqrt() for v in variances[:2])
+        over_z = chord(lambda v: 1 / (v + eps).sqrt(), *variances)
+        return product((a, over_a), (b, over_b), (z, over_z))
+
+    def layer_norm(self, a: Tensor, b: Tensor, z: Tensor, shape, weight, bias, eps) -> Tensor:
+        return self.standardised([a, b, z], eps) * weight + bias
+
+    def group_norm(self, a: Tensor, b: Tensor, z: Tensor, groups, weight, bias, eps) -> Tensor:
+        parts = [t.reshape(len(t), groups, -1) for t in (a, b, z)]
+        return self.standardised(parts, eps).view_as(z) * weight[:, None, None] + bias[:, None, None]
+
+    @staticmethod
+    def softmax(a: Tensor, b: Tensor, z: Tensor, dim: int) -> Tensor:
+        """The product of exponentials and of the inverse of their sum."""
+        above, below, top = a.exp(), b.exp(), chord(torch.exp, a, b, z)
+        sums = [t.sum(dim, keepdim=True) for t in (above, below, top)]
+        return product((above, 1 / sums[0]), (below, 1 / sums[1]), (top, chord(torch.reciprocal, *sums)))
 
     @staticmethod
     def pool(a: Tensor, b: Tensor, z: Tensor, kernel_size, stride=None, padding=0, dilation=1, **_) -> Tensor:
