@@ -34,6 +34,7 @@ class Evaluated(NamedTuple):
     scores: pd.DataFrame  # one row per image, metric and part
     curves: pd.DataFrame  # image, metric, metric_settings, fraction, value
     gallery: dict[str, np.ndarray]  # the first images with what is drawn of them
+    images: pd.DataFrame  # of this run, by name: label, predicted, masked
 
 
 class Batch(NamedTuple):
@@ -71,14 +72,15 @@ class Prepared:
     store: Store
     common: Explained  # what the batches share: network, entry, units, other images, store
     stored: frozenset[str] = frozenset()  # images that the metrics have been asked for before
-    pictured: bool = False  # whether the cell has its pictures already
+    pictured: int = 0  # images of which the cell has pictures already
+    keep: Callable[[Evaluated], None] = lambda part: None  # is given each batch as soon as another one follows
 
     def batches(self, target: str) -> Iterator[Batch]:
         """Give the images that are wanted in order, with their logits; a bar on a terminal.
 
         `target` says which class of an image is asked about: predicted or label.
         """
-        images, dataset = self.dataset.test(self.size), type(self.dataset).__name__
+        images, dataset = suited(self.dataset, self.network).test(self.size), type(self.dataset).__name__
         names = unique(images, dataset)
         places = [k for k, name in enumerate(names) if name not in self.stored]
         # A generator of its own: without one, a loader draws from the global state.
@@ -133,11 +135,16 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
     return Prepared(cell, cfg, device, dataset, network, model, size, entry, metrics, store, common)
 
 
+def suited(dataset: object, network: object) -> object:
+    """Return a data set as the network's own evaluation prepares it, or as timm does by default for None."""
+    return dataset.suited(network) if hasattr(dataset, "suited") else dataset
+
+
 def with_background(cell: Prepared, images: int) -> Prepared:
     """Give a cell other images of the data set, which stand for the absence of evidence."""
     if not hasattr(cell.dataset, "background"):
         return cell
-    pixels = cell.dataset.background(cell.size, images).to(cell.device)
+    pixels = suited(cell.dataset, cell.network).background(cell.size, images).to(cell.device)
     return replace(cell, common=replace(cell.common, background=cell.common.normalised(pixels)))
 
 
@@ -150,22 +157,32 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
     for name, metric in cell.metrics.items():
         if (of := kind_of(metric)) not in (None, kind):
             raise ValueError(f"benchmark={kind} needs metrics of {kind}; {name} is a metric of {of}")
-    scores, curves, gallery = [], [], []
+    parts = []
     for batch in cell.batches(target):
+        if parts:
+            cell.keep(parts[-1])
+        seen = batch.facts[["label", "predicted"]].assign(masked=batch.mask.flatten(1).any(1).numpy())
         try:
             result = step(batch)
         except Inapplicable as reason:
             log.warning("%s is skipped: %s", cell.cell.title, reason)
-            scores, curves, gallery = [rows.inapplicable(cell.metrics, str(reason))], [], []
-            break
-        scores += [table.join(batch.facts, on="image") for table in result.scores]
-        curves += result.curves
-        left = 0 if cell.pictured else pictures - sum(len(part["image"]) for part in gallery)
-        if left > 0:
-            gallery.append(result.pictures(left))
-    if not scores and not cell.stored:
+            none = table(cell, [rows.inapplicable(cell.metrics, str(reason))])
+            return Evaluated(none, rows.joined([], rows.CURVE), {}, seen[:0])
+        scores = table(cell, [part.join(batch.facts, on="image") for part in result.scores])
+        left = pictures - cell.pictured - sum(len(part.gallery.get("image", ())) for part in parts)
+        shown = result.pictures(left) if left > 0 else {}
+        parts.append(Evaluated(scores, rows.joined(result.curves, rows.CURVE), shown, seen))
+    if not parts and not cell.stored:
         raise ValueError(f"{type(cell.dataset).__name__} gives no image to explain")
-    return Evaluated(table(cell, scores), rows.joined(curves, rows.CURVE), rows.stacked(gallery))
+    return together(cell, parts)
+
+
+def together(cell: Prepared, parts: list[Evaluated]) -> Evaluated:
+    """Return all batches as one."""
+    scores = rows.ordered([part.scores for part in parts], cell.metrics) if parts else pd.DataFrame()
+    curves = rows.joined([part.curves for part in parts if len(part.curves)], rows.CURVE)
+    gallery = rows.stacked([part.gallery for part in parts if part.gallery])
+    return Evaluated(scores, curves, gallery, pd.concat([part.images for part in parts]) if parts else pd.DataFrame())
 
 
 def kind_of(entry: object) -> str | None:
@@ -175,9 +192,7 @@ def kind_of(entry: object) -> str | None:
 
 
 def table(cell: Prepared, scores: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return all rows of a cell in the order of its metrics, whatever the batches were, with the facts of the cell."""
-    if not scores:
-        return pd.DataFrame()
+    """Return rows in the order of the cell's metrics, with the facts of the cell."""
     facts = {
         "group": getattr(cell.entry, "group", ""),
         "cites": getattr(cell.entry, "cites", ""),

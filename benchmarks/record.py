@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections import defaultdict
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from time import perf_counter
 
@@ -82,48 +83,80 @@ def compute(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
     start = perf_counter()
     failure = cell.folder / "failure.txt"
     try:
-        extend(cell, cfg, lacking)
+        images = extend(cell, cfg, lacking)
     except Exception as error:
         failure.write_text(traceback.format_exc())
         log.error("%s: failed: %s", cell.title, sentence(error))
         raise
     failure.unlink(missing_ok=True)
-    log.info("%s: %.1f s", cell.title, perf_counter() - start)
+    log.info("%s: %s%.1f s", cell.title, seen(images), perf_counter() - start)
 
 
-def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
-    """Add metrics, and images of metrics that have too few, to what is stored of a cell."""
+def seen(images: object) -> str:
+    """Return how many images were computed, how many have masks, and the accuracy on those of a known class."""
+    if not len(images):
+        return ""
+    known = images[images.label >= 0]
+    right = f", accuracy {(known.label == known.predicted).mean():.3f}" if len(known) else ""
+    of = f" on {len(known)} of known class" if 0 < len(known) < len(images) else ""
+    return f"{len(images)} images, {images.masked.sum()} with a mask{right}{of}, "
+
+
+def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
+    """Add metrics, and images of metrics that have too few, to what is stored of a cell; return what images these were.
+
+    Batches that a killed process has stored count as if the cell had them.
+    """
     import pandas as pd
     from hydra.utils import instantiate
+    from omegaconf import OmegaConf
 
     from benchmarks import loop
+    from benchmarks.parts import Parts, save
+    from benchmarks.rows import stacked
 
-    before, curves, gallery = stored(cell)
     names = cell.metric_settings()
+
+    def own(result: loop.Evaluated) -> tuple:
+        settings = result.curves.metric.map(names)
+        return result.scores.assign(**cell.columns()), result.curves.assign(metric_settings=settings), result.gallery
+
+    ready = loop.prepared(cell, cfg)
+    parts = Parts.of(cell.folder, [ready.entry, *ready.metrics.values()])
+    ready = replace(ready, keep=lambda result: parts.keep(*own(result)))
+    resumed = parts.read()
+    before, curves, gallery = stored(cell, resumed)
+    if resumed:
+        log.info("%s: goes on after %d images of a run that was stopped", cell.title, before.image.nunique())
     groups = defaultdict(list)  # of metrics, by the images that they have been asked for
     for name in lacking:
         same = before[(before.metric == name) & (before.metric_settings == names[name])] if len(before) else before
         groups[frozenset(same.image if len(same) else ())].append(name)
-    ready = loop.prepared(cell, cfg)
     benchmark = instantiate(cfg.benchmark, _convert_="all")
-    scores = [before] if len(before) else []
-    for images, metrics in groups.items():
-        pictured = bool(gallery) and not any(hasattr(ready.metrics[name], "pictures") for name in metrics)
-        part = replace(ready, metrics={name: ready.metrics[name] for name in metrics}, stored=images, pictured=pictured)
-        result = benchmark(part)
+    scores, images = [before] if len(before) else [], []
+    for known, metrics in groups.items():
+        shown = set(gallery.get("image", ()))
+        if not resumed and any(hasattr(ready.metrics[name], "pictures") for name in metrics):
+            shown = set()
+        pictured = len(shown) if shown <= known else inf  # images that are not computed again have their pictures
+        some = {name: ready.metrics[name] for name in metrics}
+        result = benchmark(replace(ready, metrics=some, stored=known, pictured=pictured))
         if len(before) and len(result.scores):
             same_data(cell, before, result.scores)
-        scores += [result.scores.assign(**cell.columns())] if len(result.scores) else []
-        settings = result.curves.metric.map(names)
-        curves = pd.concat([curves, result.curves.assign(metric_settings=settings)], ignore_index=True)
-        gallery = gallery | result.gallery
+        images.append(result.images)
+        if len(result.scores):
+            now, points, pictures = own(result)
+            scores.append(now)
+            curves = pd.concat([curves, points], ignore_index=True)
+            gallery = stacked([gallery, pictures]) if shown and pictures else gallery | pictures
     table = pd.concat(scores, ignore_index=True)
     complete = {(name, settings, images) for name, settings, images in completed(cell)} | {
         (name, text(cell.metrics[name]), cell.images)
         for name in lacking
         if not ((table.metric == name) & (table.metric_settings == names[name]) & (table.status == "failed")).any()
     }
-    store(cell, table, curves, gallery)
+    write(cell.folder / CONFIG, lambda path: OmegaConf.save(OmegaConf.create(cell.config), path))
+    save(cell.folder, table, curves, gallery)
     none = table[table.status.isin(["inapplicable", "failed"])].drop_duplicates(VARIANT)
     reasons = {
         f"{row.metric} {row.metric_settings}": ("" if row.status == "inapplicable" else f"{row.metric} failed: ")
@@ -132,26 +165,29 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
     }
     done = {"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons, "device": ready.device.type}
     write(cell.folder / DONE, lambda path: path.write_text(json.dumps(done)))
+    parts.clear()
+    return pd.concat(images)
 
 
-def stored(cell: Cell) -> tuple:
-    """Return the scores that count, curves and pictures of the stored cell, empty where there is none."""
-    import numpy as np
+def stored(cell: Cell, resumed: list[tuple]) -> tuple:
+    """Return the scores that count, curves and pictures of the stored cell and of batches that belong to it."""
     import pandas as pd
 
-    from benchmarks.rows import CURVE
+    from benchmarks.parts import load
+    from benchmarks.rows import CURVE, stacked
 
-    if not completed(cell):
+    parts = ([load(cell.folder)] if completed(cell) else []) + resumed
+    if not parts:
         return pd.DataFrame(), pd.DataFrame(columns=CURVE), {}
-    scores = pd.read_parquet(cell.folder / SCORES, partitioning=None)
-    curves = pd.read_parquet(cell.folder / CURVES, partitioning=None)
+    scores, curves = (pd.concat([part[k] for part in parts if len(part[k])] or [parts[0][k]]) for k in (0, 1))
     failed = scores.loc[scores.status == "failed", VARIANT].drop_duplicates()
-    kept = [
+    scores, curves = (
         table[~pd.MultiIndex.from_frame(table[VARIANT]).isin(pd.MultiIndex.from_frame(failed))]
         for table in (scores, curves)
-    ]
-    with np.load(cell.folder / GALLERY) as gallery:
-        return *kept, dict(gallery)
+    )
+    if resumed:  # a process that is killed while it writes a cell leaves batches that are in both
+        scores, curves = scores.drop_duplicates(["image", "part", *VARIANT]), curves.drop_duplicates()
+    return scores, curves[CURVE], stacked([part[2] for part in parts if part[2]])
 
 
 def same_data(cell: Cell, before: object, now: object) -> None:
@@ -165,21 +201,6 @@ def same_data(cell: Cell, before: object, now: object) -> None:
     both = old.index.intersection(new.index)
     if len(other := both[(old[both] != new[both]).to_numpy()]):
         raise ValueError(f"{cell.folder} has scores of another image called {other[0]}; give another name=...")
-
-
-def store(cell: Cell, scores: object, curves: object, gallery: dict) -> None:
-    """Write the cell's files."""
-    import numpy as np
-    from omegaconf import OmegaConf
-
-    def save_gallery(path: Path) -> None:
-        with path.open("wb") as file:
-            np.savez_compressed(file, **gallery)
-
-    write(cell.folder / CONFIG, lambda path: OmegaConf.save(OmegaConf.create(cell.config), path))
-    write(cell.folder / GALLERY, save_gallery)
-    write(cell.folder / CURVES, lambda path: curves.to_parquet(path, index=False))
-    write(cell.folder / SCORES, lambda path: scores.to_parquet(path, index=False))
 
 
 def answer(cell: Cell, computed: bool) -> None:

@@ -6,14 +6,14 @@ an attack. The first and the third are metrics of maps and are scored with those
 Networks are compared on images that all of them classify correctly, which are chosen where tables are made.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from benchmarks import rows
 from benchmarks.cost import Cost
-from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated
+from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, suited
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Networks:
             raise ValueError(f"{need}; {self.target!r} was given")
 
     def __call__(self, cell: Prepared) -> Evaluated:
-        """Compute one cell."""
+        """Compute one cell. All networks see the same part of a photograph, timm's default crop if none is set."""
+        cell = replace(cell, dataset=suited(cell.dataset, None))
         return evaluated(cell, self.target, partial(self.step, cell), 0)
 
     def step(self, cell: Prepared, batch: Batch) -> Scored:

@@ -39,7 +39,7 @@ def explained(*overrides: str, method: str | None = None, metric: str | None = N
 
 
 def test_rows_carry_facts_and_cost():
-    scores, curves, gallery = explained("method=gradient")
+    scores, curves, gallery, _ = explained("method=gradient")
     assert len(scores) == 12 and scores.groupby("metric").image.nunique().tolist() == [6, 6]
     deletion = scores[scores.metric == "deletion"].iloc[0]
     assert deletion.metric_settings == '{"baseline":"mean","steps":16}' and not deletion.higher_is_better
@@ -133,7 +133,7 @@ def test_two_images_of_one_name_are_refused(monkeypatch):
 
 def test_attacked_images_and_maps_are_kept_beside_the_clean_ones():
     attack = ["metric=[attacked_ssim_kept,attacked_ssim_changed]", "metric.attacked_ssim_kept.radius=0.1"]
-    *_, gallery = explained("method=input_x_gradient", *attack, "metric.attacked_ssim_changed.radius=0.1")
+    gallery = explained("method=input_x_gradient", *attack, "metric.attacked_ssim_changed.radius=0.1").gallery
     assert {len(values) for values in gallery.values()} == {6}
     change = np.abs(gallery["attacked_pixels"].astype(int) - gallery["pixels"])
     assert 0 < change.max() <= round(255 * 0.1) + 1
@@ -144,7 +144,7 @@ def test_attacked_images_and_maps_are_kept_beside_the_clean_ones():
 def test_a_mosaic_is_four_tiles_of_the_network_s_size():
     grid = ["dataset=grid", "dataset@dataset.tiles=digits", "dataset.tiles.images=40", "dataset.images=3"]
     nodes = {"model": {"_target_": f"{__name__}.Brightest"}}
-    scores, _, gallery = evaluated(*grid, "method=uniform", "metric=[grid_pointing]", **nodes)
+    scores, _, gallery, _ = evaluated(*grid, "method=uniform", "metric=[grid_pointing]", **nodes)
     assert gallery["maps"].shape == (3, 64, 64) and (scores.status == "ok").all()
     assert (scores.label == scores.target).all() and scores.score.between(0, 1).all()
 

@@ -9,7 +9,7 @@ SMALL = ["benchmark=networks", "model=planted", "dataset=planted", "dataset.imag
 
 
 def test_every_image_is_scored_once_for_its_label():
-    scores, curves, gallery = evaluated(*SMALL, "metric=[loss_gradient,corruption_error]")
+    scores, curves, gallery, _ = evaluated(*SMALL, "metric=[loss_gradient,corruption_error]")
     assert scores.groupby("metric").image.nunique().tolist() == [6, 6] and len(scores) == 12
     assert (scores.target == scores.label).all() and (scores.status == "ok").all() and set(scores.group) == {""}
     assert set(curves.metric) == {"corruption_error"} and not gallery

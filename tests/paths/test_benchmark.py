@@ -86,7 +86,7 @@ def test_rows_carry_passes():
 
 
 def test_everything_kept_is_the_network():
-    scores, curves, _ = selected("selector=all", family="residual")
+    scores, curves, *_ = selected("selector=all", family="residual")
     by_metric = scores.groupby("metric").score
     assert by_metric.min()["path_agreement"] == 1 and by_metric.max()["path_mse_logits"] < 1e-8
     assert by_metric.min()["path_size"] == 1 and curves.empty
@@ -97,7 +97,7 @@ def test_everything_kept_is_the_network():
 
 
 def test_curve_has_the_score_of_the_path_s_own_share():
-    scores, curves, _ = selected("selector=activation", "selector.share=0.25", "benchmark.shares=[0.25,1.0]")
+    scores, curves, *_ = selected("selector=activation", "selector.share=0.25", "benchmark.shares=[0.25,1.0]")
     assert curves.groupby(["metric", "fraction"]).size().to_dict() == {(m, f): 5 for m in METRICS for f in (0.25, 1.0)}
     own = curves[curves.fraction == 0.25].pivot(index="image", columns="metric", values="value")
     whole = scores[scores.part == ""].pivot(index="image", columns="metric", values="score")
@@ -106,7 +106,7 @@ def test_curve_has_the_score_of_the_path_s_own_share():
 
 def test_sizes_by_gap_have_no_curve():
     for selector in ("gap", "random_gap", "activation_gap"):
-        scores, curves, _ = selected(f"selector={selector}", "metric=[path_agreement]")
+        scores, curves, *_ = selected(f"selector={selector}", "metric=[path_agreement]")
         assert curves.empty and len(scores) == 5 * 5
 
 
@@ -165,7 +165,7 @@ def test_fewer_images_may_be_reconstructed():
 
 
 def test_failed_metric_loses_its_own_rows_only():
-    scores, curves, _ = selected("selector=activation", broken=True)
+    scores, curves, *_ = selected("selector=activation", broken=True)
     mine = scores[scores.metric == "mine"]
     assert len(mine) == 5 * 5 and set(mine.status) == {"failed"} and set(mine.reason) == {"RuntimeError: broken"}
     assert (scores[scores.metric != "mine"].status == "ok").all() and set(curves.metric) == set(METRICS)
