@@ -168,6 +168,9 @@ def one_sentence() -> Iterator[None]:
         experiments = [argument for argument in sys.argv[1:] if re.match(r"\+?experiment=", argument)]
         if len(experiments) > 1 or "," in "".join(experiments):
             raise ValueError("experiment needs one name per command, since each brings its own sweep")
+        lists = [argument for argument in sys.argv[1:] if re.match(r"\+?metric=", argument)]
+        if len(lists) > 1:  # Hydra would take the first for both
+            raise ValueError(f"metric needs one list per command; {' and '.join(lists)} were given")
         with redirect_stderr(WithoutHydra(sys.stderr)):
             yield
     except KeyboardInterrupt:
