@@ -1,15 +1,20 @@
 """What a computation costs: wall time, passes through the model, and memory."""
 
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from time import perf_counter
 
 import torch
 from torch import Tensor, nn
+
+try:
+    import resource
+except ModuleNotFoundError:  # on Windows
+    resource = None
 
 MIB = 2**20
 
@@ -70,10 +75,12 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak(device: torch.device) -> float:
-    """Return the largest memory use in bytes since `reset_peak`."""
+    """Return the largest memory use in bytes since `reset_peak`; nan where the system does not say it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     with suppress(OSError):
         status = Path("/proc/self/status").read_text()
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    if resource is None:
+        return nan
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

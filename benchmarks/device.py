@@ -88,6 +88,8 @@ def memory(device: torch.device) -> int:
     """Return the bytes of memory that the device has in all."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
+    if not hasattr(os, "sysconf"):  # on Windows
+        raise ValueError("batch_size=auto needs a system that says how much memory it has; give a number of images")
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with suppress(OSError, ValueError):  # a container may have less; "max" is no number
         return min(physical, int(Path("/sys/fs/cgroup/memory.max").read_text()))

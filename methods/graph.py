@@ -16,7 +16,9 @@ def canonical_form(method: object, model: nn.Module, x: Tensor) -> GraphModule:
     try:
         return method.canonical(model, x)
     except ValueError as error:
-        raise Inapplicable(f"{type(method).__name__} needs a canonical form: {error}") from error
+        raise Inapplicable(
+            f"{type(method).__name__} needs a canonical form, as convolutional networks have it. {error}"
+        ) from error
 
 
 def read_by_signals(graph: GraphModule) -> list[Node]:

@@ -61,7 +61,7 @@ def build(model: nn.Module, x: Tensor) -> GraphModule:
     except Exception as error:
         model.forward(image.clone())  # raises what the network itself raises
         last = operation(tracer.root, next(reversed(tracer.graph.nodes)))
-        reason = error if isinstance(error, ValueError) else f"{last!r} precedes a {type(error).__name__}"
+        reason = error if isinstance(error, ValueError) else f"what follows {last!r} cannot be traced"
         raise ValueError(f"A canonical form needs one fixed graph of operations; in {name} {reason}") from error
     fold(graph, modules)
     densify(graph, modules)

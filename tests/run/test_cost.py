@@ -1,6 +1,9 @@
 """Passes are counted through copies and gradients, and the hook is gone afterwards."""
 
 import copy
+from math import isnan
+from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -42,6 +45,18 @@ def test_hook_is_gone_after_an_error(model):
     with pytest.raises(RuntimeError), measured(model, CPU):
         model(torch.rand(1, 7, 8, 8))
     assert not model._forward_hooks
+
+
+def test_a_system_that_says_nothing_of_its_memory(model, monkeypatch):
+    monkeypatch.setattr("benchmarks.cost.resource", None)  # as on Windows
+    monkeypatch.delattr("os.sysconf")
+    monkeypatch.setattr(Path, "read_text", mock.Mock(side_effect=FileNotFoundError))
+    with measured(model, CPU) as cost:
+        model(torch.rand(2, 3, 8, 8))
+    assert cost.forwards == 2 and isnan(cost.peak_memory)
+    with pytest.raises(ValueError, match="batch_size=auto needs a system"):
+        batch_size("auto", model, 8, CPU)
+    assert batch_size(4, model, 8, CPU) == 4
 
 
 def test_footprint_is_twice_the_outputs(model):
