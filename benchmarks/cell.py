@@ -44,7 +44,7 @@ class Cell:
     def of(cls, cfg: DictConfig, choices: Mapping[str, str | None], sweep: Path) -> "Cell":
         """Read a composed config, the entries that were chosen for it by group, and the folder of its sweep."""
         config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-        group = config["benchmark"]["entry"]
+        group = refused(config, choices)
         names = {
             "kind": choices["benchmark"],
             "condition": choices.get("condition") or "",
@@ -92,6 +92,43 @@ class Cell:
     def metric_settings(self) -> dict[str, str]:
         """Return every metric's settings as the column has them."""
         return {name: text(shown(settings)) for name, settings in self.metrics.items()}
+
+
+def refused(config: Mapping, choices: Mapping[str, object]) -> str | None:
+    """Refuse a config that makes no cell; return the group of its entry, None where the kind has none."""
+    refuse_name(config["name"])
+    refuse_part("benchmark", config, choices)
+    group = config["benchmark"]["entry"]
+    for part in filter(None, ("dataset", "model", group)):
+        refuse_part(part, config, choices)
+    metrics = config.get("metric", {})
+    if not isinstance(metrics, Mapping) or not any(metrics.values()):
+        raise ValueError(
+            "metric needs names: metric=[NAME,NAME], or in a file under `defaults`: `- override /metric: [NAME,NAME]`"
+        )
+    if type(config["seed"]) is not int or config["seed"] < 0:
+        raise ValueError(f"seed needs a whole number >= 0; {config['seed']!r} was given")
+    return group
+
+
+def refuse_part(part: str, config: Mapping, choices: Mapping[str, object]) -> None:
+    """Refuse a part of a cell for which not one entry is chosen by name."""
+    if not isinstance(choices.get(part), str):
+        raise ValueError(f"{part} needs one name, as in {part}=NAME; with -m, {part}=NAME,NAME tries several")
+    if not isinstance(config[part], Mapping):
+        raise ValueError(
+            f"{part} needs settings, and a file gives {config[part]}; an entry is chosen under `defaults`, as in "
+            f"`- override /{part}: {config[part]}`"
+        )
+
+
+def refuse_name(name: object) -> None:
+    """Refuse what is no name for a folder below outputs/."""
+    path = Path(str(name))
+    if type(name) not in (str, int, float) or not path.parts or path.is_absolute() or ".." in path.parts:
+        raise ValueError(
+            f"name needs a name for the folder under outputs/; name={'null' if name is None else name} was given"
+        )
 
 
 def varied(cfg: DictConfig, group: str | None, sweep: Path) -> tuple[str, ...]:
@@ -167,8 +204,7 @@ def mark_sweep(folder: Path, name: str, kind: str, varied: list[str] | None = No
 
     `varied` are the settings of which the running command tries several values.
     """
-    if not name or Path(str(name)).is_absolute() or ".." in Path(str(name)).parts:
-        raise ValueError(f"name needs a name for the folder under outputs/; name={name} was given")
+    refuse_name(name)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK):
         before = read_sweep(folder)

@@ -1,17 +1,19 @@
 """A sweep from its start to its end: the file it leaves, its run in MLflow, its progress, and its tables."""
 
+import sys
 from math import prod
 from pathlib import Path
 
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from benchmarks.cell import mark_sweep
-from benchmarks.command import one_sentence
+from benchmarks.cell import Cell, mark_sweep, refused
+from benchmarks.command import listing, one_sentence
 
 # The sweep's bar, in a list: the callback itself is pickled for worker processes and cannot hold it.
 bars: list[tqdm] = []
@@ -24,12 +26,24 @@ class Sweep(Callback):
     worker, and a failed cell, after which Hydra calls no end, cannot leave the parent running.
     """
 
+    def on_run_start(self, config: DictConfig, **_: object) -> None:
+        """Refuse a single run that makes no cell before Hydra makes its folder."""
+        with one_sentence():  # Hydra goes on after an exception of a callback, but not after an exit
+            job = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+            Cell.of(job, config.hydra.runtime.choices, Path(config.hydra.run.dir))
+
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
         """Begin a sweep, or go on with an interrupted one."""
-        with one_sentence():  # Hydra goes on after an exception of a callback, but not after an exit
-            several = swept(config)
+        with one_sentence():
+            values, choices = tried(config), config.hydra.runtime.choices
+            several = swept(values)
+            for key in ("name", "benchmark"):
+                if key in several:
+                    raise ValueError(f"{key} needs one value per command; {several[key]} were given")
+            refused(config, choices)
+            refuse_strangers(config, values)
             folder = Path(config.hydra.sweep.dir)
-            mark_sweep(folder, config.name, config.hydra.runtime.choices["benchmark"], [k for k in several if "." in k])
+            mark_sweep(folder, config.name, choices["benchmark"], [k for k in several if "." in k])
             if config.tracking_uri is not None:
                 from benchmarks import tracking
 
@@ -40,7 +54,7 @@ class Sweep(Callback):
     def on_job_start(self, config: DictConfig, **_: object) -> None:
         """Name the running cell behind the bar."""
         choices, group = config.hydra.runtime.choices, config.benchmark.entry
-        names = [choices["model"], choices[group] if group else "", f"seed {config.seed}"]
+        names = [choices.get("model"), choices.get(group) if group else "", f"seed {config.seed}"]
         for bar in bars:
             bar.set_postfix_str(" / ".join(filter(None, names)))
 
@@ -54,22 +68,53 @@ class Sweep(Callback):
                 bar.update()
 
     def on_multirun_end(self, config: DictConfig, **_: object) -> None:
-        """Show the tables of the sweep's kind; a sweep with a failed cell does not get here."""
+        """Show the tables of the sweep's kind, or fail; a sweep with a failed cell does not get here."""
         from results.__main__ import main
 
         while bars:
             bars.pop().close()
         folder = config.hydra.sweep.dir
-        main([folder])
+        with one_sentence():
+            code = main([folder])
         print(f"More tables: python -m results {folder} --help")
         print(f"Figures: python -m results {folder} --figures")
+        if code:
+            sys.exit(code)
 
 
-def swept(config: DictConfig) -> dict[str, int]:
-    """Return how many values the command tries of each setting that it sweeps over."""
+def tried(config: DictConfig) -> dict[str, list[str]]:
+    """Return what the command or its experiment overrides, with all values that are tried, as they are typed."""
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     texts = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    overrides = {o.get_key_element(): o for o in parser.parse_overrides([*texts, *config.hydra.overrides.task])}
-    several = [override for override in overrides.values() if override.is_sweep_override()]
-    numbers = {override.key_or_group: sum(1 for _ in override.sweep_string_iterator()) for override in several}
-    return {key: number for key, number in numbers.items() if number > 1}
+    parsed = {o.get_key_element(): o for o in parser.parse_overrides([*texts, *config.hydra.overrides.task])}
+    return {
+        key: [*o.sweep_string_iterator()] if o.is_sweep_override() else [o.get_value_element_as_str()]
+        for key, o in parsed.items()
+    }
+
+
+def swept(values: dict[str, list[str]]) -> dict[str, int]:
+    """Return how many values are tried of each setting that is swept over."""
+    return {key.lstrip("+"): len(several) for key, several in values.items() if len(several) > 1}
+
+
+def refuse_strangers(config: DictConfig, values: dict[str, list[str]]) -> None:
+    """Refuse a setting that some of the entries of a sweep do not have, and name these."""
+    choices = config.hydra.runtime.choices
+    folders = [source.path for source in config.hydra.runtime.config_sources if source.schema == "file"]
+    for key in values:
+        group, _, setting = key.partition(".")
+        asked = values.get(group, [choices.get(group)]) if setting else []
+        without = [entry for entry in asked if not has(folders, group, entry, setting)]
+        if without:
+            more = f"; budget.{setting} sets it for every entry that reads it" if setting in config.budget else ""
+            raise ValueError(f"{key} is not a setting of {listing(without)}{more}")
+
+
+def has(folders: list[str], group: str, entry: str | None, setting: str) -> bool:
+    """Return whether an entry's own file has a setting; True where it may stand in another file."""
+    paths = (Path(folder, group, f"{entry}.yaml") for folder in folders)
+    path = next((path for path in paths if path.exists()), None)
+    node = yaml.safe_load(path.read_text()) if path else None
+    elsewhere = not isinstance(node, dict) or "defaults" in node or group in node
+    return elsewhere or setting.partition(".")[0] in node

@@ -1,21 +1,51 @@
 """Every error is one sentence that names the offender and the need."""
 
-import pytest
+import json
+import os
+import re
+import subprocess
+import sys
 
+import pytest
+import timm
+import torch
+from hydra.utils import instantiate
+
+from entries import Inapplicable
 from results import scores
-from tests.conftest import run
+from tests.conftest import CONF, composed, run
 
 FEW = ["model=planted", "dataset=planted", "dataset.images=2", "method=gradient", "tracking_uri=null"]
 
 CASES = {
     "method=grad_camm": "method=grad_camm is not an entry; did you mean grad_cam?",
     "metric=[deletionn]": "metric=deletionn is not an entry; did you mean deletion?",
-    "model=zzzz": "model=zzzz is not an entry; there is inception_v3",
+    "model=zzzz": "model=zzzz is not an entry; there is efficientnet_lite0",
     "experiment=nothing": "experiment=nothing is not an entry",
     "experiment=quick,leaderboard": "experiment needs one name per command",
     "experiment=quick experiment=paths": "experiment needs one name per command",
-    "-m name=../elsewhere": "name=../elsewhere was given",
+    "metric=[gini] +metric=[entropy]": "metric needs one list per command; metric=[gini] and +metric=[entropy]",
+    "name=a,b -m": "name needs one value",
+    "benchmark=networks,paths -m": "benchmark needs one value",
     "stepps=3": "stepps",
+    "metod=grad_cam": "metod is not a setting; did you mean method?",
+    "method=lime method.mask=100": "method.mask is not a setting of Lime; did you mean masks?",
+    "method.masks=100": "method.masks is not a setting of Gradient; budget.masks",
+    "method=gradient,rise,uniform -m method.masks=100": "method.masks is not a setting of gradient, uniform; budget",
+    "metric=[gini] metric.deletion.steps=3": "metric.deletion is not a setting; there is gini",
+    "method=[gradient,rise]": "method needs one name",
+    "method=[gradient,rise] -m": "method needs one name",
+    "method=gradient,rise": "method=gradient,rise needs -m",
+    "selector=all": "selector is no part of this run; it belongs to benchmark=paths",
+    "condition=black": "+condition=NAME adds it",
+    "experiment=null": "error: experiment=null is not an entry",
+    "metric=[]": "metric needs names",
+    "metric=[] -m": "metric needs names",
+    "metric=[gini] seed=abc": "seed needs a whole number >= 0; 'abc' was given",
+    "seed=-1 -m": "seed needs a whole number >= 0; -1 was given",
+    "gradient": "gradient needs a value",
+    "--metric gini": "unrecognized arguments: --metric",
+    "--cfg": "--cfg",
     "method=integrated_gradients method.steps=abc": "steps",
     "method=integrated_gradients method.steps=-3": "steps",
     "batch_size=0": "batch_size needs a whole number >= 1 or auto; 0 was given",
@@ -36,16 +66,70 @@ CASES = {
 
 @pytest.mark.parametrize("arguments", CASES)
 def test_one_sentence_and_exit_code(tmp_path, arguments):
-    flags, words = ([word for word in arguments.split() if (word == "-m") == flag] for flag in (True, False))
-    code, said = run(tmp_path, *flags, *FEW, *words)
+    code, said = run(tmp_path, *FEW, *arguments.split())
     assert code == 1 and "Traceback" not in said and "Error executing" not in said
     (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
     assert CASES[arguments] in line and len(line) < 400
 
 
+@pytest.mark.parametrize("name", ["name=", "name= -m", "name=null", "name=.", "name=a/../../b", "-m name=../elsewhere"])
+def test_a_name_that_is_no_folder_under_outputs_leaves_nothing(tmp_path, name):
+    (work := tmp_path / "work").mkdir()
+    code, said = run(work, *FEW, *name.split())
+    assert code == 1 and "name needs a name" in said and [*tmp_path.rglob("*")] == [work]
+
+
+def test_flags_stand_anywhere(tmp_path):
+    (mine := tmp_path / "conf" / "method" / "mine.yaml").parent.mkdir(parents=True)
+    mine.write_text("_target_: methods.gradient.Gradient\n")
+    code, said = run(tmp_path, "method=mine", "--config-dir", f"{tmp_path}/conf", "seed=7", "--cfg", "job", *FEW[:3])
+    assert code == 0 and "seed: 7" in said and "_target_: methods.gradient.Gradient" in said
+
+
+def test_a_setting_of_entries_that_all_have_it_is_one_of_each_job(tmp_path):
+    code, said = run(tmp_path, *FEW, "metric=[gini]", "-m", "method=rise,lime", "method.masks=3")
+    assert code == 0, said
+    assert {json.loads(settings)["masks"] for settings in scores.read(tmp_path / "outputs" / "dev").settings} == {3}
+
+
+@pytest.mark.parametrize("entry", ["metric: [gini]", "metric: gini", "method: gradient"])
+def test_an_entry_among_the_settings_of_an_experiment_is_pointed_out(tmp_path, entry):
+    (mine := tmp_path / "experiment" / "mine.yaml").parent.mkdir()
+    mine.write_text(f"# @package _global_\n{entry}\n")
+    code, said = run(tmp_path, f"--config-dir={tmp_path}", "experiment=mine", *FEW[:3])
+    assert code == 1 and "`- override /m" in said and not (tmp_path / "outputs").exists()
+
+
+def test_help_lists_every_entry_without_hydra(tmp_path):
+    (mine := tmp_path / "method" / "mine.yaml").parent.mkdir()
+    mine.write_text("_target_: methods.gradient.Gradient\n")
+    command = ["-X", "importtime", CONF.parent / "run.py", "method=rise", "--help", "--config-dir", tmp_path]
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, env=os.environ | {"COLUMNS": "80"}
+    )
+    assert done.returncode == 0 and not {"hydra", "omegaconf", "yaml"} & {*re.findall(r"\| +(\w+)$", done.stderr, re.M)}
+    words = {*re.findall(r"[\w/]+", done.stdout)}
+    files = [path.relative_to(CONF) for path in CONF.rglob("*.yaml") if path.parent != CONF]
+    assert words >= {"mine", *(path.stem for path in files), *(str(path.parent) for path in files)}
+    listed = done.stdout.partition("Entries")[2].partition("Settings")[0].splitlines()
+    assert max(map(len, listed)) <= 80
+
+
+def test_the_other_help_is_that_of_hydra(tmp_path):
+    assert "--hydra-help" in (said := run(tmp_path, "--hydra-help")[1]) and "hydra/launcher" in said
+
+
 def test_debug_keeps_the_traceback(tmp_path):
     with pytest.raises(ValueError, match="batch_size"):
         run(tmp_path, *FEW, "batch_size=0", "debug=true")
+
+
+@pytest.mark.parametrize("name", ["grad_cam", "lrp_epsilon_plus", "guided_backprop"])
+def test_a_method_of_convolutions_names_the_transformer_that_has_none(name):
+    method = instantiate(composed(f"method={name}", "model=planted", "batch_size=2").method)
+    network = timm.create_model("test_vit", num_classes=3).eval().requires_grad_(False)
+    with pytest.raises(Inapplicable, match=rf"{type(method).__name__} needs .*VisionTransformer"):
+        method(network, torch.rand(2, 3, 160, 160), torch.tensor([0, 1]))
 
 
 def test_unwritable_outputs(tmp_path):
@@ -56,10 +140,10 @@ def test_unwritable_outputs(tmp_path):
 
 def test_an_entry_that_was_edited_is_another_cell_and_the_table_refuses_both(tmp_path):
     (mine := tmp_path / "conf" / "method" / "mine.yaml").parent.mkdir(parents=True)
-    for name in ("Gradient", "InputXGradient"):
+    for name, mode in {"Gradient": [], "InputXGradient": ["-m"]}.items():
         mine.write_text(f"_target_: methods.gradient.{name}\n")
-        code, said = run(tmp_path, f"--config-dir={tmp_path}/conf", *FEW, "method=mine", "metric=[gini]")
-        assert code == 0, said
+        code, said = run(tmp_path, f"--config-dir={tmp_path}/conf", *FEW, *mode, "method=mine", "metric=[gini]")
+        assert code == len(mode), said
     with pytest.raises(ValueError, match="once"):
         scores.read(tmp_path / "outputs" / "dev")
 

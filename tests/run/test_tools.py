@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 from torch import nn
 
 from benchmarks import reproduce
-from benchmarks.sweep import swept
+from benchmarks.sweep import swept, tried
 from benchmarks.tracking import log_values, steps
 from tests.conftest import CONF, METHODS, composed, options
 from tests.speed import sharing
@@ -47,7 +47,7 @@ def test_a_sweep_knows_what_it_varies(overrides, numbers):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", overrides[:1], return_hydra_config=True)
         config.hydra.overrides.task = overrides
-        assert swept(config) == numbers
+        assert swept(tried(config)) == numbers
 
 
 @pytest.mark.parametrize(
