@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from benchmarks import rows
 from benchmarks.cell import Cell, text
-from benchmarks.contracts import classified, frozen, photographed
-from benchmarks.device import batch_size, chosen_device, environment
+from benchmarks.contracts import classified, frozen, photographed, untouched
+from benchmarks.device import batch_size, chosen_device, environment, trim
 from benchmarks.explained import CLEAN, Explained
 from benchmarks.store import Store
 from entries import Inapplicable, explains, scores, stated
@@ -80,6 +80,7 @@ class Prepared:
 
         `target` says which class of an image is asked about: predicted or label.
         """
+        network = self.cell.names["model"]
         images, dataset = suited(self.dataset, self.network).test(self.size), type(self.dataset).__name__
         names = unique(images, dataset)
         places = [k for k, name in enumerate(names) if name not in self.stored]
@@ -89,10 +90,11 @@ class Prepared:
         for image, pixels, label, mask in bar:
             image = photographed(image, pixels, label, mask, dataset)
             x = self.common.normalised(pixels.to(self.device))
-            logits = self.store((x,), CLEAN, partial(self.model, x))
-            classified(logits, len(x), self.cell.names["model"])
+            explained = replace(self.common, x=x, image=tuple(image), shared={})
+            with untouched(network, explained):
+                logits = classified(self.store((x,), CLEAN, partial(self.model, x)), len(x), network)
             asked, visible = question(image, logits, label, mask, target)
-            explained = replace(self.common, x=x, target=asked, mask=visible, image=tuple(image), shared={})
+            explained = replace(explained, target=asked, mask=visible)
             explained.once(("for all", CLEAN), lambda logits=logits: logits)  # the store has them already
             facts = {
                 "label": label.numpy(),
@@ -161,6 +163,7 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
     for batch in cell.batches(target):
         if parts:
             cell.keep(parts[-1])
+            trim()
         seen = batch.facts[["label", "predicted"]].assign(masked=batch.mask.flatten(1).any(1).numpy())
         try:
             result = step(batch)

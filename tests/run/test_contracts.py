@@ -8,9 +8,10 @@ from torch import nn
 
 from benchmarks import contracts
 from benchmarks.datasets.planted import Planted
+from benchmarks.maps.metrics.complexity import Gini
 from entries import scores
 from models.planted import Planted as Network
-from tests.conftest import evaluated
+from tests.conftest import evaluated, run
 
 SMALL = ["model=planted", "dataset=planted", "dataset.images=3", "batch_size=2", "metric=[gini]", "method=gradient"]
 MESSES = {
@@ -153,6 +154,25 @@ def test_a_network_in_train_mode_or_with_free_parameters_is_named(changed, chang
         evaluated(*SMALL)
 
 
+def counts(module):
+    module.register_buffer("passes", torch.zeros(1))
+    module.register_forward_hook(lambda module, *_: setattr(module, "passes", module.passes + 1))
+
+
+def spoils(module):
+    module.register_forward_pre_hook(lambda module, images: setattr(module, "last", images[0].sub_(1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(counts, "weight passes"), (spoils, "tensor `x`")],
+)
+def test_a_network_that_changes_itself_or_its_images_is_named(changed, change, said):
+    changed(change)
+    with pytest.raises(ValueError, match=f"planted needs to leave .*{said}"):
+        evaluated(*SMALL)
+
+
 def test_a_softmax_at_the_end_is_said_once(changed, monkeypatch, caplog):
     monkeypatch.setattr(contracts, "said", set())
     evaluated(*SMALL)
@@ -204,3 +224,17 @@ def test_rounding_of_pixels_is_allowed_for(monkeypatch):
     plain = Planted.test
     monkeypatch.setattr(Planted, "test", lambda self, size: [(i, p - 1e-6, *more) for i, p, *more in plain(self, size)])
     assert (evaluated(*SMALL).scores.status == "ok").all()
+
+
+def test_a_single_run_shows_the_other_scores_before_it_fails_for_a_metric(tmp_path, monkeypatch):
+    monkeypatch.setattr(Gini, "__call__", lambda self, explained: [1.0])
+    code, said = run(tmp_path, *SMALL[:-2], "method=gradient", "metric=[gini,entropy]", "tracking_uri=null")
+    assert code == 1 and "error: gini failed: " in said and "entropy" in said
+
+
+def test_a_cell_that_is_done_says_that_another_device_is_not_used(tmp_path):
+    command = [*SMALL, "device=cpu", "tracking_uri=null"]
+    assert run(tmp_path, *command)[0] == 0
+    for device, pointed in (("auto", False), ("cuda", True)):
+        code, said = run(tmp_path, *command, f"device={device}")
+        assert code == 0 and "done before, skipped" in said and ("were computed on cpu" in said) == pointed
