@@ -5,11 +5,12 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from entries import Inapplicable, explains, layered
+from layers import layer_name
 
 
 def activations(method: object, model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the output (n, k, h, w) of `method.layer`, and the logits; refuse a layer that has no such output."""
-    name, layer, network = type(method).__name__, method.layer, type(model).__name__
+    name, layer, network = type(method).__name__, layer_name(method, model, x), type(model).__name__
     try:
         module = model.get_submodule(layer)
     except AttributeError:
@@ -40,7 +41,7 @@ def weighed(method: object, model: nn.Module, x: Tensor, target: Tensor) -> tupl
         (gradient,) = torch.autograd.grad(logit, a, allow_unused=True) if a.requires_grad else (None,)
     if gradient is None:
         need = f"{type(method).__name__} needs a layer between the image and the logits"
-        raise Inapplicable(f"{need}; {method.layer!r} of {type(model).__name__} is not")
+        raise Inapplicable(f"{need}; {layer_name(method, model, x)!r} of {type(model).__name__} is not")
     return a.detach(), gradient
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from entries import explains, layered, whole
+from layers import layer_name
 from methods.batching import within_batch
 from methods.cam import activations, upsampled
 from methods.perturbation import logit
@@ -71,11 +72,12 @@ class AblationCam:
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         x = x.detach()
         a, _ = activations(self, model, x)
+        layer = model.get_submodule(layer_name(self, model, x))
         # The intact image runs in a pass of the same size, or its rounding would enter every channel's loss.
         seen = torch.cat([torch.ones_like(a[:, :1, 0, 0], dtype=torch.bool), a.flatten(2).any(2)], 1)
         logits = torch.zeros_like(seen, dtype=a.dtype)
         for image, number in pairs(seen, self.batch):
-            with model.get_submodule(self.layer).register_forward_hook(partial(silenced, number - 1)):
+            with layer.register_forward_hook(partial(silenced, number - 1)):
                 logits[image, number] = logit(model, x[image], target[image])
         total = logits[:, :1]
         weight = torch.where(seen[:, 1:] & (total != 0), (total - logits[:, 1:]) / total, 0)

@@ -60,6 +60,7 @@ CASES = {
     "model=resnet18 weights=none.pth": "none.pth",
     "model=timm model.name=resnet1 model.last_conv=x weights=pretrained": "resnet1",
     "model=timm": "model.name",
+    "model=resnet34": "model=timm model.name=resnet34",
     "hydra.mode=RUN method=grad_cam method.layer=nowhere": "nowhere",
 }
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from benchmarks.explained import Explained
 from benchmarks.maps.metrics.robustness.noise import check, noisy_images, noisy_maps, pixel_noise, restless
 from entries import number, refuse
+from layers import layer_name
 
 LEVEL = 1 / 255  # the smallest pixel value above black that a file holds
 OTHER_CLASS = "the map is zero, or every noisy image has another predicted class"
@@ -100,9 +101,10 @@ class RelativeRepresentationStability:
 
     def output(self, explained: Explained, x: Tensor) -> Tensor:
         """Return the output of the layer, the last one where it runs more than once."""
+        layer = layer_name(self, explained.model, x)
         modules, seen = dict(explained.model.named_modules()), []
-        if self.layer in modules:  # a copy: a ReLU behind the layer may work in place
-            handle = modules[self.layer].register_forward_hook(lambda _m, _i, output: seen.append(output.clone()))
+        if layer in modules:  # a copy: a ReLU behind the layer may work in place
+            handle = modules[layer].register_forward_hook(lambda _m, _i, output: seen.append(output.clone()))
             try:
                 explained.logits(x)
             finally:
