@@ -1,7 +1,7 @@
 """Mosaics of 2 x 2 images of another data set, each of another class."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
@@ -36,6 +36,10 @@ class Grid:
         if (found := len(self.places)) < 4:
             kind = type(self.tiles).__name__
             raise ValueError(f"Grid needs tiles of at least 4 classes; the images of {kind} show {found}")
+
+    def suited(self, network: object) -> "Grid":
+        """Return mosaics of tiles that are prepared as the network's own evaluation does."""
+        return replace(self, tiles=self.tiles.suited(network)) if hasattr(self.tiles, "suited") else self
 
     @property
     def classes(self) -> tuple[str, ...]:
