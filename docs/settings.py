@@ -1,4 +1,8 @@
-"""The settings of a YAML file of conf/ with their explanations: the comments behind them, else docs/settings.yaml."""
+"""The settings of a YAML file of conf/ with their explanations.
+
+These are the comments behind them; where there is none, that of the file which an experiment or a condition changes,
+else docs/settings.yaml.
+"""
 
 import re
 from collections.abc import Iterator
@@ -25,6 +29,7 @@ def described(path: Path) -> tuple[str, list[Setting]]:
     """
     top, above, parents = [], [], []
     settings = {s.key: s for parent in extended(path) for s in described(parent)[1]}
+    changed = {s.key: s.meaning for file in changes(path) for s in described(file)[1]}
     for line in path.read_text().splitlines():
         comment = re.fullmatch(r"\s*#\s*(.*)", line)
         if comment and not comment[1].startswith("@package"):
@@ -40,7 +45,8 @@ def described(path: Path) -> tuple[str, list[Setting]]:
         if value or meaning or above:
             name, text = ".".join(names), " ".join(filter(None, [*above, meaning]))
             inherited = settings[name].meaning if name in settings else ""
-            settings[name] = Setting(name, value, text or inherited or origin(value) or USUAL.get(key, ""))
+            usual = changed.get(name) or origin(value) or USUAL.get(key, "")
+            settings[name] = Setting(name, value, text or inherited or usual)
             above = []
     return " ".join(top), [*settings.values()]
 
@@ -51,6 +57,16 @@ def extended(path: Path) -> Iterator[Path]:
     for name in (row.partition("@")[0] for row in defaults if isinstance(row, str) and row != "_self_"):
         if (other := path.parent / f"{name}.yaml").exists():
             yield other
+
+
+def changes(path: Path) -> list[Path]:
+    """Return the files whose settings an experiment or a condition changes: config.yaml and that of its benchmark."""
+    if path.parent.name not in ("experiment", "condition"):
+        return []
+    config = path.parents[1] / "config.yaml"
+    rows = [row for file in (config, path) for row in (yaml.safe_load(file.read_text()) or {}).get("defaults", [])]
+    benchmark = [row[key] for row in rows if isinstance(row, dict) for key in row if key.endswith("benchmark")][-1]
+    return [config, path.parents[1] / "benchmark" / f"{benchmark}.yaml"]
 
 
 def origin(value: str) -> str:

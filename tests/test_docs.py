@@ -17,6 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import benchmarks.resolvers  # noqa: F401 (what the configs call)
 from docs import make
+from docs.settings import described
 from results.__main__ import main as tables
 from results.names import bibliography, works
 from tests.conftest import run
@@ -168,6 +169,13 @@ def test_a_name_has_the_same_label_in_all_sorts():
 def test_every_cited_work_is_in_the_bibliography():
     pages = "".join(path.read_text() for path in (ROOT / "docs" / "reference").glob("*.md"))
     assert not set(works(re.findall(r"^- Cites (.+)\.$", pages, re.M))) - bibliography().keys()
+
+
+def test_a_setting_of_an_experiment_means_what_the_file_says_that_it_changes():
+    files = ("config.yaml", "benchmark/maps.yaml", "experiment/quick.yaml", "condition/minor.yaml")
+    config, maps, quick, minor = ({s.key: s.meaning for s in described(ROOT / "conf" / file)[1]} for file in files)
+    assert {quick[key] for key in ("name", "budget.steps")} == {config["name"], config["budget.steps"]}
+    assert minor == {"benchmark.change": maps["benchmark.change"]} and "" not in minor.values()
 
 
 @pytest.mark.slow
