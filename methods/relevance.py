@@ -28,7 +28,7 @@ def refuse_unknown(method: object, model: nn.Module, graph: GraphModule) -> None
 
 
 class PassFirst(Pass):
-    """The input gets the relevance of the first output; torch's norms give mean and deviation, too [Ali et al. 2022]."""
+    """The input gets the relevance of the first output; torch's norms give their mean and deviation as well."""
 
     def backward(self, module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple[Tensor]:
         return grad_output[:1]

@@ -146,7 +146,18 @@ ROLES: dict[str, tuple[type, ...]] = {
 }
 # Names of functions and of methods of tensors.
 SHAPES = {"flatten", "view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "chunk", "split", "getitem"}
-SHAPES |= {"narrow", "size", "getattr", "channel_shuffle", "pixel_shuffle", "expand", "unbind", "unflatten", "roll"}
+SHAPES |= {
+    "narrow",
+    "size",
+    "getattr",
+    "channel_shuffle",
+    "pixel_shuffle",
+    "expand",
+    "expand_as",
+    "unbind",
+    "unflatten",
+    "roll",
+}
 
 
 def role(node: Node, modules: dict[str, nn.Module]) -> str:

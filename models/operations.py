@@ -49,10 +49,20 @@ def mul(value, input, other):
     if is_constant(input):
         input, other = other, input
     if not is_constant(other):
-        tensors = all(isinstance(value(factor), Tensor) for factor in (input, other))
-        return ((Power(2), (input,)) if input is other else ((Product(),), (input, other))) if tensors else None
+        if not all(isinstance(value(factor), Tensor) for factor in (input, other)):
+            return None
+        return ((Power(2),), (input,)) if input is other else ((Product(),), (input, other))
     factor = exact(value, other)
     return (Scale(factor, torch.zeros_like(factor)),), (input,)
+
+
+def addcmul(value, input, one, other):
+    """A shift and a scale, as in the response normalisation of ConvNeXt V2, if only one factor is an activation."""
+    if is_constant(other):
+        one, other = other, one
+    if not (is_constant(input) and is_constant(one)) or is_constant(other):
+        return None
+    return (Scale(exact(value, one), exact(value, input)),), (other,)
 
 
 def truediv(value, input, other, *, rounding_mode=None):
@@ -184,7 +194,7 @@ pool_max = partial(adaptive, nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 # Activations whose function has the name of its module, in lower case.
 POINTWISE = nn.ReLU, nn.ReLU6, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Hardswish, nn.Hardsigmoid
 
-OWN = batch_norm, layer_norm, group_norm, stack, mean, max_pool2d, pad, softmax, interpolate
+OWN = addcmul, batch_norm, layer_norm, group_norm, stack, mean, max_pool2d, pad, softmax, interpolate
 FUNCTIONS: dict[str, Rewrite] = {
     **dict.fromkeys(("add", "iadd"), add),
     "sub": sub,
@@ -203,6 +213,8 @@ FUNCTIONS: dict[str, Rewrite] = {
     "sum": total,
     "pow": power,
     "square": lambda value, input: power(value, input, 2),
+    "sqrt": lambda value, input: power(value, input, 0.5),
+    "rsqrt": lambda value, input: power(value, input, -0.5),
     "contiguous": identity,
 }
 FUNCTIONS |= {kind.__name__.lower(): becomes(kind) for kind in POINTWISE}

@@ -6,7 +6,7 @@ from torch.fx import GraphModule, Node
 from torch.nn.modules.utils import _pair
 
 WINDOWS = ("convolution", "average", "max")
-OPAQUE = ("linear", "report", "")  # each of their outputs may read every input
+OPAQUE = ("linear", "norm", "softmax", "report", "")  # each of their outputs may read every input
 
 
 def receptive_fields(graph: GraphModule, layer: Node) -> tuple[Tensor, Tensor]:
@@ -14,8 +14,9 @@ def receptive_fields(graph: GraphModule, layer: Node) -> tuple[Tensor, Tensor]:
 
     Ranges are the first pixel and the one after the last. The product of both is the smallest box of the image outside
     which no pixel can matter, without padding. Positions are followed exactly, with the holes of strides and dilations.
-    Operations without positions, and unknown ones, read everything. If a concatenation is split again, a channel that
-    reads some channels only may have a smaller field. One that reads only padding has 0, 0.
+    Operations without positions, those that move dimensions, norms and unknown ones read everything. If a concatenation
+    is split again, a channel that reads some channels only may have a smaller field. One that reads only padding has
+    0, 0.
     """
     return tuple(_ends(_seen(graph, layer, axis)) for axis in (0, 1))
 
@@ -37,7 +38,7 @@ def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int)
     first, place = torch.arange(length)[:, None], torch.arange(size)
     if isinstance(module, nn.modules.pooling._AdaptiveAvgPoolNd | nn.modules.pooling._AdaptiveMaxPoolNd):
         return (place >= first * size // length) & (place < -(-(first + 1) * size // length))
-    if role in WINDOWS and getattr(module, "padding_mode", "zeros") == "zeros":
+    if role in WINDOWS and hasattr(module, "kernel_size") and getattr(module, "padding_mode", "zeros") == "zeros":
         named = isinstance(module.padding, str)  # "same" and "valid" are resolved by the convolution itself
         before = module._reversed_padding_repeated_twice[2 - 2 * axis] if named else _pair(module.padding)[axis]
         offset = place - first * _pair(module.stride)[axis] + before
@@ -45,7 +46,8 @@ def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int)
         return (offset >= 0) & (offset % step == 0) & (offset < step * _pair(module.kernel_size)[axis])
     if isinstance(module, nn.ConstantPad2d):
         return place == first - module.padding[2 - 2 * axis]
-    if length == size and role not in (*OPAQUE, *WINDOWS):
+    moved = node.target in ("permute", torch.permute, "transpose", torch.transpose)
+    if length == size and not moved and role not in (*OPAQUE, *WINDOWS):
         return place == first
     return torch.ones(length, size, dtype=torch.bool)
 

@@ -104,6 +104,26 @@ class Normed(nn.Module):
         return self.head
 
 
+class Assorted(nn.Module):
+    """Operations whose forms are made of others, with constants on either side."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(8, 4)
+        self.shift, self.scale = (nn.Parameter(torch.randn(1, 4, 1, 1)) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = 1 - self.conv(functional.pad(x, (1, 1, 2, 2), mode="reflect"))
+        x = torch.add(x, x.sigmoid(), alpha=-0.5) / 2
+        x = torch.addcmul(self.shift, self.scale, x * (x.pow(2).mean(1, keepdim=True) + 1).rsqrt())
+        gate = functional.adaptive_avg_pool2d(x, 1).sigmoid().expand_as(x)
+        x = functional.group_norm(x * gate, 2) + functional.interpolate(
+            functional.hardtanh(functional.max_pool2d(x, 2)), x.shape[2:]
+        ).clamp(max=0.5)
+        x = torch.stack([x, functional.layer_norm(x, x.shape[1:])], 1).flatten(1, 2)
+        return self.out((x * x).sum((2, 3)).clamp(min=1).sqrt())
+
+
 class Network(nn.Sequential):
     """`features` and then `head`."""
 

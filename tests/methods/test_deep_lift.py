@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from methods.deep_lift import DeepLift, DeepLiftShap
 from models.canonical import canonical
 from tests.methods.entries import relative
-from tests.methods.networks import OWN, precise
+from tests.methods.networks import OWN, Assorted, precise
 from tests.methods.references.deep_lift import derived
 
 deep_lift = DeepLift(baseline=0.0, canonical=canonical)
@@ -91,6 +91,11 @@ def test_operations_of_networks_that_people_have(name):
     model, x, target = precise(name)
     assert relative(deep_lift(model, x, target), derived(model, x, torch.zeros_like(x), target).sum(1)) < 1e-9
     assert residual(deep_lift(model, x, target), model, x, torch.zeros_like(x), target) < 1e-10
+
+
+def test_operations_that_are_made_of_others_keep_the_sum():
+    model, (x, reference, target) = seeded(Assorted()), noise()
+    assert residual(paired(model, x, reference, target), model, x, reference, target) < 1e-10
 
 
 POOLS = {

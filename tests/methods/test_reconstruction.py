@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from captum.attr import NeuronDeconvolution
-from torch import nn
+from torch import Tensor, nn
 
 from methods.paths import Path
 from methods.paths.nodes import layers
@@ -111,6 +111,23 @@ def test_a_unit_of_the_head_sees_the_whole_image_and_padding_is_no_pixel():
     graph = canonical(Network([nn.Conv2d(3, 2, 1, padding=2), nn.ReLU()], head(2, 2)).eval(), torch.zeros(1, 3, 8, 8))
     rows, _ = receptive_fields(graph, layers(graph)[0])
     assert rows[:3].tolist() == [[0, 0], [0, 0], [0, 1]] and rows[-3:].tolist() == [[7, 8], [0, 0], [0, 0]]
+
+
+class Turned(nn.Sequential):
+    """Layers that read channels last; there are as many channels as columns."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv, linear, norm, out = self
+        x = linear(conv(x).relu().permute(0, 2, 3, 1)).permute(0, 3, 1, 2).relu()
+        return out(norm(x).relu().mean((2, 3)))
+
+
+def test_linear_layers_at_every_position_and_norms_see_everything():
+    model = Turned(nn.Conv2d(3, 8, 1), nn.Linear(8, 8), nn.GroupNorm(1, 8), nn.Linear(8, 2)).eval()
+    graph = canonical(model, torch.zeros(1, 3, 8, 8))
+    first, *others = (receptive_fields(graph, layer)[1] for layer in layers(graph))
+    assert first.tolist() == [[i, i + 1] for i in range(8)]
+    assert all(columns.tolist() == [[0, 8]] * 8 for columns in others) and len(others) == 2
 
 
 def test_pictures_are_of_the_strongest_kept_channels():

@@ -12,7 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.canonical import KNOWN, canonical
-from tests.methods.networks import Gated, Mobile, Normed, inception_v3, plain, randomised, residual, resnet18, vgg16
+from tests.methods.networks import (
+    Assorted,
+    Gated,
+    Mobile,
+    Normed,
+    inception_v3,
+    plain,
+    randomised,
+    residual,
+    resnet18,
+    vgg16,
+)
 
 
 def images(size: int) -> Tensor:
@@ -104,6 +115,7 @@ FORMS = [
     (flat, 5, {"linear": 1, "scale": 0}),
     (Gated, 12, {"gate": 3, "product": 0, "softmax": 1, "concat": 1, "combination": 2, "rectifier": 3, "": 0}),
     (Normed, 16, {"norm": 3, "convolution": 4, "linear": 1, "scale": 4, "sum": 4, "combination": 2, "": 0}),
+    (Assorted, 12, {"gate": 2, "norm": 2, "sum": 2, "combination": 3, "rectifier": 0, "": 0}),
     (Unordered, 12, {"gate": 4, "product": 1, "": 0}),
     (Mobile, 12, {"rectifier": 2, "activation": 1, "shape": 4, "max": 1, "average": 1, "": 0}),
     (odd, 12, {"convolution": 1, "linear": 2, "relu": 1, "rectifier": 1, "average": 1, "scale": 1}),
