@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from torchvision.datasets import VOCDetection, VOCSegmentation
 from torchvision.models.segmentation import FCN_ResNet50_Weights
@@ -61,6 +62,8 @@ class COCO:
     """
 
     split: str
+
+    homonyms: ClassVar[tuple[str, ...]] = ("kite",)  # ImageNet's is a bird, COCO's is a toy
 
     def __call__(self, root: Path, masks: Path | None) -> Listing:
         images = next((path for path in (root / self.split, root / "images" / self.split) if path.is_dir()), root)

@@ -47,8 +47,13 @@ def named(classes: Sequence[str] | str | None) -> tuple[str, ...]:
     return names
 
 
-def labelled(found: Sequence[str], names: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Return the model's class names, as far as they are known, and the index of each class of the data set."""
+def labelled(
+    found: Sequence[str], names: tuple[str, ...], homonyms: Sequence[str] = ()
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Return the model's class names, as far as they are known, and the index of each class of the data set.
+
+    `homonyms` are classes of the data set that mean something else than ImageNet's of this name.
+    """
     if names and names != imagenet_names():  # whose ids and other names are known, too
         indices = {spoken(name): i for i, name in enumerate(names)}
         if lost := [name for name in found if spoken(name) not in indices]:
@@ -58,7 +63,7 @@ def labelled(found: Sequence[str], names: tuple[str, ...]) -> tuple[tuple[str, .
         return names, {name: indices[spoken(name)] for name in found}
     if below := [name for name in found if re.fullmatch(r"-\d+", name)]:
         raise ValueError(f"Folder needs class indices >= 0; the class folder {below[0]} was found")
-    labels = {name: index(name) for name in found}
+    labels = {name: -1 if name in homonyms else index(name) for name in found}
     lost = [name for name in found if labels[name] < 0]
     if 0 < len(lost) < len(found):
         log.warning("Folder gives label -1 to classes that are no ImageNet class: %s", some(lost))

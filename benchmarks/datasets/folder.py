@@ -59,7 +59,8 @@ class Folder:
             if self.strict:
                 raise ValueError(f"Folder needs images only, since strict is true; it finds {passed}")
             say(logging.WARNING, f"Folder passes over {passed}")
-        classes, labels = labelled(list(self.listing.photos), named(self.classes))
+        other = getattr(self.layout, "homonyms", ())
+        classes, labels = labelled(list(self.listing.photos), named(self.classes), other)
         object.__setattr__(self, "classes", classes)
         object.__setattr__(self, "labels", labels)
 

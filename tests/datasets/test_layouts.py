@@ -133,6 +133,12 @@ def test_coco_names_what_is_missing_and_refuses_what_it_cannot_read(tmp_path):
         folder(**values)
 
 
+def test_a_kite_of_coco_is_no_bird(tmp_path):
+    values = written.coco(tmp_path, six("kite", "zebra"))
+    assert {row[2] for row in folder(**values).test(16)} == {-1, 340}
+    assert {row[2] for row in folder(**values, classes=["zebra", "kite"]).test(16)} == {0, 1}
+
+
 def test_a_root_without_the_data_set(tmp_path):
     for name in ("voc", "coco", "pets", "imagenet"):
         with pytest.raises(ValueError, match=tmp_path.name):
