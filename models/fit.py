@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 from typing import ClassVar
 
 import timm
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from entries import number, refuse, whole
 
 log = logging.getLogger(__name__)
+TIMED = 8  # steps after which a fit says how long it will take
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,12 @@ class Fit:
         steps = sum(self.epochs) * max(1, len(dataset.train(self.sizes[0])[1]) // self.batch)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.lr, max(steps, 4))
         normalise = normaliser(network, device)
+        log.info("%s is fitted to %s once, in %d steps; its weights are kept", name, type(dataset).__name__, steps)
         bar = tqdm(total=steps, desc=f"fitting {name}", unit="step", disable=None, leave=False)
         network.train()
+        start = perf_counter()
         with bar, torch.enable_grad():
-            for images, labels in self.batches(dataset):
+            for step, (images, labels) in enumerate(self.batches(dataset), 1):
                 images = normalise(images).contiguous(memory_format=layout)
                 if self.removed_grid is not None:
                     images = images * kept(len(images), self.removed_grid, images.shape[-1]).to(images)
@@ -158,8 +162,16 @@ class Fit:
                 optimiser.step()
                 schedule.step()
                 bar.update()
+                if step == TIMED:
+                    seconds = self.duration((perf_counter() - start) / TIMED, steps)
+                    log.info("This fit will take about %.1f minutes", seconds / 60)
                 if bar.n % 10 == 0:
                     bar.set_postfix(loss=f"{loss.item():.2f}", size=images.shape[-1])
+
+    def duration(self, step: float, steps: int) -> float:
+        """Estimate the seconds of all steps from those of one of the first size: pixels cost alike."""
+        pixels = sum(epochs * size**2 for size, epochs in zip(self.sizes, self.epochs, strict=True))
+        return step * steps * pixels / (sum(self.epochs) * self.sizes[0] ** 2)
 
     def batches(self, dataset: object) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the full batches of every epoch, shuffled."""

@@ -110,7 +110,14 @@ def test_learns_and_says_how_well_and_warns_below_its_floor(recipe, tmp_path, ca
     path = replace(recipe, epochs=(4,), accuracy=0.9)("test_resnet", Halves(8), tmp_path)
     assert float(safe_open(str(path), "pt").metadata()["accuracy"]) == 1
     replace(recipe, accuracy=1.0)("test_resnet", TINY, tmp_path)
-    assert [r.levelname for r in caplog.records if r.name == "models.fit"] == ["INFO", "INFO", "WARNING"]
+    said = [(r.levelname, r.getMessage()) for r in caplog.records if r.name == "models.fit"]
+    assert [level for level, _ in said] == 5 * ["INFO"] + ["WARNING"]
+    assert "in 32 steps" in said[0][1] and "minutes" in said[1][1] and "in 4 steps" in said[3][1]
+
+
+def test_a_step_costs_what_its_pixels_cost(recipe):
+    """Ten steps of 20 x 20 pixels and ten of 40 x 40: a second each makes 10 s, and then four times as much."""
+    assert replace(recipe, sizes=(20, 40), epochs=(2, 2)).duration(1.0, 20) == 50
 
 
 def test_a_second_process_waits_and_reads_what_the_first_one_wrote(recipe, tmp_path, monkeypatch, capsys):
