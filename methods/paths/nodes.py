@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection
 from torch import Tensor
 from torch.fx import GraphModule, Interpreter, Node
 
+from methods.graph import read_by_signals
+
 
 class Changed(Interpreter):
     """Runs a canonical graph in which later nodes read `change(node, output)` in place of the output of some nodes."""
@@ -19,8 +21,11 @@ class Changed(Interpreter):
 
 
 def layers(graph: GraphModule, role: str = "relu") -> list[Node]:
-    """Return the nodes of a role, by default the plain ReLUs, from the image to the logits."""
-    return [node for node in graph.graph.nodes if node.meta["role"] == role]
+    """Return the nodes of a role, by default the plain ReLUs, from the image to the logits.
+
+    What only gates read is left out, since no relevance reaches it.
+    """
+    return [node for node in read_by_signals(graph) if node.meta["role"] == role]
 
 
 def below(graph: GraphModule) -> list[list[int]]:

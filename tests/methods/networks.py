@@ -70,11 +70,11 @@ class Gated(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = functional.hardswish(self.bn(self.stem(x)))
-        gate = functional.silu(self.squeeze(x.mean((2, 3), keepdim=True)))
+        gate = functional.relu(self.squeeze(x.mean((2, 3), keepdim=True)))
         x = functional.hardsigmoid(self.excite(gate)) * x
         pair = torch.stack([self.one(x), self.two(x)], dim=1)
         gate = self.split(pair.sum(dim=1).mean((2, 3), keepdim=True)).view(x.shape[0], 2, -1, 1, 1)
-        x = torch.sum(pair * torch.softmax(gate, dim=1), 1)
+        x = functional.relu(torch.sum(pair * torch.softmax(gate, dim=1), 1))
         return self.head((self.unit(x) * functional.gelu(self.other(x))).mean((2, 3)))
 
     def get_classifier(self) -> nn.Linear:

@@ -67,6 +67,17 @@ def test_seven_of_thirteen_convolutions_are_lower():
     assert kinds == ["ZBox", *["Gamma"] * 6, *["Epsilon"] * 6]
 
 
+def test_what_only_gates_read_is_no_layer_of_a_path():
+    """Squeeze-and-excitation has a ReLU of its own, to which no relevance comes."""
+    model, x, target = networks.precise("gated")
+    path = selector("relevance")(model, x, target, BOX)
+    (layer,) = path.layers
+    graph = canonical(model, x)
+    relus = [node.name for node in graph.graph.nodes if node.meta["role"] == "relu"]
+    assert len(relus) == 2 and layer == relus[1]
+    assert path.backward[0].isfinite().all() and path.backward[0].any()
+
+
 def test_layers_and_what_lies_between():
     """Branches at one depth have one rule."""
     graph = canonical(*case("residual")[:2])

@@ -113,7 +113,7 @@ FORMS = [
     (Handwritten, 12, {"relu": 3, "sum": 1, "concat": 1, "max": 1, "average": 2, "scale": 0, "": 0}),
     (ChangedInPlace, 12, {"sum": 1}),
     (flat, 5, {"linear": 1, "scale": 0}),
-    (Gated, 12, {"gate": 3, "product": 0, "softmax": 1, "concat": 1, "combination": 2, "rectifier": 3, "": 0}),
+    (Gated, 12, {"gate": 3, "product": 0, "softmax": 1, "concat": 1, "combination": 2, "relu": 2, "rectifier": 2}),
     (Normed, 16, {"norm": 3, "convolution": 4, "linear": 1, "scale": 4, "sum": 4, "combination": 2, "": 0}),
     (Assorted, 12, {"gate": 2, "norm": 2, "sum": 2, "combination": 3, "rectifier": 0, "": 0}),
     (Unordered, 12, {"gate": 4, "product": 1, "": 0}),
