@@ -155,10 +155,7 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
 
     An entry that does not suit the network or the data leaves rows that say why, and no scores.
     """
-    kind = cell.cell.names["kind"]
-    for name, metric in cell.metrics.items():
-        if (of := kind_of(metric)) not in (None, kind):
-            raise ValueError(f"benchmark={kind} needs metrics of {kind}; {name} is a metric of {of}")
+    of_kind(cell.cell.names["kind"], cell.metrics)
     parts = []
     for batch in cell.batches(target):
         if parts:
@@ -186,6 +183,13 @@ def together(cell: Prepared, parts: list[Evaluated]) -> Evaluated:
     curves = rows.joined([part.curves for part in parts if len(part.curves)], rows.CURVE)
     gallery = rows.stacked([part.gallery for part in parts if part.gallery])
     return Evaluated(scores, curves, gallery, pd.concat([part.images for part in parts]) if parts else pd.DataFrame())
+
+
+def of_kind(kind: str, metrics: dict[str, Metric]) -> None:
+    """Refuse metrics of another kind of benchmark."""
+    for name, metric in metrics.items():
+        if (of := kind_of(metric)) not in (None, kind):
+            raise ValueError(f"benchmark={kind} needs metrics of {kind}; {name} is a metric of {of}")
 
 
 def kind_of(entry: object) -> str | None:

@@ -21,6 +21,7 @@ from benchmarks.command import CONF, sentence
 from benchmarks.contracts import classified, frozen, photographed, say_once
 from benchmarks.device import batch_size
 from benchmarks.explained import CLEAN, Explained
+from benchmarks.loop import of_kind
 from benchmarks.maps.benchmark import flaw, scored
 from benchmarks.store import Store
 from entries import scores, stated
@@ -41,7 +42,7 @@ def method(name: str, *settings: str) -> Callable[..., Tensor]:
 
 def score(
     model: nn.Module,
-    x: Tensor,
+    x: Maps,
     target: Maps | Sequence[int],
     maps: Maps,
     metrics: Collection[str],
@@ -61,21 +62,22 @@ def score(
     explain anew need the `method`, called with (model, x, target).
     """
     frozen(model, type(model).__name__)
-    x, shape = x.detach(), (len(x), *x.shape[2:])
-    given = (target, maps, torch.zeros(shape, dtype=torch.bool) if mask is None else mask)
-    given = (value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.array(value)) for value in given)
-    target, maps, masks = (value.to(x.device) for value in given)
-    mean, std = normalisation(model, mean, std)
+    x, target, maps = map(tensor, (x, target, maps))
+    shape, (mean, std) = (len(x), *x.shape[2:]), normalisation(model, mean, std)
+    masks = torch.zeros(shape, dtype=torch.bool) if mask is None else tensor(mask)
+    target, maps, masks = (given.to(x.device) for given in (target, maps, masks))
     colours = (torch.tensor(values, dtype=torch.float32, device=x.device) for values in (mean, std))
     given = (model, method or Stored(None), x, target, maps.float(), masks, *colours, x[:0])
     explained = Explained(*given, store=Store(None, model, "", x.device))
-    within = f"score with mean={mean} and std={std}"
-    photographed([*map(str, range(len(x)))], explained.pixels(), target, explained.mask, within)
+    place = f"score with mean={mean} and std={std}"
+    photographed([*map(str, range(len(x)))], explained.pixels(), target, explained.mask, place)
     if said := flaw(explained.maps, shape):
         raise ValueError(f"score needs finite maps {shape}, one value for each pixel; it was given {said}")
     batch = batch_size("auto", model, max(shape[1:]), x.device)
-    cfg = composed(f"metric=[{','.join(metrics)}]", f"batch_size={batch}", *settings)
+    names = metrics if isinstance(metrics, str) else ",".join(metrics)
+    cfg = composed(f"metric=[{names}]", f"batch_size={batch}", *settings)
     entries = {name: stated(instantiate(node, _convert_="all"), scores, name) for name, node in cfg.metric.items()}
+    of_kind("maps", entries)
     for need, word, argument in (("explain", "method", method), ("mask", "mask", mask)):
         if lost := [name for name, metric in entries.items() if argument is None and need in metric.needs]:
             raise ValueError(f"score needs {word}=... for {', '.join(lost)}")
@@ -90,6 +92,11 @@ def score(
     return rows.ordered(tables, entries).join(rows.facts(entries, values), on="metric")
 
 
+def tensor(given: Maps | Sequence) -> Tensor:
+    """Return a tensor without its graph; an array is copied, since it may be one that must not be written to."""
+    return given.detach() if isinstance(given, Tensor) else torch.from_numpy(np.array(given))
+
+
 def known(explained: Explained) -> None:
     """Pass a batch through its network once for all metrics; refuse classes that the network does not have."""
     logits = explained.store((explained.x,), CLEAN, partial(explained.logits, explained.x))
@@ -101,11 +108,12 @@ def known(explained: Explained) -> None:
 
 def normalisation(model: nn.Module, mean: Sequence | None, std: Sequence | None) -> tuple[tuple, tuple]:
     """Return the mean and the standard deviation that are given, or a timm model's own, or ImageNet's, and say so."""
-    own_values = getattr(model, "pretrained_cfg", {})
-    if not own_values and None in (mean, std):
+    config = getattr(model, "pretrained_cfg", {})
+    if not config and (mean is None or std is None):
         say_once(type(model).__name__, "does not state mean=... and std=... of its images; ImageNet's are taken")
-    mean = own_values.get("mean", IMAGENET_DEFAULT_MEAN) if mean is None else mean
-    return tuple(mean), tuple(own_values.get("std", IMAGENET_DEFAULT_STD) if std is None else std)
+    mean = config.get("mean", IMAGENET_DEFAULT_MEAN) if mean is None else mean
+    std = config.get("std", IMAGENET_DEFAULT_STD) if std is None else std
+    return tuple(map(float, mean)), tuple(map(float, std))
 
 
 def composed(*overrides: str) -> DictConfig:

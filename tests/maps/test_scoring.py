@@ -86,6 +86,7 @@ WRONG = {
     "mask=.* for energy_in_mask": {"metrics": ["energy_in_mask", "gini"]},
     "masks.*float32": {"mask": torch.ones(3, 12, 12)},
     "masks.*3, 12": {"mask": torch.ones(3, 3, 12, dtype=torch.bool)},
+    "path_agreement is a metric of paths": {"metrics": "path_agreement"},
     "metric=ginny .*gini": {"metrics": ["ginny"]},
     "steps": {"metrics": ["gini"], "settings": ["metric.gini.steps=3"]},
     "classes from 0 to 3; 4": {"target": [0, 4, 1]},
