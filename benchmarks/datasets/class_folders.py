@@ -61,7 +61,7 @@ class ImageNet:
     truth: str | None
 
     def __call__(self, root: Path, masks: Path | None) -> Listing:
-        below = Path(str(root.resolve()).replace("/Data/", "/Annotations/"))
+        below = Path(root.resolve().as_posix().replace("/Data/", "/Annotations/"))
         masks = masks or (below if below != root.resolve() and below.is_dir() else None)
         if any(folders(root)):
             return class_folders(root, masks) if masks else ClassFolders()(root, None)
