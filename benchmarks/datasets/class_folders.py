@@ -99,7 +99,7 @@ def class_folders(root: Path, masks: Path | None) -> Listing:
         found = [Photo(f"{kind}/{composed(path.name)}", path, mask_of(drawn, kind, path), -1) for path in images]
         photos[kind] = sorted(photos.get(kind, []) + found, key=lambda photo: photo.image_id)
     photos = {kind: found for kind, found in photos.items() if found}
-    if drawn and photos and not any(photo.mask for found in photos.values() for photo in found):
+    if masks and photos and not any(photo.mask for found in photos.values() for photo in found):
         raise ValueError(f"Folder needs masks as MASKS/CLASS/IMAGE.png or .xml; {masks} has none for {root}")
     return Listing(photos, lost + rest)
 
@@ -135,12 +135,13 @@ def truths(file: Path) -> dict[str, str]:
     rows = [line.split() for line in lines if line.strip()]
     if all(len(row) == 2 for row in rows):
         return {Path(name).stem: kind for name, kind in rows}
+    numbers = [row[0] for row in rows if len(row) == 1 and row[0].isdecimal()]
     meta = next((path for path in map(file.with_name, ("meta.mat", "meta_clsloc.mat")) if path.is_file()), None)
-    if meta is None or any(len(row) != 1 for row in rows):
+    if meta is None or len(numbers) < len(rows):
         need = "layout.truth needs lines NAME CLASS, or the devkit's numbers with its meta.mat beside them"
         raise ValueError(f"{need}; {file} has neither")
     wordnet = {int(row[0]): str(row[1]) for row in np.atleast_1d(loadmat(meta, squeeze_me=True)["synsets"])}
-    return {f"ILSVRC2012_val_{place:08d}": wordnet[int(number)] for place, (number,) in enumerate(rows, 1)}
+    return {f"ILSVRC2012_val_{place:08d}": wordnet.get(int(number), "") for place, number in enumerate(numbers, 1)}
 
 
 def folders(root: Path) -> list[Path]:
