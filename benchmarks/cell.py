@@ -106,8 +106,7 @@ def refused(config: Mapping, choices: Mapping[str, object]) -> str | None:
         raise ValueError(
             "metric needs names: metric=[NAME,NAME], or in a file under `defaults`: `- override /metric: [NAME,NAME]`"
         )
-    if type(config["seed"]) is not int or config["seed"] < 0:
-        raise ValueError(f"seed needs a whole number >= 0; {config['seed']!r} was given")
+    refuse_seed(config["seed"])
     return group
 
 
@@ -120,6 +119,10 @@ def refuse_part(part: str, config: Mapping, choices: Mapping[str, object]) -> No
             f"{part} needs settings, and a file gives {config[part]}; an entry is chosen under `defaults`, as in "
             f"`- override /{part}: {config[part]}`"
         )
+    if choices[part].endswith((".yaml", ".yml")):
+        raise ValueError(f"{part}={choices[part]} needs the name without .yaml")
+    if "_target_" not in config[part]:
+        raise ValueError(f"{part}={choices[part]} needs a `_target_` at the top of its file, which says what is called")
 
 
 def refuse_name(name: object) -> None:
@@ -129,6 +132,12 @@ def refuse_name(name: object) -> None:
         raise ValueError(
             f"name needs a name for the folder under outputs/; name={'null' if name is None else name} was given"
         )
+
+
+def refuse_seed(seed: object) -> None:
+    """Refuse what is no seed, whether or not a cell draws anything."""
+    if type(seed) is not int or seed < 0:
+        raise ValueError(f"seed needs a whole number >= 0; {seed!r} was given")
 
 
 def varied(cfg: DictConfig, group: str | None, sweep: Path) -> tuple[str, ...]:

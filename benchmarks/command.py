@@ -24,7 +24,7 @@ def start(run: Callable[[], None]) -> None:
     """Call Hydra's `run` with the flags of the command line behind its overrides, wherever they stood.
 
     A setting such as `method.masks=20` beside `method=rise,lime` is one of each job. Hydra reads it once more for the
-    entry that would run without a sweep, which may not have it: then the setting is made a sweep over one value.
+    entry that would run without a sweep, which may not have it: then such settings are made sweeps over one value.
     """
     from hydra.errors import ConfigCompositionException
 
@@ -32,16 +32,14 @@ def start(run: Callable[[], None]) -> None:
     try:
         run()
     except ConfigCompositionException as error:
-        key = getattr(innermost(error), "full_key", None)
-        own = [i for i, word in enumerate(sys.argv) if key and "." in key and word.startswith(f"{key}=")]
-        if not own:
+        before = sys.argv[1:]
+        sys.argv[1:] = [re.sub(r"^(\w+\.[\w.]+)=([^,(]+|\[.*\])$", r"\1=choice(\2)", word) for word in before]
+        if sys.argv[1:] == before:
             raise
-        for i in own:
-            sys.argv[i] = f"{key}=choice({sys.argv[i].partition('=')[2]})"
         try:
             run()
-        except ConfigCompositionException:  # it is no sweep, or no entry has the setting
-            raise error  # noqa: B904 (with its own cause)
+        except ConfigCompositionException as other:
+            raise error if "--multirun" in str(other) else other  # noqa: B904 (with its own cause)
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:
@@ -117,13 +115,18 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read; a value with such characters needs quotes, as in 'key=\"value\"'"
     cause = innermost(error)
+    if mark := getattr(cause, "problem_mark", None):  # of YAML
+        return f"{mark.name}, line {mark.line + 1}: {cause.problem}"
     lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
     key = next((m[1] for line in lines if (m := re.match(r"full_key: (.+)", line))), None)
     if isinstance(cause, MissingMandatoryValue | InterpolationToMissingValueError):
         return f"{key or lines[0]} needs a value; give {key or 'it'}=..."
     said = " ".join(lines)[:300]
-    if several := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'$", lines[0]):
-        return f"{several[0][30:-1]} needs -m, which tries each value; a list is written {several[1]}=[{several[2]}]"
+    if several := re.match(r"Ambiguous value for argument '([^=]+)=(.*?)'", said):
+        typed = f"{several[1]}={several[2]}"
+        return f"{typed} needs -m, which tries each value; a list is written {several[1]}=[{several[2]}]"
+    if several := re.match(r"Sweep parameters '(.+)' requires --multirun", said):
+        return f"{several[1]} needs -m, which tries each value"
     if group := re.match(r"Could not override '([^.@]+)'.* No match in the defaults list", said):
         return f"{group[1]} is no part of this run; {brought(group[1])}"
     if listed := re.match(r"In '(.+)': ConfigTypeError .*DictConfig with ListConfig", said):

@@ -1,5 +1,6 @@
 """A sweep from its start to its end: the file it leaves, its run in MLflow, its progress, and its tables."""
 
+import os
 import sys
 from math import prod
 from pathlib import Path
@@ -12,7 +13,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from benchmarks.cell import Cell, mark_sweep, refused
+from benchmarks.cell import Cell, mark_sweep, refuse_seed, refused
 from benchmarks.command import listing, one_sentence
 
 # The sweep's bar, in a list: the callback itself is pickled for worker processes and cannot hold it.
@@ -37,11 +38,15 @@ class Sweep(Callback):
         with one_sentence():
             values, choices = tried(config), config.hydra.runtime.choices
             several = swept(values)
+            if empty := [key for key, tried in values.items() if not tried]:
+                raise ValueError(f"{empty[0]} needs at least one value; what was given matches no entry")
             for key in ("name", "benchmark"):
                 if key in several:
                     raise ValueError(f"{key} needs one value per command; {several[key]} were given")
             refused(config, choices)
             refuse_strangers(config, values)
+            for seed in values.get("seed", []):
+                refuse_seed(yaml.safe_load(seed))
             folder = Path(config.hydra.sweep.dir)
             mark_sweep(folder, config.name, choices["benchmark"], [k for k in several if "." in k])
             if config.tracking_uri is not None:
@@ -114,7 +119,7 @@ def refuse_strangers(config: DictConfig, values: dict[str, list[str]]) -> None:
 def has(folders: list[str], group: str, entry: str | None, setting: str) -> bool:
     """Return whether an entry's own file has a setting; True where it may stand in another file."""
     paths = (Path(folder, group, f"{entry}.yaml") for folder in folders)
-    path = next((path for path in paths if path.exists()), None)
-    node = yaml.safe_load(path.read_text()) if path else None
+    with next((path for path in paths if path.exists()), Path(os.devnull)).open() as file:
+        node = yaml.safe_load(file)
     elsewhere = not isinstance(node, dict) or "defaults" in node or group in node
     return elsewhere or setting.partition(".")[0] in node

@@ -36,13 +36,16 @@ CASES = {
     "method=[gradient,rise]": "method needs one name",
     "method=[gradient,rise] -m": "method needs one name",
     "method=gradient,rise": "method=gradient,rise needs -m",
+    "method=glob(*)": "method=glob(*) needs -m",
+    "method=glob(xy*) -m": "method needs at least one value",
+    "method=gradient.yaml": "method=gradient.yaml needs the name without .yaml",
     "selector=all": "selector is no part of this run; it belongs to benchmark=paths",
     "condition=black": "+condition=NAME adds it",
     "experiment=null": "error: experiment=null is not an entry",
     "metric=[]": "metric needs names",
     "metric=[] -m": "metric needs names",
     "metric=[gini] seed=abc": "seed needs a whole number >= 0; 'abc' was given",
-    "seed=-1 -m": "seed needs a whole number >= 0; -1 was given",
+    "seed=0,-1 -m": "seed needs a whole number >= 0; -1 was given",
     "gradient": "gradient needs a value",
     "--metric gini": "unrecognized arguments: --metric",
     "--cfg": "--cfg",
@@ -88,7 +91,9 @@ def test_flags_stand_anywhere(tmp_path):
 
 
 def test_a_setting_of_entries_that_all_have_it_is_one_of_each_job(tmp_path):
-    code, said = run(tmp_path, *FEW, "metric=[gini]", "-m", "method=rise,lime", "method.masks=3")
+    code, said = run(
+        tmp_path, *FEW, "experiment=oracle", "metric=[gini]", "method=rise,lime", "method.masks=3", "name=dev"
+    )
     assert code == 0, said
     assert {json.loads(settings)["masks"] for settings in scores.read(tmp_path / "outputs" / "dev").settings} == {3}
 
