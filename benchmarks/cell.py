@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Cell:
     metrics: dict[str, dict[str, object]]  # settings by name
     images: int | None  # how many are wanted; None: all
     config: dict  # resolved, as it runs
-    varied: tuple[str, ...] = ()  # settings of the cell that its sweep varies: "masks=200"
+    varied: Mapping[str, object] = field(default_factory=dict)  # settings of it that its sweep varies: method.masks
 
     @classmethod
     def of(cls, cfg: DictConfig, choices: Mapping[str, str | None], sweep: Path) -> "Cell":
@@ -76,7 +76,8 @@ class Cell:
         """Name the cell in one line of a log, with the settings of it that its sweep varies."""
         names = [str(self.names[part]) for part in ("dataset", "model", "entry", "condition")]
         title = " / ".join([*filter(None, names), f"seed {self.names['seed']}"])
-        return title + (f" ({', '.join(self.varied)})" if self.varied else "")
+        settings = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in self.varied.items())
+        return title + (f" ({settings})" if settings else "")
 
     def lock(self) -> FileLock:
         """Hold the folder against a second sweep; a killed process lets go of it."""
@@ -140,15 +141,15 @@ def refuse_seed(seed: object) -> None:
         raise ValueError(f"seed needs a whole number >= 0; {seed!r} was given")
 
 
-def varied(cfg: DictConfig, group: str | None, sweep: Path) -> tuple[str, ...]:
-    """Return the settings that a sweep varies and that are a cell's own, or that its entry reads."""
-    own = ("dataset", "model", "benchmark", "metric", *([group] if group else []))
-    reads = str(OmegaConf.to_container(cfg[group], resolve=False)) if group else ""
-    return tuple(
-        f"{key.rpartition('.')[2]}={OmegaConf.select(cfg, key)}"
+def varied(cfg: DictConfig, group: str | None, sweep: Path) -> dict[str, object]:
+    """Return the settings that a sweep varies and that are a cell's own, or that its parts read."""
+    parts = ("dataset", "model", "benchmark", *([group] if group else []))
+    reads = str([OmegaConf.to_container(cfg[part], resolve=False) for part in parts])
+    return {
+        key: OmegaConf.select(cfg, key)
         for key in read_sweep(sweep)["varied"]
-        if key.startswith(tuple(f"{name}." for name in own)) or f"${{{key}}}" in reads
-    )
+        if key.partition(".")[0] in (*parts, "metric") or f"${{{key}}}" in reads
+    }
 
 
 def flat(node: dict, part: str) -> dict[str, object]:

@@ -35,6 +35,7 @@ def record(cfg: DictConfig) -> bool:
     cell = Cell.of(cfg, hydra.runtime.choices, sweep)
     if alone:
         mark_sweep(cell.sweep, cfg.name, cell.names["kind"], [])
+    tracked = False
     with cell.lock():
         lacking = missing(cell)
         if lacking:
@@ -44,9 +45,13 @@ def record(cfg: DictConfig) -> bool:
         if cfg.tracking_uri is not None:
             from benchmarks import tracking
 
-            tracking.log_cell(cell.folder, cfg.tracking_uri)
+            tracked = tracking.log_cell(cell.folder, cfg.tracking_uri)
     if alone:
         answer(cell, bool(lacking))
+        if tracked:
+            from benchmarks import sweep_run
+
+            sweep_run.point(cell.sweep, cfg.tracking_uri)
     return bool(lacking)
 
 
@@ -115,6 +120,7 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
     from benchmarks.parts import Parts, save
     from benchmarks.rows import stacked
 
+    start = perf_counter()
     names = cell.metric_settings()
 
     def own(result: loop.Evaluated) -> tuple:
@@ -164,7 +170,9 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
         for row in none.itertuples()
     }
     done = {"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons, "device": ready.device.type}
-    write(cell.folder / DONE, lambda path: path.write_text(json.dumps(done)))
+    earlier = json.loads((cell.folder / DONE).read_text()).get("seconds", 0) if completed(cell) else 0
+    done |= {"seconds": earlier + perf_counter() - start, "varied": dict(cell.varied)}
+    write(cell.folder / DONE, lambda path: path.write_text(json.dumps(done, default=str)))
     parts.clear()
     return pd.concat(images)
 
@@ -220,7 +228,8 @@ def answer(cell: Cell, computed: bool) -> None:
 
 def main(arguments: list[str]) -> None:
     """Log every stored cell under a folder that the tracking server does not have."""
-    from benchmarks import tracking
+    from benchmarks import sweep_run, tracking
+    from benchmarks.server import standing
 
     if not arguments or len(arguments) > 2:
         raise ValueError("usage: python -m benchmarks.record OUTPUTS [TRACKING_URI]")
@@ -228,18 +237,20 @@ def main(arguments: list[str]) -> None:
     finished = [*cells(folder)]
     if not finished:
         raise ValueError(f"{folder} needs to hold finished cells ({SCORES}); there is none")
-    results = {"logged": 0, "were there": 0, "failed": 0}
-    for sweep in dict.fromkeys(sweep_of(cell) for cell in finished):
-        if sweep:
-            tracking.start_sweep(sweep, uri)
+    results = {"logged": 0, "were there": 0, "deleted there": 0, "failed": 0}
+    sweeps = [*filter(None, dict.fromkeys(map(sweep_of, finished)))]
+    for sweep in sweeps:
+        sweep_run.start(sweep, uri)
     for cell in finished:
         with FileLock(cell / LOCK):
-            tracking.forget(cell, uri)
-            there = tracking.run_on(cell, uri)
+            state = standing(cell, uri)
             done = tracking.log_cell(cell, uri)
-        results["were there" if there else "logged" if done else "failed"] += 1
+        there = {"active": "were there", "deleted": "deleted there"}.get(state, "failed")
+        results["logged" if done else there] += 1
+    for sweep in sweeps:
+        sweep_run.finish(sweep, uri)
     print(f"{uri}: of {len(finished)} cells " + ", ".join(f"{number} {what}" for what, number in results.items()))
-    if results["failed"]:
+    if results["failed"] or results["deleted there"]:
         sys.exit(1)
 
 

@@ -48,11 +48,12 @@ class Sweep(Callback):
             for seed in values.get("seed", []):
                 refuse_seed(yaml.safe_load(seed))
             folder = Path(config.hydra.sweep.dir)
-            mark_sweep(folder, config.name, choices["benchmark"], [k for k in several if "." in k])
+            settings = [key for key in several if key not in {*choices, "metric", "seed"}]
+            mark_sweep(folder, config.name, choices["benchmark"], settings)
             if config.tracking_uri is not None:
-                from benchmarks import tracking
+                from benchmarks import sweep_run
 
-                tracking.start_sweep(folder, config.tracking_uri)
+                sweep_run.start(folder, config.tracking_uri)
             if config.hydra.launcher._target_.endswith("BasicLauncher"):
                 bars.append(tqdm(total=prod(several.values()), desc="cells", unit="cell", disable=None))
 
@@ -83,6 +84,10 @@ class Sweep(Callback):
             code = main([folder])
         print(f"More tables: python -m results {folder} --help")
         print(f"Figures: python -m results {folder} --figures")
+        if config.tracking_uri is not None:
+            from benchmarks import sweep_run
+
+            sweep_run.finish(Path(folder), config.tracking_uri)
         if code:
             sys.exit(code)
 

@@ -1,108 +1,163 @@
 """MLflow as an index of stored cells: one parent run per sweep, one child per cell. No score depends on it."""
 
+import getpass
 import hashlib
 import json
-import logging
 import os
+import re
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from filelock import FileLock
+from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, SCORES, sweep_of
+from benchmarks.server import OFF, connected, done, give_up, mirrored, remember, runs
 
-from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, SCORES, flattened, read_sweep, sweep_of, write
-
-log = logging.getLogger(__name__)
-TRACKED = "mlflow.json"  # in a cell's or a sweep's folder: which server has it, under which run
-NAMES = ("kind", "condition", "dataset", "model", "entry", "seed")
-OFF = "GLASSBENCH_TRACKING_OFF"  # set for this process and its workers once the server has failed
-
-
-def start_sweep(folder: Path, uri: str) -> None:
-    """Make sure that the sweep in `folder` has a parent run on the server."""
-    if OFF in os.environ:
-        return
-    try:
-        forget(folder, uri)
-        if not run_on(folder, uri):
-            name = read_sweep(folder)["name"]
-            client, experiment = connected(uri, name)
-            run = client.create_run(experiment, tags={"kind": "sweep", "mlflow.runName": name})
-            client.set_terminated(run.info.run_id)
-            remember(folder, uri, run.info.run_id)
-    except Exception as error:
-        give_up(uri, error)
+TABLE = "scores.json"  # a cell's means and intervals, as MLflow's log_table writes them
+AT_ONCE = 1000  # metrics in one request
 
 
 def log_cell(folder: Path, uri: str) -> bool:
-    """Log a stored cell as a child of its sweep's run; return whether this call did it."""
-    if OFF in os.environ or run_on(folder, uri):
+    """Log a stored cell as a child of its sweep's run; return whether this call did it.
+
+    The run's start and duration are those of the computation, not of the logging.
+    """
+    if OFF in os.environ or mirrored(folder, uri):
         return False
     import pandas as pd
     import yaml
 
+    from results import scores as stored
+
     try:
-        scores = pd.read_parquet(folder / SCORES, partitioning=None)
+        rows = pd.read_parquet(folder / SCORES, partitioning=None).assign(folder=str(folder))
+        if (rows.groupby("metric").metric_settings.nunique() > 1).any():
+            rows = stored.labelled(rows)
         config = yaml.safe_load((folder / CONFIG).read_text())
-        names = {part: str(scores[part].iloc[0]) for part in NAMES}
-        title = "/".join(filter(None, (names[part] for part in ("model", "entry", "seed"))))
-        tags = {"kind": "cell", "group": scores.group.iloc[0], "mlflow.runName": title}
+        cell = json.loads((folder / DONE).read_text())
+        client, experiment = connected(uri, config["name"])
         outdated = runs(folder).get(uri, [None])[0]
-        if (sweep := sweep_of(folder)) and (parent := run_on(sweep, uri)):
-            tags["mlflow.parentRunId"] = parent
-        with tempfile.TemporaryDirectory() as pictures:
-            draw(names["kind"], folder, Path(pictures))
-            client, experiment = connected(uri, config["name"])
-            run_id = client.create_run(experiment, tags=tags).info.run_id
-            log_values(client, run_id, parameters(names, config), folder, scores)
-            client.log_artifacts(run_id, pictures)
-        for file in (SCORES, CURVES, CONFIG):
-            client.log_artifact(run_id, str(folder / file))
-        client.set_terminated(run_id)
+        end = int(1000 * (folder / DONE).stat().st_mtime)
+        names = parameters(rows.iloc[0], config["benchmark"]["entry"])
+        varied = {name: str(value)[:6000] for name, value in cell.get("varied", {}).items()}
+        varied = {name: value for name, value in varied.items() if not name.startswith("metric.")}
+        title = "/".join(value for name, value in (names | varied).items() if name not in ("benchmark", "dataset"))
+        with tempfile.TemporaryDirectory() as files:
+            draw(rows.kind.iloc[0], folder, Path(files))
+            means(rows).to_json(Path(files) / TABLE, orient="split", index=False)
+            for file in (SCORES, CURVES, CONFIG):
+                shutil.copy(folder / file, files)
+            start = end - int(1000 * cell.get("seconds", 0))
+            run_id = client.create_run(experiment, start, facts(rows, title, folder, uri)).info.run_id
+            client.log_inputs(run_id, [images_of(rows)])
+            log_values(client, run_id, names | varied, rows)
+            client.log_artifacts(run_id, files)
+        client.set_terminated(run_id, end_time=end)
+        remember(folder, uri, run_id, done(folder))
         if outdated:  # parameters of a run cannot be changed
-            client.delete_run(outdated)
-        remember(folder, uri, run_id)
+            with suppress(Exception):  # it may be deleted already
+                client.delete_run(outdated)
         return True
     except Exception as error:
         give_up(uri, error)
         return False
 
 
-def parameters(names: dict[str, str], config: dict) -> dict[str, str]:
-    """Return what a run is compared by: the cell's names, and settings of its data, entry and metrics."""
-    group = config["benchmark"]["entry"]
-    nodes = {part: config[part] for part in ("dataset", "metric", *([group] if group else []))}
-    settings = {key: str(value)[:6000] for key, value in flattened(nodes).items() if not key.endswith("_target_")}
-    return settings | names
+def parameters(row: object, group: str | None) -> dict[str, str]:
+    """Return the names of a cell as the command line has them, without those that are empty."""
+    names = {"benchmark": row.kind, "dataset": row.dataset, "model": row.model, group or "entry": row.entry}
+    names |= {"condition": row.condition, "seed": row.seed}
+    return {name: str(value) for name, value in names.items() if value != ""}
 
 
-def log_values(client: object, run_id: str, settings: dict[str, str], folder: Path, scores: object) -> None:
-    """Log settings as parameters, means and costs as metrics, and mean curves as stepped metrics.
+def facts(rows: object, title: str, folder: Path, uri: str) -> dict[str, str]:
+    """Return a cell's tags: its group, network, code, versions and device, and its sweep's run."""
+    row = rows.iloc[-1]  # of what was added last
+    names = ("group", "weights", "device", "code", "libraries")
+    tags = {"kind": "cell", **{name: str(row[name]) for name in names}, **origin()}
+    tags["mlflow.runName"] = title
+    tags["mlflow.source.git.commit"] = row.code.rpartition("+")[2]
+    tags["mlflow.loggedArtifacts"] = json.dumps([{"path": TABLE, "type": "table"}])
+    if (sweep := sweep_of(folder)) and uri in runs(sweep):
+        tags["mlflow.parentRunId"] = runs(sweep)[uri][0]
+    return tags
 
-    The means of parts, such as layers, are a stepped metric, too: the step is the part's place.
+
+def origin() -> dict[str, str]:
+    """Return who started which program, as far as the system knows."""
+    tags = {"mlflow.source.name": "run.py", "mlflow.source.type": "LOCAL"}
+    with suppress(Exception):  # a container may have no name for its user
+        tags["mlflow.user"] = getpass.getuser()
+    return tags
+
+
+def images_of(rows: object) -> object:
+    """Return the images of a cell as MLflow's input: the data set and a digest of all of its images."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    images = rows[rows.image != ""].drop_duplicates("image")
+    digest = hashlib.sha256(" ".join(sorted(images.data)).encode()).hexdigest()[:12]
+    row, profile = rows.iloc[0], json.dumps({"num_rows": len(images)})
+    dataset = Dataset(row.dataset, digest, "local", row.data_settings, profile=profile)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "evaluation")])
+
+
+def means(rows: object) -> object:
+    """Return a cell's means: one row per metric and part, with the 95 % interval and why scores are missing.
+
+    Intervals are over images, as in the tables of `results`.
     """
-    import pandas as pd
+    from results import summary
+
+    place = ["category", "metric", "part"]
+    facts = ("higher_is_better", "lower_bound", "upper_bound", "metric_settings")
+    numbers = {"mean": ("score", "mean"), "images": ("score", "count"), "of": ("score", "size")}
+    numbers |= {"reason": ("reason", "max"), **{fact: (fact, "first") for fact in facts}}  # "" is less than any reason
+    table = rows.groupby(place, sort=False, observed=True).agg(**numbers)
+    images = rows[rows.image != ""].pivot(index="image", columns=place, values="score").reindex(columns=table.index)
+    shares = (table.lower_bound == 0) & (table.upper_bound == 1)
+    ends = summary.summary(images, table.higher_is_better.to_numpy(bool), shares.to_numpy())
+    table = table.assign(low=ends.low, high=ends.high, undefined=table["of"] - table.images).reset_index()
+    part = ["part"] if table.part.any() else []
+    return table[["metric", *part, "mean", "low", "high", "images", "undefined", "reason", "category", *facts[-1:]]]
+
+
+def log_values(client: object, run_id: str, settings: dict[str, str], rows: object) -> None:
+    """Log settings as parameters, and means as metrics in sections: those of a category, curves, parts and cost.
+
+    The means of parts, such as layers, are a stepped metric, as curves are: the step is the part's place.
+    """
     from mlflow.entities import Metric, Param
 
+    from results import scores as stored
+
     now = int(time.time() * 1000)
-    whole, parts = scores[scores.part == ""], scores[scores.part != ""]
-    means = whole.groupby("metric").score.mean().dropna()
-    missing = (whole.score.isna()).groupby(whole.metric).sum()
-    values = {**means, **{f"{name}.undefined": count for name, count in missing.items() if count}}
-    values |= whole[[column for column in whole if column.startswith("explain_")]].mean().to_dict()
-    stepped = [Metric(name, float(value), now, 0) for name, value in values.items() if pd.notna(value)]
+    whole, parts = rows[rows.part == ""], rows[rows.part != ""]
+    logged = [
+        Metric(key(*names), float(value), now, 0)
+        for names, value in whole.groupby(["category", "metric"], observed=True).score.mean().dropna().items()
+    ]
+    costs = whole[[column for column in whole if column.startswith("explain_")]].mean()
+    if costs.any():  # a kind without explanations has none
+        logged += [Metric(key("cost", name), float(value), now, 0) for name, value in costs.dropna().items()]
     place = {part: k for k, part in enumerate(parts.part.unique())}
-    for (name, part), value in parts.groupby(["metric", "part"]).score.mean().dropna().items():
-        stepped.append(Metric(f"{name}_by_part", float(value), now, place[part]))
-    curves = pd.read_parquet(folder / CURVES, partitioning=None)
-    for name, points in curves.groupby("metric"):
+    for (name, part), value in parts.groupby(["metric", "part"], observed=True).score.mean().dropna().items():
+        logged.append(Metric(key("parts", name), float(value), now, place[part]))
+    for name, points in stored.curves(rows).groupby("metric"):
         line = points.groupby("fraction")["value"].mean().dropna()
         for step, value in zip(steps(line.index), line, strict=True):
-            stepped.append(Metric(f"{name}_curve", float(value), now, step))
-    client.log_batch(run_id, metrics=stepped, params=[Param(key, value) for key, value in settings.items()])
+            logged.append(Metric(key("curves", name), float(value), now, step))
+    client.log_batch(run_id, logged[:AT_ONCE], [Param(name, value) for name, value in settings.items()])
+    for first in range(AT_ONCE, len(logged), AT_ONCE):
+        client.log_batch(run_id, logged[first : first + AT_ONCE])
+
+
+def key(section: str, name: str) -> str:
+    """Return the name of a metric in MLflow, whose charts are sorted into sections by what is before the slash."""
+    return f"{section}/{re.sub(r'[^a-zA-Z0-9_. -]+', '_', name).strip('_')}"
 
 
 def steps(fractions: Sequence[float]) -> list[int]:
@@ -119,62 +174,3 @@ def draw(kind: str, folder: Path, pictures: Path) -> None:
     with np.load(folder / GALLERY) as gallery:
         if gallery.files and hasattr(views, "pictures"):
             views.pictures(dict(gallery), pictures)
-
-
-def connected(uri: str, name: str) -> tuple[object, str]:
-    """Return a client and the id of the experiment `name`, without MLflow's global state."""
-    from mlflow import MlflowClient
-
-    # Two processes that make a database or an experiment at the same time would both fail.
-    alone = FileLock(uri.removeprefix("sqlite:///") + ".lock") if uri.startswith("sqlite:///") else nullcontext()
-    with alone:
-        client = MlflowClient(uri)
-        if experiment := client.get_experiment_by_name(name):
-            return client, experiment.experiment_id
-        return client, client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
-
-
-def forget(folder: Path, uri: str) -> None:
-    """Forget a run that the server does not have any more."""
-    if run_id := run_on(folder, uri):
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-
-        try:
-            MlflowClient(uri).get_run(run_id)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            (folder / TRACKED).unlink()
-
-
-def run_on(folder: Path, uri: str) -> str | None:
-    """Return the run that holds `folder` as it is now on the server at `uri`, if any."""
-    run_id, state = runs(folder).get(uri, (None, ""))
-    return run_id if state == done(folder) else None
-
-
-def remember(folder: Path, uri: str, run_id: str) -> None:
-    """Keep the run beside what it mirrors."""
-    text = json.dumps(runs(folder) | {uri: [run_id, done(folder)]})
-    write(folder / TRACKED, lambda temporary: temporary.write_text(text))
-
-
-def runs(folder: Path) -> dict[str, list[str]]:
-    """Return by server the run that mirrors a folder, and the state that it mirrors."""
-    path = folder / TRACKED
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def done(folder: Path) -> str:
-    """Return a digest of what is done of a cell, which grows with metrics and images; "" for a sweep."""
-    path = folder / DONE
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.exists() else ""
-
-
-def give_up(uri: str, error: Exception) -> None:
-    """Warn once and leave tracking off for this process and the workers that it starts."""
-    os.environ[OFF] = "1"
-    reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
-    later = "scores are kept, log them later with python -m benchmarks.record OUTPUTS"
-    log.warning("MLflow at %s failed (%s); %s", uri, reason, later)

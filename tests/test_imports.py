@@ -57,6 +57,12 @@ def test_imports_point_one_way(path):
             assert any(f"{other}.".startswith(f"{prefix}.") for prefix in allowed), f"{name} imports {other}"
 
 
+def test_only_tracking_imports_mlflow_and_late():
+    for path in FILES:
+        named = {name.partition(".")[0] for name in imported(path, lazily=False)}
+        assert "mlflow" not in named, f"{module(path)} imports mlflow for everybody who imports it"
+
+
 def test_no_file_is_in_an_import_circle():
     known = {module(path): path for path in FILES}
 

@@ -1,5 +1,11 @@
 """Around a sweep: what it varies, what MLflow is given, the speed table, the comparison with published scores."""
 
+import os
+import socket
+import time
+from unittest import mock
+
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -7,9 +13,10 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import nn
 
-from benchmarks import reproduce
+from benchmarks import reproduce, server, sweep_run, tracking
+from benchmarks.cell import mark_sweep
 from benchmarks.sweep import swept, tried
-from benchmarks.tracking import log_values, steps
+from benchmarks.tracking import log_values, means, steps
 from tests.conftest import CONF, METHODS, composed, options
 from tests.speed import sharing
 from tests.speed.speed import passes, replay
@@ -81,20 +88,58 @@ class Noted:
         self.metrics = []
 
     def log_batch(self, run_id, metrics=(), params=()):
+        assert len(metrics) <= 1000  # MLflow refuses more
         self.metrics += [(metric.key, metric.step, metric.value) for metric in metrics]
 
 
+CELL = pd.DataFrame(
+    {
+        **{"folder": "", "dataset": "d", "model": "m", "entry": "e", "group": "g", "seed": 0, "part": ""},
+        **{"image": ["a", "b"], "category": "c", "metric": "gini", "metric_settings": "{}", "status": "ok"},
+        **{"higher_is_better": True, "lower_bound": 0.0, "upper_bound": 1.0, "reason": ""},
+        **{"score": [0.1, 0.2], "explain_seconds": 1.0},
+    }
+)
+
+
 def test_a_cell_is_logged_whole_and_by_part(tmp_path):
-    whole = ROWS[:4].assign(explain_seconds=1.0)
-    parts = [whole.assign(part=name, score=value) for name, value in (("first", 0.25), ("second", 0.75))]
-    points = {"image": ["a", "a"], "metric": "gini", "fraction": [0.01, 0.5], "value": [0.1, 0.2]}
+    parts = [CELL.assign(part=name, score=value) for name, value in (("first", 0.25), ("second", 0.75))]
+    fractions = np.arange(1500) / 1500
+    points = {"image": "a", "metric": "gini", "metric_settings": "{}", "fraction": fractions, "value": fractions}
     pd.DataFrame(points).to_parquet(tmp_path / "curves.parquet")
-    client = Noted()
-    log_values(client, "run", {}, tmp_path, pd.concat([whole, *parts]))
-    logged = {(key, step): value for key, step, value in client.metrics}
-    assert logged["gini_by_part", 0] == 0.25 and logged["gini_by_part", 1] == 0.75
-    assert logged["gini", 0] == pytest.approx(whole.score.mean()) and logged["explain_seconds", 0] == 1
-    assert logged["gini_curve", 1] == 0.1 and logged["gini_curve", 50] == 0.2
+    noted = Noted()
+    log_values(noted, "run", {}, pd.concat([CELL, *parts]).assign(folder=str(tmp_path)))
+    logged = {(key, step): value for key, step, value in noted.metrics}
+    assert logged["c/gini", 0] == pytest.approx(0.15) and logged["cost/explain_seconds", 0] == 1
+    assert logged["parts/gini", 0] == 0.25 and logged["parts/gini", 1] == 0.75
+    assert sum(key == "curves/gini" for key, _ in logged) == 1500
+
+
+def test_the_table_of_a_cell_says_what_is_missing_and_why():
+    rows = pd.concat([CELL, CELL.assign(metric="lost", score=np.nan, status="undefined", reason="no mask")])
+    table = means(rows).set_index("metric")
+    assert table.images.tolist() == [2, 0] and table.undefined.tolist() == [0, 2]
+    assert table.reason.tolist() == ["", "no mask"] and table.low.isna().all()  # two images have no interval
+
+
+def test_a_store_that_does_not_answer_is_given_up_at_once(tmp_path, caplog, monkeypatch):
+    mark_sweep(tmp_path / "s", "s", "maps", [])
+    monkeypatch.setattr(server, "PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes requests and says nothing
+        for uri in (f"sqlite:///{tmp_path}", f"http://127.0.0.1:{silent.getsockname()[1]}"):
+            caplog.clear()
+            began = time.perf_counter()
+            with mock.patch.dict(os.environ):
+                sweep_run.start(tmp_path / "s", uri)
+                sweep_run.start(tmp_path / "s", uri)
+                assert not tracking.log_cell(tmp_path / "s", uri)
+            assert time.perf_counter() - began < 5 and caplog.text.count("scores are kept") == 1
+
+
+def test_a_password_is_not_printed(caplog):
+    with mock.patch.dict(os.environ):
+        server.give_up("postgresql://me:secret@host/db", ValueError("no"))
+    assert "host/db" in caplog.text and "secret" not in caplog.text
 
 
 def test_passes_of_an_entry_and_their_replay():

@@ -95,7 +95,7 @@ def curves(lines: pd.DataFrame, table: pd.DataFrame, place: Place) -> Figure:
         alike = int((rank[methods] == rank[best[-1]]).sum())
         note += f" Where {alike} methods have the same mean rank, the first by name are; their lines may coincide."
     if place.images >= summary.FEWEST:
-        two = f"{style.readable([best[0]])[0]}" + f" and of {style.readable([rival])[0]}" * bool(rival)
+        two = f"{style.readable([best[0]])[0]}" + (f" and of {style.readable([rival])[0]}" if rival else "")
         note += f" Bands are 95 % intervals of the mean over images, point by point, of {two}"
         note += ", the best control that does not know the object's mask." if rival else "."
     return described(figure, place.printed, note + law_note([*best, *controls], invalid))

@@ -1,0 +1,180 @@
+"""The run of a whole sweep in MLflow: the parent of its cells, with its tables, figures and a link to its cells."""
+
+import hashlib
+import json
+import logging
+import os
+import shlex
+import tempfile
+import time
+from argparse import Namespace
+from contextlib import suppress
+from pathlib import Path
+
+from benchmarks.cell import CONFIG, DONE, cells, read_sweep
+from benchmarks.server import OFF, RESTORE, connected, done, give_up, mirrored, remember, runs, standing
+from benchmarks.tracking import AT_ONCE, key, origin
+
+log = logging.getLogger(__name__)
+VIEW = "cells"  # under which an experiment keeps how its cells are listed
+HINT = "to compare the cells, choose the view *Cells* above the list of runs."
+FIRST = ("entry", "metric", "rank", "mean", "low", "high")  # columns of a table; others follow if they vary
+COUNTED = {"entry": "Entries", "model": "models", "dataset": "data sets", "seed": "seeds", "image": "images"}
+
+
+def start(folder: Path, uri: str) -> None:
+    """Make sure that the sweep in `folder` has a parent run on the server; name what was deleted there."""
+    if OFF in os.environ:
+        return
+    try:
+        name = read_sweep(folder)["name"]
+        client, experiment = connected(uri, name)
+        state = standing(folder, uri)
+        if state == "deleted":
+            raise ValueError(f"the run of {folder} is deleted there; {RESTORE}")
+        if not state:
+            run = client.create_run(experiment, tags={"kind": "sweep", "mlflow.runName": name, **origin()})
+            client.set_terminated(run.info.run_id)
+            remember(folder, uri, run.info.run_id, "")
+        lost = deleted(folder, uri, client, experiment)
+        if lost:
+            log.warning("the runs of %d cells, such as %s, are deleted in MLflow; %s", len(lost), lost[0], RESTORE)
+    except Exception as error:
+        give_up(uri, error)
+
+
+def deleted(folder: Path, uri: str, client: object, experiment: str) -> list[Path]:
+    """Return the cells whose runs somebody has deleted on the server."""
+    from mlflow.entities import ViewType
+
+    found = client.search_runs([experiment], "tags.kind = 'cell'", ViewType.DELETED_ONLY, AT_ONCE)
+    gone = {run.info.run_id for run in found}
+    return [cell for cell in cells(folder) if mirrored(cell, uri) and runs(cell)[uri][0] in gone] if gone else []
+
+
+def finish(folder: Path, uri: str) -> None:
+    """Print where to compare a sweep's cells, after giving its run their tables and figures, if some are new."""
+    if OFF in os.environ:
+        return
+    from results import scores
+
+    try:
+        client, experiment = connected(uri, read_sweep(folder)["name"])
+        finished = [*cells(folder)]
+        state = hashlib.sha256(" ".join(map(done, finished)).encode()).hexdigest()[:12]
+        run_id, before = runs(folder)[uri]
+        if before != state:
+            rows = scores.read(folder)
+            listed(client, experiment, folder, rows)
+            with tempfile.TemporaryDirectory() as files:
+                try:
+                    described(client, run_id, folder, rows, Path(files))
+                except Exception as error:  # scores that cannot be compared have no table
+                    log.warning("MLflow has no tables of %s: %s", folder, error)
+                client.log_artifacts(run_id, files)
+            seconds = sum(json.loads((cell / DONE).read_text()).get("seconds", 0) for cell in finished)
+            end = client.get_run(run_id).info.start_time + int(1000 * seconds)
+            client.set_terminated(run_id, end_time=end)
+            remember(folder, uri, run_id, state)
+        print(link(uri, experiment))
+    except Exception as error:
+        give_up(uri, error)
+
+
+def point(folder: Path, uri: str) -> None:
+    """Print where to compare the cells of a folder, for a cell that was run alone."""
+    from results import scores
+
+    try:
+        client, experiment = connected(uri, read_sweep(folder)["name"])
+        listed(client, experiment, folder, scores.read(folder))
+        print(link(uri, experiment))
+    except Exception as error:
+        give_up(uri, error)
+
+
+def described(client: object, run_id: str, folder: Path, rows: object, files: Path) -> None:
+    """Write the tables of a sweep's first view, as MLflow's tables and as LaTeX, and its figures; describe its run."""
+    from results import latex, style, tables
+    from results.__main__ import package
+    from results.names import plain
+
+    kind = package(folder)
+    view = kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS))
+    options = Namespace(metric=[], to=None, model=None, explain=False, beside=[], latex=False)
+    shown = kind.VIEWS[view](rows, options)
+    (files / "tables").mkdir()
+    for name, data in tables.numbers(shown).items():
+        data = data.reset_index() if any(data.index.names) else data
+        first = [name for name in FIRST if name in data]
+        several = [name for name in data if name not in first and data[name].nunique() > 1]
+        data = data[first + several].set_axis([*map(heading, first + several)], axis=1)
+        # `log_table` adds to a table that is there, so that a sweep that has grown would stand in it twice.
+        data.to_json(files / "tables" / f"{plain(name or view)}.json", orient="split", index=False)
+    logged = [{"path": f"tables/{file.name}", "type": "table"} for file in sorted((files / "tables").iterdir())]
+    for table in (table for table in shown if len(table.frame)):
+        (files / "tables" / f"{plain(table.name)}.tex").write_text(latex.latex(table, folder.name), encoding="utf-8")
+    for name, figure in kind.figures(rows, options):
+        style.save(figure, files / "figures" / plain(name), [".png"])
+    (files / "tables" / f"{view}.txt").write_text(tables.page(shown, 110, True), encoding="utf-8")
+    command, number = started(folder), {name: rows[name][rows[name] != ""].nunique() for name in COUNTED}
+    said = ", ".join(f"{COUNTED[name]}: {count}" for name, count in number.items() if count)
+    text = f"{said}.\n\nThe last command was `{command}`.\n\nTables and figures are among the artifacts; {HINT}"
+    tags = {"command": command, "mlflow.note.content": text, "mlflow.loggedArtifacts": json.dumps(logged)}
+    for name, value in tags.items():
+        client.set_tag(run_id, name, value)
+
+
+def heading(column: str | tuple[str, ...]) -> str:
+    """Return the name of a column, whose heads may have two levels."""
+    return column if isinstance(column, str) else " ".join(filter(None, column))
+
+
+def started(folder: Path) -> str:
+    """Return the command that started the sweep last, which Hydra keeps in the sweep's folder."""
+    import yaml
+
+    with suppress(FileNotFoundError):
+        hydra = yaml.safe_load((folder / "multirun.yaml").read_text())["hydra"]
+        more = [source["path"] for source in hydra["runtime"]["config_sources"] if source["provider"] == "command-line"]
+        words = [f"--config-dir={path}" for path in more] + hydra["overrides"]["hydra"] + hydra["overrides"]["task"]
+        return shlex.join(["python", "run.py", *("-m" if word == "hydra.mode=MULTIRUN" else word for word in words)])
+    return ""
+
+
+def listed(client: object, experiment: str, folder: Path, rows: object) -> None:
+    """Save in the experiment how its cells are listed: by the first metric, with what varies and all metrics beside."""
+    import yaml
+
+    from results import scores
+
+    scored = rows[(rows.status == "ok") & (rows.part == "")]
+    if not len(scored):
+        return
+    cell = Path(scored.folder.iloc[0])
+    group = yaml.safe_load((cell / CONFIG).read_text())["benchmark"]["entry"]
+    metrics = scores.labelled(scores.read(cell)).drop_duplicates("metric")
+    names = [key(*names) for names in zip(metrics.category, metrics.metric, strict=True)]
+    several = [name for name in ("condition", "dataset", "model", "entry", "seed") if rows[name].nunique() > 1]
+    several = [group if name == "entry" else name for name in several]
+    several += [name for name in read_sweep(folder)["varied"] if not name.startswith("metric.")]
+    columns = [f"params.`{name}`" for name in several] + [f"metrics.`{name}`" for name in names]
+    state = {
+        **{"searchFilter": "tags.kind = 'cell'", "startTime": "ALL", "lifecycleFilter": "Active"},
+        **{"datasetsFilter": [], "modelVersionFilter": "All Runs", "selectedColumns": columns},
+        **{"orderByKey": f"metrics.`{names[0]}`", "orderByAsc": not metrics.higher_is_better.iloc[0]},
+        "columnOrder": ["attributes.`Run Name`", *columns],
+        "columnWidths": {"attributes.`Run Name`": 190} | {column: 6 * len(column) for column in columns},
+    }
+    now = int(1000 * time.time())
+    view = {"name": "Cells", "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
+    client.set_experiment_tag(experiment, f"mlflow.sharedViewState.{VIEW}", json.dumps(view))
+    client.set_experiment_tag(experiment, "mlflow.note.content", f"Scores of benchmark={rows.kind.iloc[0]}; {HINT}")
+
+
+def link(uri: str, experiment: str) -> str:
+    """Say where a browser shows the experiment's cells, sorted, with their scores beside them."""
+    server = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
+    start = "" if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}, then open "
+    page = f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
+    return f"MLflow: {start}{server}/{page}"
