@@ -1,6 +1,8 @@
 """A cell that is killed: the batches before the last are stored, and a second run computes the others only."""
 
+import gc
 import logging
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -70,6 +72,21 @@ def test_batches_of_other_code_do_not_count(tmp_path, explained, monkeypatch):
     computed(tmp_path, *TWELVE)
     assert explained["images"] == 12
     assert len(files(tmp_path)[0]) == 24
+
+
+def test_no_batch_stays_in_memory(tmp_path, monkeypatch):
+    """When a batch is explained, the one before the last is gone, whatever the metrics keep for each other."""
+    batches, plain = [], Gradient.__call__
+
+    def call(self, model, x, target):
+        gc.collect()
+        assert not any(batch() is not None for batch in batches[:-1])
+        batches.append(weakref.ref(x))
+        return plain(self, model, x, target)
+
+    monkeypatch.setattr(Gradient, "__call__", call)
+    computed(tmp_path, *TWELVE)
+    assert len(batches) == 3
 
 
 def test_code_is_the_project_s_and_that_of_entries_from_outside(tmp_path, monkeypatch):
