@@ -1,10 +1,8 @@
 """README and docs: their commands exist and run, links lead somewhere, names have labels, cited works have entries."""
 
-import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,19 +59,25 @@ BLOCKS = list(blocks())
 LINES = {f"{block.place} {line}": line for block in BLOCKS for line in block.here}
 LINES |= {command: command for page in PAGES for command in re.findall(r"`(python [^`]+)`", page.read_text())}
 RUNS = [line for line in LINES.values() if line.startswith("python run.py")]
-TABLES = [line for line in LINES.values() if line.startswith("python -m results outputs/")]
+TABLES = [
+    re.sub(r"outputs/(\w+)", lambda match: f"outputs/{match[1] if match[1] in SWEEPS else 'maps'}", line)
+    for line in LINES.values()
+    if line.startswith("python -m results outputs/")
+]
 OWN = [block for block in BLOCKS if "<<'" in block.text]
 
 
-@pytest.mark.parametrize("command", RUNS)
+@pytest.mark.parametrize("command", dict.fromkeys(RUNS))
 def test_every_name_and_setting_of_a_run_exists(command):
+    words = [word for word in shlex.split(command)[2:] if re.match(r"[\w./@+]+=", word)]
+    few = [] if re.search(r"metric|experiment|benchmark", command) else ["metric=[gini]"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        for overrides in jobs([word for word in shlex.split(command)[2:] if re.match(r"[\w./@+]+=", word)]):
+        for overrides in jobs(words + few):
             compose("config", overrides, return_hydra_config=True)
 
 
-def jobs(words: list[str]) -> Iterator[list[str]]:
-    """Yield the overrides of single jobs, so that each value of a sweep occurs; two values stand for all of a glob."""
+def jobs(words: list[str]) -> list[list[str]]:
+    """Return overrides of so few jobs that each value of a sweep occurs; two values stand for all of a glob."""
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     values = [
         [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()][: 2 if "glob" in word else None]
@@ -81,10 +85,7 @@ def jobs(words: list[str]) -> Iterator[list[str]]:
         else [word]
         for word, o in zip(words, parser.parse_overrides(words), strict=True)
     ]
-    first = [options[0] for options in values]
-    yield first
-    for i, options in enumerate(values):
-        yield from ([*first[:i], option, *first[i + 1 :]] for option in options[1:])
+    return [[options[k % len(options)] for options in values] for k in range(max(map(len, values)))]
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES.keys())
@@ -98,26 +99,23 @@ def test_every_command_is_one_of_the_project(line):
         assert not words or words[0] in (".", "cat", "eval", "mkdir", "mlflow", "printf") or words[1] == "run.py"
 
 
-def shell(command: str, folder: Path) -> None:
-    """Run a command line in a folder as if the project stood there."""
-    command = re.sub(r"\bpython run\.py", f"{sys.executable} {ROOT / 'run.py'}", command)
-    command = re.sub(r"\bpython -m", f"{sys.executable} -m", command)
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(["bash", "-ec", command], cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def small(line: str) -> str:
-    """Return a run's command with settings that take seconds, unless it has its own."""
-    given = {key: value for key, value in SMALL.items() if not re.search(rf" {re.escape(key)}=", line)}
-    return f"{line} {' '.join(f'{key}={value}' for key, value in given.items())}" if "python run.py" in line else line
+def small(line: str) -> list[str]:
+    """Return a run's arguments with settings that take seconds, unless it has its own."""
+    given = {key: value for key, value in SMALL.items() if not re.search(rf" \+?{re.escape(key)}=", line)}
+    return [*shlex.split(line.partition("run.py ")[2]), *(f"{key}={value}" for key, value in given.items())]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", OWN, ids=lambda block: block.place)
-def test_entries_of_ones_own_run(block, tmp_path):
-    shell("\n".join(map(small, block.text.splitlines())), tmp_path)
-    assert list(tmp_path.rglob("scores.parquet"))
+def test_entries_of_ones_own_run(block, tmp_path, monkeypatch):
+    """The page's lines write the files; the run that follows is made in this process."""
+    *files, command = block.text.splitlines()
+    place, _, rest = command.partition(" python ")
+    assert place.startswith("PYTHONPATH=") and rest.startswith("run.py")
+    subprocess.run(["bash", "-ec", "\n".join(files)], cwd=tmp_path, check=True)
+    monkeypatch.syspath_prepend(tmp_path / place.removeprefix("PYTHONPATH="))
+    code, said = run(tmp_path, *small(command))
+    assert code == 0 and list(tmp_path.rglob("scores.parquet")), said
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +123,7 @@ def sweeps(tmp_path_factory):
     """Tiny sweeps of every kind on the planted network."""
     folder = tmp_path_factory.mktemp("docs")
     for name, settings in SWEEPS.items():
-        code, said = run(folder, *shlex.split(small(f"python run.py -m name={name} {settings}"))[2:])
+        code, said = run(folder, *small(f"python run.py -m name={name} {settings}"))
         assert code == 0, said
     return folder
 
@@ -134,8 +132,7 @@ def sweeps(tmp_path_factory):
 @pytest.mark.parametrize("command", dict.fromkeys(TABLES))
 def test_tables_are_printed(command, sweeps, monkeypatch, capsys):
     monkeypatch.chdir(sweeps)
-    known = re.sub(r"outputs/(\w+)", lambda match: f"outputs/{match[1] if match[1] in SWEEPS else 'maps'}", command)
-    assert tables(shlex.split(known)[3:]) == 0, capsys.readouterr().err
+    assert tables(shlex.split(command)[3:]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
