@@ -33,7 +33,7 @@ def start(run: Callable[[], None]) -> None:
         run()
     except ConfigCompositionException as error:
         before = sys.argv[1:]
-        sys.argv[1:] = [re.sub(r"^(\w+\.[\w.]+)=([^,(]+|\[.*\])$", r"\1=choice(\2)", word) for word in before]
+        sys.argv[1:] = [re.sub(r"^(?!hydra)(\w+\.[\w.]+)=([^,(]+|\[.*\])$", r"\1=choice(\2)", word) for word in before]
         if sys.argv[1:] == before:
             raise
         try:

@@ -91,9 +91,8 @@ def test_flags_stand_anywhere(tmp_path):
 
 
 def test_a_setting_of_entries_that_all_have_it_is_one_of_each_job(tmp_path):
-    code, said = run(
-        tmp_path, *FEW, "experiment=oracle", "metric=[gini]", "method=rise,lime", "method.masks=3", "name=dev"
-    )
+    words = "experiment=oracle name=dev metric=[gini] method=rise,lime method.masks=3 hydra.job.chdir=false"
+    code, said = run(tmp_path, *FEW, *words.split())
     assert code == 0, said
     assert {json.loads(settings)["masks"] for settings in scores.read(tmp_path / "outputs" / "dev").settings} == {3}
 
