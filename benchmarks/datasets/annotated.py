@@ -38,15 +38,16 @@ class VOC:
             listed = (VOCDetection if self.boxes else VOCSegmentation)(above, str(self.year), self.split)
         except (RuntimeError, OSError, ValueError) as error:
             need = f"VOC needs root to hold VOCdevkit/VOC{self.year} with its list of images {self.split}"
-            raise ValueError(f"{need}; {root} has none ({error})") from error
+            why = "" if isinstance(error, RuntimeError) else f" ({error})"  # which would say how to download it
+            raise ValueError(f"{need}; {root} has none{why}") from error
         photos, rest = defaultdict(list), []
         for path, target in zip(map(Path, listed.images), map(Path, listed.targets), strict=True):
             xml = path.parents[1] / "Annotations" / f"{path.stem}.xml"
             place = masks / target.name if masks else target
             if gone := next((file for file in (path, xml) if not file.is_file()), None):
                 rest.append(gone.name)
-            elif not (kind := largest(xml)):
-                rest.append(f"{xml.name} (it has no object)")
+            elif not (kind := largest(xml)) or not (self.boxes or kind in values):
+                rest.append(f"{xml.name} (it has no object of a known class)")
             else:
                 mask = Boxes(place, kind) if self.boxes else Value(place, values.index(kind))
                 photos[kind].append(Photo(path.name, path, mask if place.is_file() else None, -1))
