@@ -40,8 +40,7 @@ def test_metrics_of_the_users_own(tmp_path, monkeypatch):
     """They state only what they must, have right, wrong and broken answers, and are checked beside one of ours."""
     (tmp_path / "metric").mkdir()
     for name in ("spread", "misread", "unknown"):
-        yaml = f"# @package metric.{name}\n_target_: spreading.Spread\n"
-        (tmp_path / "metric" / f"{name}.yaml").write_text(yaml)
+        (tmp_path / "metric" / f"{name}.yaml").write_text("_target_: spreading.Spread\n")
     (tmp_path / "spreading.py").write_text(METRIC)
     (tmp_path / "spreading_answers.py").write_text(ANSWERS)
     monkeypatch.syspath_prepend(tmp_path)
