@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import CONF
+import benchmarks
+import results
+from results.__main__ import main
+from tests.conftest import CONF, run
 
-ROOT = CONF.parent
 FILES = {
     "conf/benchmark/toy.yaml": """
 # @package _global_
@@ -88,26 +89,32 @@ def figures(scores, options):
 }
 
 
-def run(folder: Path, *command: str) -> str:
-    paths = os.pathsep.join([str(ROOT), str(folder / "mine")])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, text=True, capture_output=True, env=environment, timeout=200
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.mark.slow
-def test_a_kind_from_outside_runs_and_is_tabulated_and_drawn(tmp_path):
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """A folder of the kind's files, of which this process knows, too."""
     for name, text in FILES.items():
         (path := tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    command = [str(ROOT / "run.py"), "--config-dir=mine/conf", "-m", "benchmark=toy", "probe.power=1,2", "name=toy"]
-    command += ["model=planted", "dataset=planted", "dataset.images=4", "tracking_uri=null"]
-    assert "Distance by probe" in run(tmp_path, *command)
-    assert run(tmp_path, *command).count("done before, skipped") == 2
-    text = run(tmp_path, "-m", "results", "outputs/toy", "distances", "--csv", "--latex", "--figures")
+    for package in (benchmarks, results):
+        own = str(tmp_path / "mine" / package.__name__)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, own])
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path / "mine"
+    for name in ("benchmarks.toy", "results.toy"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.slow
+def test_a_kind_from_outside_runs_and_is_tabulated_and_drawn(mine, tmp_path, capsys):
+    words = ["--config-dir=mine/conf", "-m", "benchmark=toy", "probe.power=1,2", "name=toy", "model=planted"]
+    words += ["dataset=planted", "dataset.images=4", "tracking_uri=null"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(CONF.parent), str(mine)])}
+    command = [sys.executable, CONF.parent / "run.py", *words]
+    done = subprocess.run(command, text=True, capture_output=True, env=environment, timeout=200)
+    assert done.returncode == 0 and "Distance by probe" in done.stdout, done.stdout + done.stderr
+    assert run(tmp_path, *words)[1].count("done before, skipped") == 2
+    assert main(["outputs/toy", "distances", "--csv", "--latex", "--figures"]) == 0
+    text = capsys.readouterr().out
     assert "mean (power=1)" in text and "mean (power=2)" in text
     made = {path.name for path in (tmp_path / "outputs" / "toy").rglob("distances*")}
     assert {"distances.png", "distances.pdf"} <= made and any(name.endswith(".tex") for name in made)

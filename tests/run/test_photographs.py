@@ -51,7 +51,9 @@ def given(photos, weights) -> list[str]:
 
 
 def test_photographs_at_the_network_s_own_size(tmp_path, given):
-    _, said = run(tmp_path, *given, "method=grad_cam", "metric=[deletion,gini]", "batch_size=8")
+    _, said = run(
+        tmp_path, *given, "method=grad_cam", "metric=[deletion,gini]", "metric.deletion.steps=3", "batch_size=8"
+    )
     (cell,) = tmp_path.rglob("scores.parquet")
     scores = pd.read_parquet(cell, partitioning=None)
     assert scores.groupby("metric").image.nunique().to_dict() == {"deletion": 8, "gini": 8}
