@@ -9,6 +9,7 @@ from timm.data import ImageNetInfo
 
 from benchmarks.datasets import photos
 from benchmarks.datasets.photos import Photos, listed, shipped
+from tests.conftest import evaluated
 
 OWN = {"images": None, "crop_pct": None, "crop_mode": None, "interpolation": None}
 # What is in each picture, as words of ImageNet's own descriptions, and a point (x, y) of the object in the file.
@@ -77,3 +78,8 @@ def test_a_wrong_setting_is_refused_by_name(wrong):
 def test_a_file_that_is_not_shipped_is_named():
     with pytest.raises(ValueError, match=r"nothing\.png of skimage\.data"):
         shipped("skimage.data/nothing.png")
+
+
+def test_on_mosaics_a_real_network_s_evidence_is_in_the_cell_of_the_class():
+    of = ["model=efficientnet_lite0", "weights=package", "dataset=grid", "dataset.images=2", "metric=[grid_pointing]"]
+    assert evaluated(*of, "method=grad_cam").scores.score.min() > 0.6, "a map that ignores the image has .25"
