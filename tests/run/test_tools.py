@@ -44,6 +44,8 @@ ROWS = pd.DataFrame(
         (["experiment=methods"], {"model": 3, "method": len(METHODS)}),
         (["experiment=budget"], {"method": 7, "budget.scale": 5}),
         (["experiment=networks"], {"model": 5}),
+        (["experiment=photos"], {"part": 2, "method": len(METHODS) - 2}),
+        (["experiment=quick"], {"part": 2, "method": 15}),
         (["experiment=meta"], {"method": 13, "condition": len(options("condition"))}),
         (["experiment=leaderboard", "method=gradient,fem"], {"model": 3, "method": 2}),
         (["experiment=leaderboard", "model=resnet18", "method=fem", "seed=range(4)"], {"seed": 4}),
