@@ -2,6 +2,8 @@
 
 from copy import deepcopy
 from functools import cache
+from importlib import import_module
+from unittest import mock
 
 import timm
 import torch
@@ -162,7 +164,13 @@ def vgg16(classes: int = 4) -> nn.Module:
 
 
 def inception_v3(classes: int = 4) -> nn.Module:
-    return timm.create_model("inception_v3", num_classes=classes)
+    """Timm's, an eighth as wide."""
+    module = import_module("timm.models.inception_v3")
+    plain = module.ConvNormAct
+    with mock.patch.object(module, "ConvNormAct", lambda i, o, **rest: plain(i if i == 3 else i // 8, o // 8, **rest)):
+        model = timm.create_model("inception_v3", num_classes=classes)
+    model.fc = nn.Linear(model.fc.in_features // 8, classes)
+    return model
 
 
 @torch.no_grad()
@@ -175,7 +183,8 @@ def ready(model: nn.Module, side: int = 32) -> nn.Module:
             module.weight.uniform_(0.5, 1.5)
             module.bias.normal_(0, 0.2)
     model.train()(x)
-    last = model.get_classifier() if hasattr(model, "get_classifier") else model.head[-1]
+    head = model.get_classifier() if hasattr(model, "get_classifier") else model.head
+    (*_, last) = (module for module in head.modules() if isinstance(module, nn.Linear | nn.Conv2d))
     last.weight.mul_(1 / model.eval()(x).std(0).mean())
     last.bias.sub_(model(x).mean(0))
     return model.requires_grad_(False)
