@@ -52,9 +52,21 @@ def say_once(name: str, sentence: str) -> None:
 
 def photographed(image: object, pixels: Tensor, label: Tensor, mask: Tensor, name: str) -> list[str]:
     """Return the names of a batch of a data set; refuse what is not pixels in [0, 1], names, labels and masks."""
-    n, wanted = len(pixels), (len(pixels), *pixels.shape[2:])
+    wanted = (len(pixels), *pixels.shape[2:])
     if isinstance(image, Tensor) or not all(isinstance(one, str) for one in image):
         raise ValueError(f"{name} needs images with names that are text; {image[0]!r} was given")
+    painted(pixels, image, name)
+    if mask.shape != wanted or mask.dtype != torch.bool:
+        given = f"{image[0]} has {tuple(mask.shape[1:])} of {mask.dtype}"
+        raise ValueError(f"{name} needs masks {wanted[1:]} of torch.bool; {given}")
+    if label.shape != wanted[:1] or label.dtype.is_floating_point:
+        given = f"{len(image)} images have {tuple(label.shape)} of {label.dtype}"
+        raise ValueError(f"{name} needs one whole number, its class, for each image; {given}")
+    return list(image)
+
+
+def painted(pixels: Tensor, image: list[str], name: str) -> Tensor:
+    """Return pixels (n, 3, h, w) of float32 in [0, 1]; refuse others."""
     if pixels.ndim != 4 or pixels.shape[1] != 3 or pixels.dtype != torch.float32:
         given = f"{image[0]} has {tuple(pixels.shape[1:])} of {pixels.dtype}"
         raise ValueError(f"{name} needs pixels (3, h, w) of torch.float32 in [0, 1]; {given}")
@@ -62,13 +74,7 @@ def photographed(image: object, pixels: Tensor, label: Tensor, mask: Tensor, nam
     if len(outside := (~((low >= -ROUNDING) & (high <= 1 + ROUNDING))).nonzero()):
         i = int(outside[0])
         raise ValueError(f"{name} needs pixels in [0, 1]; those of {image[i]} lie in [{low[i]:g}, {high[i]:g}]")
-    if mask.shape != wanted or mask.dtype != torch.bool:
-        given = f"{image[0]} has {tuple(mask.shape[1:])} of {mask.dtype}"
-        raise ValueError(f"{name} needs masks {wanted[1:]} of torch.bool; {given}")
-    if label.shape != (n,) or label.dtype.is_floating_point:
-        given = f"{len(image)} images have {tuple(label.shape)} of {label.dtype}"
-        raise ValueError(f"{name} needs one whole number, its class, for each image; {given}")
-    return list(image)
+    return pixels
 
 
 def within(scores: np.ndarray, bounds: tuple[float, float], name: str) -> None:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from benchmarks import rows
 from benchmarks.cell import Cell, text
-from benchmarks.contracts import classified, frozen, photographed, untouched
+from benchmarks.contracts import classified, frozen, painted, photographed, untouched
 from benchmarks.device import batch_size, chosen_device, environment, trim
 from benchmarks.explained import CLEAN, Explained
 from benchmarks.store import Store
@@ -146,8 +146,9 @@ def with_background(cell: Prepared, images: int) -> Prepared:
     """Give a cell other images of the data set, which stand for the absence of evidence."""
     if not hasattr(cell.dataset, "background"):
         return cell
-    pixels = suited(cell.dataset, cell.network).background(cell.size, images).to(cell.device)
-    return replace(cell, common=replace(cell.common, background=cell.common.normalised(pixels)))
+    pixels = suited(cell.dataset, cell.network).background(cell.size, images)
+    painted(pixels, ["a background image"] * len(pixels), type(cell.dataset).__name__)
+    return replace(cell, common=replace(cell.common, background=cell.common.normalised(pixels.to(cell.device))))
 
 
 def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pictures: int) -> Evaluated:

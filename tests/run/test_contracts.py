@@ -220,6 +220,13 @@ def test_images_that_are_no_pixels_in_0_to_1_name_the_data_set(monkeypatch, chan
         evaluated(*SMALL)
 
 
+def test_background_images_are_looked_at_too(monkeypatch):
+    plain = Planted.background
+    monkeypatch.setattr(Planted, "background", lambda self, size, n: 255 * plain(self, size, n))
+    with pytest.raises(ValueError, match=r"^Planted needs pixels in \[0, 1\]; .*background"):
+        evaluated(*SMALL[:-1], "method=expected_gradients", "budget.samples=2")
+
+
 def test_rounding_of_pixels_is_allowed_for(monkeypatch):
     plain = Planted.test
     monkeypatch.setattr(Planted, "test", lambda self, size: [(i, p - 1e-6, *more) for i, p, *more in plain(self, size)])
