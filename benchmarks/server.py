@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 TRACKED = "mlflow.json"  # in a cell's or a sweep's folder: which server has it, under which run
 OFF = "GLASSBENCH_TRACKING_OFF"  # set for this process and its workers once the server has failed
 PATIENCE = 10  # seconds that a server may take to answer at all
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for every run
 RESTORE = "restore it, or give another name=..."
 
 
@@ -40,6 +41,7 @@ def connected(uri: str, name: str) -> tuple[object, str]:
 @cache
 def answering(uri: str) -> None:
     """Raise within seconds where nothing answers at `uri`; MLflow itself would try again for minutes."""
+    from mlflow.store.db.db_types import DATABASE_ENGINES
 
     def ask() -> None:
         try:
@@ -48,7 +50,7 @@ def answering(uri: str) -> None:
 
                 with suppress(requests.exceptions.SSLError):  # of certificates MLflow has settings of its own
                     requests.head(uri, timeout=PATIENCE)
-            elif "://" in uri:
+            elif re.split("[+:]", uri)[0] in DATABASE_ENGINES:
                 import sqlalchemy
 
                 sqlalchemy.inspect(sqlalchemy.create_engine(uri)).get_table_names()

@@ -18,6 +18,7 @@ from benchmarks.tracking import AT_ONCE, key, origin
 log = logging.getLogger(__name__)
 VIEW = "cells"  # under which an experiment keeps how its cells are listed
 HINT = "to compare the cells, choose the view *Cells* above the list of runs."
+COLUMNS = 80  # of the view, which MLflow keeps in 20,000 letters
 FIRST = ("entry", "metric", "rank", "mean", "low", "high")  # columns of a table; others follow if they vary
 COUNTED = {"entry": "Entries", "model": "models", "dataset": "data sets", "seed": "seeds", "image": "images"}
 
@@ -151,20 +152,20 @@ def listed(client: object, experiment: str, folder: Path, rows: object) -> None:
     scored = rows[(rows.status == "ok") & (rows.part == "")]
     if not len(scored):
         return
-    cell = Path(scored.folder.iloc[0])
+    cell = Path(scored.folder.value_counts().idxmax())
     group = yaml.safe_load((cell / CONFIG).read_text())["benchmark"]["entry"]
-    metrics = scores.labelled(scores.read(cell)).drop_duplicates("metric")
+    metrics = scores.labelled(scores.read(cell)).query("part == '' and status == 'ok'").drop_duplicates("metric")
     names = [key(*names) for names in zip(metrics.category, metrics.metric, strict=True)]
     several = [name for name in ("condition", "dataset", "model", "entry", "seed") if rows[name].nunique() > 1]
     several = [group if name == "entry" else name for name in several]
     several += [name for name in read_sweep(folder)["varied"] if not name.startswith("metric.")]
-    columns = [f"params.`{name}`" for name in several] + [f"metrics.`{name}`" for name in names]
+    columns = ([f"params.`{name}`" for name in several] + [f"metrics.`{name}`" for name in names])[:COLUMNS]
     state = {
         **{"searchFilter": "tags.kind = 'cell'", "startTime": "ALL", "lifecycleFilter": "Active"},
         **{"datasetsFilter": [], "modelVersionFilter": "All Runs", "selectedColumns": columns},
         **{"orderByKey": f"metrics.`{names[0]}`", "orderByAsc": not metrics.higher_is_better.iloc[0]},
         "columnOrder": ["attributes.`Run Name`", *columns],
-        "columnWidths": {"attributes.`Run Name`": 190} | {column: 6 * len(column) for column in columns},
+        "columnWidths": {"attributes.`Run Name`": 190} | {column: max(120, 6 * len(column)) for column in columns},
     }
     now = int(1000 * time.time())
     view = {"name": "Cells", "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
@@ -174,7 +175,7 @@ def listed(client: object, experiment: str, folder: Path, rows: object) -> None:
 
 def link(uri: str, experiment: str) -> str:
     """Say where a browser shows the experiment's cells, sorted, with their scores beside them."""
-    server = uri.rstrip("/") if uri.startswith("http") else "http://127.0.0.1:5000"
-    start = "" if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}, then open "
+    remote = uri.startswith("http")
     page = f"#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
-    return f"MLflow: {start}{server}/{page}"
+    served = "" if remote else f", after mlflow ui --backend-store-uri {shlex.quote(uri)}"
+    return f"Compare the cells in MLflow{served}:\n{uri.rstrip('/') if remote else 'http://127.0.0.1:5000'}/{page}"
