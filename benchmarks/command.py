@@ -78,8 +78,11 @@ def listing(names: Sequence[str]) -> str:
 
 def unknown(key: str, error: Exception) -> str:
     """Say that a setting does not exist, and which ones stand beside it."""
+    from omegaconf import DictConfig, OmegaConf
+
     node, (group, _, name) = error.parent_node, key.rpartition(".")
-    beside = [str(other) for other in node or () if not str(other).startswith("_")]
+    node = node if isinstance(node, DictConfig) else OmegaConf.create()
+    beside = [str(other) for other in node if not str(other).startswith("_")]
     groups = [] if group else sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != name)
     owner = str(node.get("_target_") or "").rpartition(".")[2] if group else ""
     budget = node._get_root().get("budget") or {} if group else {}
@@ -92,6 +95,25 @@ def brought(group: str) -> str:
     files = sorted((CONF / "benchmark").glob("*.yaml"))
     kinds = [path.stem for path in files if re.search(rf"^ *entry: {group}$", path.read_text(), re.M)]
     return f"it belongs to benchmark={' or '.join(kinds)}" if kinds else f"+{group}=NAME adds it"
+
+
+def reworded(said: str) -> str:
+    """Return in plain words what Hydra says of a command or a file; "" for what is plain already."""
+    if several := re.match(r"Ambiguous value for argument '(([^=]+)=(.*?))'", said):
+        return f"{several[1]} needs -m, which tries each value; a list is written {several[2]}=[{several[3]}]"
+    if several := re.match(r"Sweep parameters '(.+)' requires --multirun", said):
+        return f"{several[1]} needs -m, which tries each value"
+    if group := re.match(r"Could not override '([^.@]+)'.* No match in the defaults list", said):
+        return f"{group[1]} is no part of this run; {brought(group[1])}"
+    if listed := re.match(r"In '(.+)': ConfigTypeError .*DictConfig with ListConfig", said):
+        return (
+            f"{listed[1]}.yaml has a list where settings belong, perhaps behind `metric:`; "
+            "entries are chosen under `defaults`, as in `- override /metric: [NAME,NAME]`"
+        )
+    nothing = [word for word in sys.argv[1:] if (CONF / word.removesuffix("=null")).is_dir()]
+    if nothing and said.startswith("Config group override must be a string or a list"):
+        return f"{' '.join(nothing)} is not an entry; leave it out"
+    return ""
 
 
 def sentence(error: BaseException) -> str:
@@ -111,7 +133,7 @@ def sentence(error: BaseException) -> str:
         more = f"; an architecture of timm is given as model=timm model.name={entry}" if group == "model" else ""
         return f"{group or 'config'}={entry} is not an entry; {hint(entry, options)}{more}"
     if isinstance(error, OverrideParseException) and "=" not in error.override:
-        return f"{error.override} needs a value: {error.override}=..."
+        return f"{error.override} is neither a flag nor KEY=VALUE; --help shows how a command is written"
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read; a value with such characters needs quotes, as in 'key=\"value\"'"
     cause = innermost(error)
@@ -122,21 +144,8 @@ def sentence(error: BaseException) -> str:
     if isinstance(cause, MissingMandatoryValue | InterpolationToMissingValueError):
         return f"{key or lines[0]} needs a value; give {key or 'it'}=..."
     said = " ".join(lines)[:300]
-    if several := re.match(r"Ambiguous value for argument '([^=]+)=(.*?)'", said):
-        typed = f"{several[1]}={several[2]}"
-        return f"{typed} needs -m, which tries each value; a list is written {several[1]}=[{several[2]}]"
-    if several := re.match(r"Sweep parameters '(.+)' requires --multirun", said):
-        return f"{several[1]} needs -m, which tries each value"
-    if group := re.match(r"Could not override '([^.@]+)'.* No match in the defaults list", said):
-        return f"{group[1]} is no part of this run; {brought(group[1])}"
-    if listed := re.match(r"In '(.+)': ConfigTypeError .*DictConfig with ListConfig", said):
-        return (
-            f"{listed[1]}.yaml has a list where settings belong, perhaps behind `metric:`; "
-            "entries are chosen under `defaults`, as in `- override /metric: [NAME,NAME]`"
-        )
-    if said.startswith("Config group override must be a string or a list"):
-        words = [word for word in sys.argv[1:] if (CONF / word.removesuffix("=null")).is_dir()]
-        return f"{' '.join(words)} is not an entry; leave it out"
+    if words := reworded(said):
+        return words
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and key:
         return unknown(key, cause)
     if isinstance(cause, OSError) and cause.filename is not None:
