@@ -78,7 +78,7 @@ class Fit:
         if not hasattr(dataset, "train"):
             raise ValueError(
                 f"weights=fit needs a data set with a train split and {type(dataset).__name__} has none; "
-                "give weights=pretrained or weights=FILE"
+                "give weights=pretrained, weights=package or weights=FILE"
             )
         path = cache / f"{name}_{type(dataset).__name__.lower()}_{self.key(name, dataset)}.safetensors"
         if path.exists():

@@ -20,7 +20,7 @@ COUNTER = "num_batches_tracked"  # of batch norms; no weight
 def packaged(name: str) -> Path:
     """Return the file with the weights of timm's `name`; refuse a network that no package has, or a missing package."""
     if name not in PACKAGES:
-        raise ValueError(f"weights=package needs one of {', '.join(PACKAGES)}; no package ships weights of {name}")
+        raise ValueError(f"weights=package needs {' or '.join(PACKAGES)}; no package is known with weights of {name}")
     distribution, package, file = PACKAGES[name]
     try:
         return Path(str(files(package) / file))
