@@ -36,8 +36,9 @@ def kinds() -> dict[str, str]:
 def entries(kind: str, group: str) -> dict[str, object]:
     """Return the entries of a kind by name."""
     names = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    words = [f"benchmark={kind}", "batch_size=1", "metric=[]"]  # without metrics, in half the time
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        found = {name: compose("config", [f"benchmark={kind}", f"{group}={name}", "batch_size=1"]) for name in names}
+        found = {name: compose("config", [*words, f"{group}={name}"]) for name in names}
     return {name: instantiate(cfg[group], _convert_="all") for name, cfg in found.items()}
 
 
@@ -133,6 +134,42 @@ def settings_page() -> Iterator[str]:
         yield f"- `metric=[set/{path.stem}]`: {described(path)[0]} {', '.join(f'`{name}`' for name in listed)}."
 
 
+def families_page() -> Iterator[str]:
+    """Yield the parts of the page of methods with rules on families of networks."""
+    rows = pd.read_csv(RESULTS / "published" / "families.csv", keep_default_na=False)
+    networks, methods = rows.drop_duplicates("family").set_index("family").network, list(dict.fromkeys(rows.method))
+    cells = rows.assign(shown=[f"{float(residual):.0e}" if residual else "yes" for residual in rows.residual])
+    cells.loc[cells.reason != "", "shown"] = "no"
+    shown = cells.pivot(index="family", columns="method", values="shown")[methods]
+    yield "# Methods on families of CNNs"
+    yield MADE
+    yield (
+        "Which methods with rules apply to which networks. A family is a module of timm whose networks are "
+        "convolutional; each has one small network here, with random weights, in float64, on one image of 64 or 80 "
+        "pixels. A number is the residual of the method's law: by how much the sum of the map misses what it should "
+        "be, in units of that (in DeepLIFT, the difference of the logits, to rounding). `yes` means that the method "
+        "applies and states no sum; `no` means that it refuses the network, for the reason below."
+    )
+    yield (
+        "LRP is asked with `method.bias=false` here, since biases take their share. It still loses relevance where a "
+        "neuron has no contribution to pass it to, as in convolutions of single channels; epsilon takes its own share "
+        "in every layer. Deep Taylor and excitation backprop pass relevance to positive contributions only, and lose "
+        "that of sums without one: 1 less the residual is the share that reaches the pixels. Where a residual is near "
+        "1, the map shows what little arrives. A residual far above 1 means that relevance of "
+        "both signs grew without bound, as in sums whose terms cancel; such a map ranks nothing."
+    )
+    yield "\n".join(
+        [
+            f"| family | network | {' | '.join(f'[`{name}`](methods.md#{name})' for name in methods)} |",
+            f"|{'---|' * (2 + len(methods))}",
+            *(f"| {name} | `{networks[name]}` | {' | '.join(shown.loc[name])} |" for name in networks.index),
+            f"| applies to | of {len(networks)} | {' | '.join(str((shown[name] != 'no').sum()) for name in methods)} |",
+        ]
+    )
+    refused = rows[rows.reason != ""].groupby("reason", sort=False).method.first()
+    yield "\n".join(f"- {reason}." for reason in refused.index)
+
+
 def axes(path: Path) -> str:
     """Say what an experiment sweeps over."""
     swept = (yaml.safe_load(path.read_text()) or {}).get("hydra", {}).get("sweeper", {}).get("params", {})
@@ -180,6 +217,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "methods.md": f"# Methods\n\n{MADE}\n\n" + "\n\n".join(methods),
         DOCS / "reference" / "metrics.md": f"# Metrics\n\n{MADE}\n\n{scored}",
         DOCS / "reference" / "settings.md": "\n\n".join(filter(None, [MADE, *settings_page()])),
+        DOCS / "reference" / "families.md": "\n\n".join(families_page()),
         DOCS / "bibliography.md": cited(everything),
     }
 

@@ -3,18 +3,19 @@
 The rules are zennit's. Propagation starts from the target's logit, and channels are summed. In the methods of LRP, sums
 and average pools share relevance in proportion to their signed terms; in the two last methods they share among their
 positive terms. Activations and batch norms that were not folded pass relevance on, and max pools give it to the winner
-(`methods.relevance`). Interpolation shares like an average pool, and constant padding gets nothing.
+(`methods.relevance`). Interpolation shares like an average pool, constant padding gets nothing, and a difference shares
+among the terms of its own sign, the gamma rule for a large gamma [Montavon et al. 2019].
 
 A product of a signal and its gate, as in squeeze-and-excitation, gives all relevance to the signal; the gate counts as
 a constant [Arras et al. 2019]. The gate is the factor that is broadcast, or else bounded, or else the output of an
 activation; a product without one is refused. Norms over channels or groups pass relevance on: their deviation is a
 constant [Ali et al. 2022], and so is their mean, which makes the rule the identity [Achtibat et al. 2024].
 
-A convolution over the whole map, as in the head of timm's VGG, counts as a linear layer. With
-`bias`, biases (a folded batch norm is one) take their share of the relevance, and a map sums to the logit only in a
-network without biases; otherwise the other contributions get that share too. `stabilizer` keeps denominators from zero,
-in units of activation. Relevance of a neuron that nothing contributes to is lost, such as that of a convolution of
-single channels where its inputs are all zero. `results/published/families.csv` has the laws on the families of CNNs.
+A convolution over the whole map, as in the head of timm's VGG, counts as a linear layer. With `bias`, biases (a folded
+batch norm is one) take their share of the relevance, and a map sums to the logit only in a network without biases;
+otherwise the other contributions get that share too. `stabilizer` keeps denominators from zero, in units of activation.
+Relevance of a neuron that nothing contributes to is lost, such as that of a convolution of single channels where its
+inputs are all zero. `results/published/families.csv` has the laws on the families of CNNs.
 """
 
 from functools import partialmethod

@@ -49,7 +49,11 @@ class SignalTakesAll(Hook):
 
 
 class Share(Hook):
-    """Each term of a sum gets the share of the relevance that it, or its `positive` part, has of all of these."""
+    """Each term of a sum gets the share of the relevance that it, or its `positive` part, has of all of these.
+
+    A difference may be far smaller than its terms, so that such shares grow without bound. Without `positive` it shares
+    among the terms of its own sign, as the gamma rule does for a large gamma.
+    """
 
     def __init__(self, stabilizer: float, positive: bool = False):
         super().__init__()
@@ -57,7 +61,11 @@ class Share(Hook):
 
     def forward(self, module: nn.Module, input: tuple[Tensor, ...], output: Tensor) -> None:
         terms = module.terms(*input)
-        self.stored_tensors["terms"] = tuple(term.clamp(min=0) for term in terms) if self.positive else terms
+        if self.positive:
+            terms = tuple(term.clamp(min=0) for term in terms)
+        elif module.alpha < 0:
+            terms = tuple(term.where(term * output > 0, 0) for term in terms)
+        self.stored_tensors["terms"] = terms
 
     def backward(self, module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple[Tensor, ...]:
         terms = self.stored_tensors["terms"]

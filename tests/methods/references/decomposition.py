@@ -212,6 +212,9 @@ def walked(
                 shares = [part(a) * (r.reshape(z.shape) / away(z, method.stabilizer))]
             elif kind == "sum":
                 terms[1] = module.alpha * terms[1]
+                if module.alpha < 0 and not positive:  # only terms of the difference's own sign
+                    up = sum(terms) > 0
+                    terms = [torch.where(up, t.clamp(min=0), t.clamp(max=0)) for t in terms]
                 ratio = r / away(sum(map(part, terms)), method.stabilizer)
                 shares = [part(t) * ratio for t in terms]
             elif kind in ("convolution", "linear"):
