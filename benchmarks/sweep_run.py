@@ -11,7 +11,9 @@ from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.cell import CONFIG, DONE, cells, read_sweep
+from filelock import FileLock
+
+from benchmarks.cell import CONFIG, DONE, LOCK, cells, read_sweep
 from benchmarks.server import OFF, RESTORE, connected, done, give_up, mirrored, remember, runs, standing
 from benchmarks.tracking import AT_ONCE, key, origin
 
@@ -30,15 +32,15 @@ def start(folder: Path, uri: str) -> None:
     try:
         name = read_sweep(folder)["name"]
         client, experiment = connected(uri, name)
-        state = standing(folder, uri)
-        if state == "deleted":
-            raise ValueError(f"the run of {folder} is deleted there; {RESTORE}")
-        if not state:
-            run = client.create_run(experiment, tags={"kind": "sweep", "mlflow.runName": name, **origin()})
-            client.set_terminated(run.info.run_id)
-            remember(folder, uri, run.info.run_id, "")
-        lost = deleted(folder, uri, client, experiment)
-        if lost:
+        with FileLock(folder / LOCK):  # against a second process that begins the same sweep
+            state = standing(folder, uri)
+            if state == "deleted":
+                raise ValueError(f"the run of {folder} is deleted there; {RESTORE}")
+            if not state:
+                run = client.create_run(experiment, tags={"kind": "sweep", "mlflow.runName": name, **origin()})
+                client.set_terminated(run.info.run_id)
+                remember(folder, uri, run.info.run_id, "")
+        if lost := deleted(folder, uri, client, experiment):
             log.warning("the runs of %d cells, such as %s, are deleted in MLflow; %s", len(lost), lost[0], RESTORE)
     except Exception as error:
         give_up(uri, error)
