@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Interpreter, Node
 from torch.fx.node import map_arg
 
-from models.folding import densify, find_gates, fold
+from models.folding import densify, find_gates, fold, merge_parallel
 from models.modules import Report, Scale, role, twin
 from models.operations import FUNCTIONS, MODULES
 from models.tracing import ConcreteTracer, operation
@@ -22,11 +22,11 @@ def canonical(model: nn.Module, x: Tensor) -> GraphModule:
     """Return `model` as a graph whose ReLUs, sums, concatenations and pools are modules, each used once.
 
     Batch norms are folded into the layer before them, or become a `Scale` where there is none. Nothing works in place.
-    Adaptive pools with equal windows become plain pools, and a convolution of the head over the whole map a `Dense`.
-    `meta["role"]` of a node names the rule that it needs (a key of `models.modules.ROLES`; "" where none is known), and
-    `meta["size"]` is the size of one image's activation. Weights that are not folded share the model's memory and are
-    frozen. The model is not changed, and its own forward hooks are called with the logits. It takes any batch of x's
-    size.
+    Parallel convolutions of one map whose sum is read are one convolution, as after re-parameterisation. Adaptive pools
+    with equal windows become plain pools, and a convolution of the head over the whole map a `Dense`. `meta["role"]` of
+    a node names the rule that it needs (a key of `models.modules.ROLES`; "" where none is known), and `meta["size"]` is
+    the size of one image's activation. Weights that are not folded share the model's memory and are frozen. The model
+    is not changed, and its own forward hooks are called with the logits. It takes any batch of x's size.
 
     The graph is kept until parameters, buffers, modules or the image size change; a write through `.data` is not
     noticed. A network without such a form raises ValueError with the name of the operation.
@@ -64,6 +64,8 @@ def build(model: nn.Module, x: Tensor) -> GraphModule:
         reason = error if isinstance(error, ValueError) else f"what follows {last!r} cannot be traced"
         raise ValueError(f"A canonical form needs one fixed graph of operations; in {name} {reason}") from error
     fold(graph, modules)
+    while merge_parallel(graph, modules):
+        fold(graph, modules)
     densify(graph, modules)
     find_gates(graph, modules)
     report = modules["original_forward_hooks"] = Report()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.fx import Graph, Node
 
-from models.modules import BOUNDED, RESHAPING, ROLES, Dense, Gate, Product, Scale, constant, role
+from models.modules import BOUNDED, RESHAPING, ROLES, Dense, Gate, Product, Scale, Sum, constant, role, twin
 from models.operations import LAYERS
 
 POINTWISE = ROLES["relu"] + ROLES["rectifier"] + ROLES["activation"]
@@ -33,6 +33,67 @@ def fold(graph: Graph, modules: dict[str, nn.Module]) -> None:
         node.replace_all_uses_with(source)
         graph.erase_node(node)
         del modules[node.target]
+
+
+def merge_parallel(graph: Graph, modules: dict[str, nn.Module]) -> bool:
+    """Replace a sum of convolutions of one input, with that input or a scale of it, by one convolution, in float64.
+
+    Such branches are the training form of re-parameterised networks (RepVGG, MobileOne, RepViT); their values may all
+    but cancel. Returns whether there was such a sum.
+    """
+    merged = False
+    for node in [node for node in graph.nodes if isinstance(modules.get(node.target), Sum)]:
+        branches = [branch for branch in node.args if type(modules.get(branch.target)) is nn.Conv2d]
+        if not branches:
+            continue
+        widest = max(branches, key=lambda branch: modules[branch.target].kernel_size)
+        (source,), wide, alpha = widest.args, modules[widest.target], modules[node.target].alpha
+        kernels = [kernel(branch, source, wide, modules) for branch in node.args]
+        if None in kernels:
+            continue
+        weight, bias = (one + alpha * other for one, other in zip(*kernels, strict=True))
+        modules[node.target] = merged = twin(wide)
+        merged.weight, merged.bias = constant(weight.to(wide.weight)), constant(bias.to(wide.weight))
+        former, node.args = set(node.args) - {source}, (source,)
+        for branch in former:
+            graph.erase_node(branch)
+            del modules[branch.target]
+    return bool(merged)
+
+
+def kernel(node: Node, source: Node, wide: nn.Conv2d, modules: dict) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Return what a branch is as weights and bias of a convolution like `wide`, in float64; None for another branch."""
+    module = modules.get(node.target)
+    weight = torch.zeros(wide.weight.shape, dtype=torch.float64)
+    centred = [wide.kernel_size[axis] // 2 for axis in (0, 1)]
+    if not centres(wide) or (node is not source and (node.args[0] is not source or len(node.users) > 1)):
+        return None
+    if node is source or isinstance(module, Scale):
+        constants = [torch.ones(1), torch.zeros(1)] if node is source else [module.weight, module.bias]
+        one_each = all(t.numel() == 1 or t.shape[-3:] == (len(weight), 1, 1) == t.shape[-t.ndim :] for t in constants)
+        if wide.stride != (1, 1) or wide.in_channels != len(weight) or not one_each:
+            return None
+        factor, shift = (t.detach().to("cpu", torch.float64).reshape(-1).expand(len(weight)) for t in constants)
+        channel = torch.arange(len(weight))
+        weight[channel, channel % weight.shape[1], *centred] = factor
+        return weight, shift
+    same = type(module) is nn.Conv2d and centres(module)
+    if not same or (module.stride, module.groups) != (wide.stride, wide.groups):
+        return None
+    rows, columns = (
+        slice(centre - size // 2, centre + size // 2 + 1)
+        for centre, size in zip(centred, module.kernel_size, strict=True)
+    )
+    weight[:, :, rows, columns] = module.weight.detach().to("cpu", torch.float64)
+    bias = torch.zeros(len(weight)) if module.bias is None else module.bias.detach()
+    return weight, bias.to("cpu", torch.float64)
+
+
+def centres(conv: nn.Conv2d) -> bool:
+    """Whether a convolution's kernels are centred at what its strides give, with zeros around the map."""
+    half = tuple(size // 2 for size in conv.kernel_size)
+    plain = conv.dilation == (1, 1) and conv.padding_mode == "zeros" and all(size % 2 for size in conv.kernel_size)
+    return plain and conv.padding == half
 
 
 def densify(graph: Graph, modules: dict[str, nn.Module]) -> None:
