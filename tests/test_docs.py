@@ -67,6 +67,7 @@ TABLES = [
 OWN = [block for block in BLOCKS if "<<'" in block.text]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", dict.fromkeys(RUNS))
 def test_every_name_and_setting_of_a_run_exists(command):
     words = [word for word in shlex.split(command)[2:] if re.match(r"[\w./@+]+=", word)]

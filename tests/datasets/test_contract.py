@@ -41,12 +41,12 @@ WRITTEN = {
 }
 
 
-@pytest.fixture(params=options("dataset"))
-def dataset(request, photographs, tmp_path):
+@pytest.fixture(scope="module", params=options("dataset"))
+def dataset(request, photographs, tmp_path_factory):
     extra = {"folder": [f"dataset.root='{photographs}'"]}.get(request.param, [])
     if request.param in WRITTEN:
         write, *kinds = WRITTEN[request.param]
-        values = write(tmp_path, written.six(*kinds))
+        values = write(tmp_path_factory.mktemp(request.param), written.six(*kinds))
         extra = [f"dataset.{key}='{values[key]}'" for key in ("root", "masks") if key in values]
     return instantiate(composed(f"dataset={request.param}", "dataset.images=6", *extra).dataset)
 

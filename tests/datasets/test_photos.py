@@ -80,6 +80,7 @@ def test_a_file_that_is_not_shipped_is_named():
         shipped("skimage.data/nothing.png")
 
 
+@pytest.mark.slow
 def test_on_mosaics_a_real_network_s_evidence_is_in_the_cell_of_the_class():
     of = ["model=efficientnet_lite0", "weights=package", "dataset=grid", "dataset.images=2", "metric=[grid_pointing]"]
     assert evaluated(*of, "method=grad_cam").scores.score.min() > 0.6, "a map that ignores the image has .25"

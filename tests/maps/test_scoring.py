@@ -105,6 +105,7 @@ def test_one_sentence_names_what_is_wrong(given, said):
         score(**{"model": Small(), "metrics": ["gini"]} | given | WRONG[said])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["grad_cam", "lrp_epsilon_plus", "integrated_gradients", "rise", "lime"])
 def test_a_method_by_name_explains_a_network_of_another_library(name):
     model = torchvision.models.resnet18(num_classes=4).eval().requires_grad_(False)

@@ -51,6 +51,7 @@ def test_it_needs_a_place_that_is_there_and_names():
         Stored(None)(None, X, torch.zeros(2), image=NAMES)
 
 
+@pytest.mark.slow
 def test_stored_maps_are_scored_and_ranked_like_a_method_s(tmp_path):
     names = [f"planted_{i:05d}" for i in range(3)]
     anew = ["max_sensitivity", "input_invariance", "mprt"]

@@ -26,6 +26,7 @@ OVERWRITTEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "layer"), OVERWRITTEN)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_a_later_in_place_relu_does_not_change_what_is_recorded(method, family, layer):

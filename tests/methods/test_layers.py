@@ -20,6 +20,7 @@ FAMILIES = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES.split())
 def test_the_last_maps_are_timms_own_features(family):
     """timm's `forward_features` is the other source: what the head then pools."""
@@ -30,6 +31,7 @@ def test_the_last_maps_are_timms_own_features(family):
     assert torch.equal(given[0], features) and min(features.shape[2:]) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "inception_v3", "vgg16", "vgg16_bn"])
 def test_agrees_with_the_names_that_are_written_down(name):
     cfg = composed(f"model={name}").model

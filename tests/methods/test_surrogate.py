@@ -21,6 +21,7 @@ def values(method, model, x, target):
     return torch.zeros(len(x), labels.max() + 1).to(maps).scatter_add_(1, labels, maps.flatten(1))
 
 
+@pytest.mark.slow
 def test_kernel_shap_nears_shapley_values():
     """The error is 1 / sqrt(16) at 16 times the samples. captum's are means over all orders of the superpixels."""
     model, (x, target) = networks.network("plain").double(), networks.images(1, side=16)

@@ -59,6 +59,7 @@ def test_every_reading_of_the_shifted_model_takes_the_shift_back(build):
 KEEPS = ("gradient", "grad_cam", "lrp_epsilon_plus", "lrp_epsilon_gamma_box", "expected_gradients")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*KEEPS, "input_x_gradient", "integrated_gradients", "deep_lift"])
 def test_who_keeps_input_invariance(name):
     """A reference of zero does not move with the images; the range of pixels and the background do."""

@@ -31,6 +31,7 @@ def scene():
     return torch.tensor(np.clip(255 * image, 0, 255).round()[None] / 255)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "side"), LIBRARY.index)
 def test_changes_as_much_as_the_library(name, side, scene, monkeypatch):
     monkeypatch.setattr(corruptions, "BETWEEN", 65 if side == 64 else 0)

@@ -85,6 +85,7 @@ def test_rows_carry_passes():
     assert (scores.curve_forwards == 2).all(), "the share of 1.0: a pass for its path and one with it"
 
 
+@pytest.mark.slow
 def test_everything_kept_is_the_network():
     scores, curves, *_ = selected("selector=all", family="residual")
     by_metric = scores.groupby("metric").score
@@ -171,6 +172,7 @@ def test_failed_metric_loses_its_own_rows_only():
     assert (scores[scores.metric != "mine"].status == "ok").all() and set(curves.metric) == set(METRICS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
     [

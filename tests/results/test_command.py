@@ -104,16 +104,11 @@ def test_class_names_may_have_any_letters(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_figures_are_png_and_pdf(sweep, capsys):
+def test_published_files_know_the_code_that_made_them(sweep, tmp_path, capsys, monkeypatch):
     _, _, error = run(capsys, sweep, "--figures")
     names = [Path(line.removeprefix("written: ")).name for line in error.splitlines()]
     assert {"ranks_shapes_resnet18.png", "ranks_shapes_resnet18.pdf", "gallery_shapes_resnet18.png"} <= {*names}
     assert len(names) == len({*names})
-
-
-@pytest.mark.slow
-def test_published_files_know_the_code_that_made_them(sweep, tmp_path, capsys, monkeypatch):
-    run(capsys, sweep, "--figures")
     publish.publish(sweep, "python run.py", folder=tmp_path)
     made = json.loads((tmp_path / "tiny.json").read_text())
     assert made["kind"] == "maps" and made["code"] == publish.digest("maps") and publish.stale(tmp_path) == []
@@ -136,6 +131,7 @@ def test_comments_and_docstrings_make_no_other_code():
     assert publish.undocumented(plain) == publish.undocumented(commented) != publish.undocumented("def f(x):\n    y")
 
 
+@pytest.mark.slow
 def test_published_sweeps_are_as_new_as_the_code():
     assert publish.stale() == []
     assert not [path for path in publish.PUBLISHED.rglob("*") if " " in path.name]

@@ -232,6 +232,7 @@ def test_protocols_that_rank_alike_agree():
     assert one.pairs.moved[0] == 0 and [*one.ranks.index[one.control]] == [*one.ranks.index[-3:]]
 
 
+@pytest.mark.slow
 def test_metrics_are_judged_by_what_is_required_of_them():
     rows = judging.judge(categorical(with_conditions())).set_index("metric")
     assert rows.truth["insertion"] == 1 and rows["class"]["insertion"] > 0.9
@@ -298,8 +299,9 @@ def test_figures(name, tmp_path):
         "judged": {"judged"},
     }[name]
     assert {stem.removesuffix("_shapes_resnet18") for stem in found} == expected
-    for figure in found.values():
-        checked(figure)
+    for stem, figure in found.items():
+        if name == "maps" or not stem.startswith(("ranks", "differences", "agreement")):  # drawn alike in all sweeps
+            checked(figure)
 
 
 def checked(figure) -> None:
@@ -312,6 +314,7 @@ def checked(figure) -> None:
     assert (box.min > -0.02).all() and (box.max < figure.get_size_inches() + 0.02).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 49])
 def test_grids_of_pictures_fit_a_page(count):
     own = gallery("rise", 4)

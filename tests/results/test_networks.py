@@ -238,6 +238,7 @@ def test_a_name_of_the_users_own_decides_nothing(tmp_path):
     assert "strong" in found.attacks() and units["strong"] == "share of images" and units["clever_of_mine"] == ""
 
 
+@pytest.mark.slow
 def test_one_network_has_no_place(stored, maps):
     rows = stored[stored.model == "vgg16"]
     (found,) = comparison.comparisons(rows, [maps])

@@ -109,8 +109,12 @@ def whole(table: pd.DataFrame) -> pd.DataFrame:
     return comparison.whole(scores.labelled(synthetic.categorical(table))).set_index(["metric", "entry"]).sort_index()
 
 
-def test_means_and_gains_are_over_controls_that_keep_as_many_channels():
-    found = whole(sweep())
+@pytest.fixture(scope="module")
+def found():
+    return whole(sweep())
+
+
+def test_means_and_gains_are_over_controls_that_keep_as_many_channels(found):
     assert found.loc[("path_mse_logits", "relevance"), "over_activation"] == pytest.approx(3)
     assert found.loc[("path_mse_logits", "gap"), "over_activation"] == pytest.approx(3)  # 5 of activation_gap
     assert found.loc[("path_mse_logits", "gap"), "activation"] == "activation_gap"
@@ -123,22 +127,24 @@ def test_means_and_gains_are_over_controls_that_keep_as_many_channels():
 
 @pytest.mark.slow
 def test_a_variant_is_compared_with_the_control_that_is_most_like_it():
-    rules = [sweep(("relevance", "activation"), settings={"lrp": name}) for name in ("a", "b")]
-    found = whole(pd.concat([*rules, sweep(("random",))])).loc["path_agreement"]
+    one = ["path_agreement", "path_size"]
+    rules = [sweep(("relevance", "activation"), metrics=one, settings={"lrp": name}) for name in ("a", "b")]
+    found = whole(pd.concat([*rules, sweep(("random",), metrics=one)])).loc["path_agreement"]
     assert found.activation.dropna().to_dict() == {f"relevance (lrp={n})": f"activation (lrp={n})" for n in "ab"}
     assert set(found.random.dropna()) == {"random"}
 
 
 @pytest.mark.slow
-def test_the_order_holds_is_reversed_or_is_undecided():
-    truth = whole(sweep()).order.xs("relevance", level="entry")
+def test_the_order_holds_is_reversed_or_is_undecided(found):
+    truth = found.order.xs("relevance", level="entry")
     causal = {"path_agreement": "holds", "path_mse_logits": "holds"}
     assert truth.to_dict() == causal | {"path_mse_shares": "", "path_size": ""}
-    table = sweep(("relevance", "activation", "random"))
+    three = ("relevance", "activation", "random")
+    table = sweep(three, metrics=["path_mse_logits", "path_size"])
     swapped = table.assign(entry=table.entry.replace({"relevance": "activation", "activation": "relevance"}))
     swapped["group"] = np.where(swapped.entry == "relevance", "structure", "control")
     assert whole(swapped).order["path_mse_logits", "relevance"] == "reversed"
-    assert whole(sweep(images=5)).order["path_agreement", "relevance"] == "undecided"
+    assert whole(sweep(three, 5, ["path_agreement", "path_size"])).order["path_agreement", "relevance"] == "undecided"
 
 
 def test_layers_are_by_depth_and_shares_from_curves(stored):

@@ -77,6 +77,7 @@ def test_one_sentence_and_exit_code(tmp_path, arguments):
     assert CASES[arguments] in line and len(line) < 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["name=", "name= -m", "name=null", "name=.", "name=a/../../b", "-m name=../elsewhere"])
 def test_a_name_that_is_no_folder_under_outputs_leaves_nothing(tmp_path, name):
     (work := tmp_path / "work").mkdir()
@@ -91,6 +92,7 @@ def test_flags_stand_anywhere(tmp_path):
     assert code == 0 and "seed: 7" in said and "_target_: methods.gradient.Gradient" in said
 
 
+@pytest.mark.slow
 def test_a_setting_of_entries_that_all_have_it_is_one_of_each_job(tmp_path):
     words = "experiment=oracle name=dev metric=[gini] method=rise,lime method.masks=3 hydra.job.chdir=false"
     code, said = run(tmp_path, *FEW, *words.split())
@@ -98,6 +100,7 @@ def test_a_setting_of_entries_that_all_have_it_is_one_of_each_job(tmp_path):
     assert {json.loads(settings)["masks"] for settings in scores.read(tmp_path / "outputs" / "dev").settings} == {3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ["metric: [gini]", "metric: gini", "method: gradient"])
 def test_an_entry_among_the_settings_of_an_experiment_is_pointed_out(tmp_path, entry):
     (mine := tmp_path / "experiment" / "mine.yaml").parent.mkdir()

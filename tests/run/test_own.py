@@ -99,6 +99,7 @@ def scored(folder, *arguments: str, name: str = "dev"):
     return scores.read(folder / "outputs" / name)
 
 
+@pytest.mark.slow
 def test_every_sort_of_entry_of_ones_own_is_swept(mine):
     rows = scored(mine, "experiment=own", "+metric=[spread]", name="own")
     assert set(rows.dataset) == {"noise"} and set(rows.model) == {"line"} and set(rows.status) == {"ok"}

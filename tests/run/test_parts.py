@@ -74,6 +74,7 @@ def test_batches_of_other_code_do_not_count(tmp_path, explained, monkeypatch):
     assert len(files(tmp_path)[0]) == 24
 
 
+@pytest.mark.slow
 def test_no_batch_stays_in_memory(tmp_path, monkeypatch):
     """When a batch is explained, the one before the last is gone, whatever the metrics keep for each other."""
     batches, plain = [], Gradient.__call__

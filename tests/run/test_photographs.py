@@ -50,6 +50,7 @@ def given(photos, weights) -> list[str]:
     return ["dataset=folder", "model=resnet18", f"dataset.root={photos}", f"weights={weights}", "tracking_uri=null"]
 
 
+@pytest.mark.slow
 def test_photographs_at_the_network_s_own_size(tmp_path, given):
     _, said = run(
         tmp_path, *given, "method=grad_cam", "metric=[deletion,gini]", "metric.deletion.steps=3", "batch_size=8"

@@ -12,6 +12,7 @@ from tests.conftest import CONF, composed
 SCALED = ["rise", "lime", "kernel_shap", "integrated_gradients", "expected_gradients", "smooth_grad"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCALED)
 def test_variants_spend_ten_times_and_a_tenth(name):
     plenty = ["budget.steps=40", "budget.samples=40", "batch_size=8", "metric=[]"]

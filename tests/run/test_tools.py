@@ -38,6 +38,7 @@ ROWS = pd.DataFrame(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "numbers"),
     [
@@ -72,6 +73,7 @@ def test_the_steps_of_a_curve_tell_its_fractions_apart(fractions, places):
     assert steps(pd.Index(fractions)) == places
 
 
+@pytest.mark.slow
 def test_what_a_cell_and_a_sweep_share_is_passed_once(monkeypatch):
     chosen = composed("metric=[deletion,aopc,single_deletion,random_logit]").metric
     metrics = {name: instantiate(node) for name, node in chosen.items() if node}
