@@ -114,20 +114,27 @@ def common(galleries: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
 
 
 def accuracy(scores: pd.DataFrame) -> float:
-    """Return the share of images with a label that the network classifies as labelled; nan where rows do not say."""
+    """Return the share of images with a label that one network classifies as labelled; nan where rows do not say."""
     if not {"label", "predicted"} <= {*scores}:
         return float("nan")
-    images = numbered(scores, ["model", "image", "label", "predicted"])[1]
-    images = images[(images.image != "") & (images.label >= 0)]
-    return float((images.label == images.predicted).mean())
+    image = scores.image.astype("category").cat
+    rows = _first(image.codes.to_numpy(), len(image.categories))
+    label, predicted, names = (scores[name].to_numpy()[rows[rows >= 0]] for name in ("label", "predicted", "image"))
+    known = (names != "") & (label >= 0)
+    return float((label == predicted)[known].mean()) if known.any() else float("nan")
 
 
 def numbered(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the number of each row's combination of `columns`, and the combinations in order of appearance."""
     number, kinds = pd.factorize(_keys(rows, columns))
-    first = np.zeros(len(kinds), dtype=np.intp)
-    first[number[::-1]] = np.arange(len(rows))[::-1]  # the last write is that of the first row
-    return number, rows[list(columns)].iloc[first].reset_index(drop=True)
+    return number, rows[list(columns)].iloc[_first(number, len(kinds))].reset_index(drop=True)
+
+
+def _first(number: np.ndarray, size: int) -> np.ndarray:
+    """Return where each of the numbers below `size` stands first, -1 where it does not."""
+    first = np.full(size, -1)
+    first[number[::-1]] = np.arange(len(number))[::-1]  # the last write is that of the first row
+    return first
 
 
 def _keys(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
