@@ -1,6 +1,7 @@
 """Whole sweeps of the oracle, as a user starts them: records, resume, faults, sameness."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,19 +12,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
-from benchmarks import record
-from tests.conftest import CONF, METHODS, run
+from benchmarks import record, server, sweep_run
+from tests.conftest import CONF, METHODS, evaluated, run
 
 ROOT = CONF.parent
 COST = ["seconds", "peak_memory", "explain_seconds", "explain_peak_memory"]
 ORACLE = ["-m", "model=planted", "dataset=planted", "batch_size=8"]
 QUICK = ["dataset.images=4", "budget.masks=20", "budget.samples=4", "budget.steps=4", "budget.iterations=2"]
-SMALL = ["dataset.images=12", "budget.masks=100", "budget.samples=8", "budget.steps=8", "budget.iterations=5"]
-ALL = "method=glob(*,exclude=stored)"
+SMALL = ["dataset.images=8", "budget.masks=100", "budget.samples=8", "budget.steps=8", "budget.iterations=5"]
 SEVEN = "method=gradient,grad_cam,fem,uniform,truth,constant,edges"
+CHEAP = ["metric=[deletion,max_sensitivity,gini]", "tracking_uri=null"]
+TWO = ["method=gradient,uniform", "metric=[gini]"]
 
-# The oracle's sweep is made once: `make test` gives each file to one worker.
 pytestmark = pytest.mark.slow
 
 
@@ -66,34 +68,56 @@ def table(folder: Path) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(file, partitioning=None) for file in files], ignore_index=True).drop(columns=COST)
 
 
+@pytest.fixture(autouse=True)
+def few_files(monkeypatch):
+    """Of the tables and figures that a finished sweep gives MLflow there are tests in test_tracking.py."""
+    monkeypatch.setattr(sweep_run, "described", lambda *_: None)
+
+
 @pytest.fixture(scope="module")
-def oracle(tmp_path_factory) -> Path:
-    """The oracle with every method and the common metrics, over two worker processes, logged to a fresh database."""
-    folder = tmp_path_factory.mktemp("oracle")
-    said = finish(start(folder, *ORACLE, *SMALL, ALL, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"))
-    assert "warning" not in said.lower(), said
-    return folder
+def oracle(tmp_path_factory) -> pd.DataFrame:
+    """Scores of every method by the metrics of a run that names none; only a method with defaults is composed alone."""
+    folder, parts = tmp_path_factory.mktemp("oracle"), []
+    for name in METHODS:
+        node = OmegaConf.load(CONF / "method" / f"{name}.yaml")
+        words, nodes = ([f"method={name}"], {}) if "defaults" in node else ([], {"method": node})
+        parts.append(evaluated(*ORACLE[1:], *SMALL, *words, sweep=folder, **nodes).scores.assign(entry=name))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory) -> Path:
+    """An empty database with MLflow's tables, which take two seconds to make."""
+    from mlflow import MlflowClient
+
+    folder = tmp_path_factory.mktemp("migrated")
+    MlflowClient(database(folder)).search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def served(tmp_path, migrated) -> Path:
+    """A folder with a database."""
+    shutil.copy(migrated, tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("undisturbed")
-    sweep(folder, SEVEN, "tracking_uri=null")
+    sweep(folder, SEVEN, *CHEAP)
     return table(folder)
 
 
 def test_every_cell_has_every_metric(oracle):
-    scores = table(oracle)
-    assert set(scores.entry) == set(METHODS)
-    assert not (lost := scores[scores.status.isin(["failed", "inapplicable"])]).size, lost[["metric", "reason"]]
-    assert scores.groupby("entry").metric.nunique().nunique() == 1
-    assert (scores.groupby(["entry", "metric"]).image.nunique() == 12).all()
-    assert (scores.reason == "").equals(scores.status == "ok") and scores.score.notna().equals(scores.status == "ok")
+    assert not (lost := oracle[oracle.status.isin(["failed", "inapplicable"])]).size, lost[["metric", "reason"]]
+    assert oracle.groupby("entry").metric.nunique().nunique() == 1
+    assert (oracle.groupby(["entry", "metric"]).image.nunique() == 8).all()
+    assert (oracle.reason == "").equals(oracle.status == "ok") and oracle.score.notna().equals(oracle.status == "ok")
 
 
 def test_truth_is_first_and_noise_last(oracle):
-    scores = table(oracle)
-    for metric, rows in scores[scores.category.isin(["faithfulness", "localisation"])].groupby("metric"):
+    for metric, rows in oracle[oracle.category.isin(["faithfulness", "localisation"])].groupby("metric"):
         good = rows.score.where(rows.higher_is_better, -rows.score)
         means = rows.assign(good=good).pivot(index="image", columns="entry", values="good").mean().dropna()
         # insertion starts from a blurred image, in which the rim of the object has farther to go than its middle
@@ -105,42 +129,27 @@ def test_truth_is_first_and_noise_last(oracle):
         assert means.min() >= means[noise].min() - 1e-9, f"{metric}: {means.idxmin()} is worse than noise"
 
 
-def test_mlflow_has_the_sweep(oracle):
+def test_mlflow_has_the_sweep(served):
     from mlflow import MlflowClient
 
-    client = MlflowClient(database(oracle))
+    sweep(served, "method=gradient,grad_cam,uniform", CHEAP[0])
+    client = MlflowClient(database(served))
     (experiment,) = [e for e in client.search_experiments() if e.name == "dev"]
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     (parent,) = [run for run in runs if run.data.tags["kind"] == "sweep"]
     cells = [run for run in runs if run.data.tags["kind"] == "cell"]
     assert {run.data.tags["mlflow.parentRunId"] for run in cells} == {parent.info.run_id}
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert len(cells) == len(METHODS)
-    scores = table(oracle)
+    assert len(cells) == 3
+    scores = table(served)
     means = scores[scores.metric == "deletion"].groupby("entry").score.mean()
-    logged = {run.data.params["entry"]: run.data.metrics for run in cells}
+    logged = {run.data.params["method"]: run.data.metrics for run in cells}
     for method, mean in means.items():
-        np.testing.assert_allclose(logged[method]["deletion"], mean, rtol=1e-6)
-    one = next(run for run in cells if run.data.params["entry"] == "grad_cam")
-    assert one.data.params["method.layer"] == "features"
-    steps = [m.step for m in client.get_metric_history(one.info.run_id, "deletion_curve")]
-    assert sorted(steps)[0] == 0 and sorted(steps)[-1] == 100 and len(steps) > 10
-    assert {f.path for f in client.list_artifacts(one.info.run_id)} >= {
-        "scores.parquet",
-        "config.yaml",
-        "first_maps.png",
-    }
-
-
-def test_second_run_skips_everything(oracle):
-    before = {path: path.stat().st_mtime_ns for path in (oracle / "outputs").rglob("scores.parquet")}
-    _, said = run(oracle, *ORACLE, *SMALL, ALL)
-    assert said.count("done before, skipped") == len(before) == len(METHODS)
-    assert before == {path: path.stat().st_mtime_ns for path in before}
+        np.testing.assert_allclose(logged[method]["faithfulness/deletion"], mean, rtol=1e-6)
 
 
 def test_killed_sweep_goes_on(tmp_path, undisturbed):
-    first = start(tmp_path, *ORACLE, *QUICK, SEVEN, "tracking_uri=null", start_new_session=True)
+    first = start(tmp_path, *ORACLE, *QUICK, SEVEN, *CHEAP, start_new_session=True)
     deadline = time.monotonic() + 120
     while len(list(tmp_path.rglob("cell.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -148,22 +157,24 @@ def test_killed_sweep_goes_on(tmp_path, undisturbed):
     first.wait()
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("cell.json")}
     assert 3 <= len(kept) < 7
-    said = sweep(tmp_path, SEVEN, "tracking_uri=null")
+    said = sweep(tmp_path, SEVEN, *CHEAP)
     assert said.count("done before, skipped") == len(kept)
     assert kept.items() <= {path: path.stat().st_mtime_ns for path in tmp_path.rglob("cell.json")}.items()
     pd.testing.assert_frame_equal(table(tmp_path), undisturbed, check_exact=True)
 
 
 def test_two_sweeps_at_once(tmp_path, undisturbed):
-    for process in [start(tmp_path, *ORACLE, *QUICK, SEVEN) for _ in range(2)]:
+    """In one folder, with a database that neither has made."""
+    for process in [start(tmp_path, *ORACLE, *QUICK, *TWO) for _ in range(2)]:
         assert "scores are kept" not in finish(process)
-    assert len(list((tmp_path / "outputs").rglob("seed_0-*/mlflow.json"))) == 7
-    pd.testing.assert_frame_equal(table(tmp_path), undisturbed, check_exact=True)
+    assert len(list((tmp_path / "outputs").rglob("seed_0-*/mlflow.json"))) == 2
+    same = undisturbed.query("entry in ['gradient', 'uniform'] and metric == 'gini'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(table(tmp_path), same, check_exact=True)
 
 
 @pytest.mark.parametrize("other", [["batch_size=3"], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
 def test_same_numbers_however_they_are_computed(tmp_path, undisturbed, other):
-    sweep(tmp_path, SEVEN, "tracking_uri=null", *other)
+    sweep(tmp_path, SEVEN, *CHEAP, *other)
     scores = table(tmp_path)
     identity = ["entry", "metric", "image", "status"]
     pd.testing.assert_frame_equal(scores[identity], undisturbed[identity])
@@ -171,12 +182,12 @@ def test_same_numbers_however_they_are_computed(tmp_path, undisturbed, other):
 
 
 @pytest.mark.parametrize("place", ["name=a/b", "name=planted", "hydra.sweep.dir=elsewhere"])
-def test_a_sweep_is_found_wherever_it_lies(tmp_path, capsys, place):
+def test_a_sweep_is_found_wherever_it_lies(served, capsys, place):
     from mlflow import MlflowClient
 
-    sweep(tmp_path, "method=gradient,uniform", "metric=[gini]", place)
-    assert "0 logged, 2 were there" in logged(tmp_path, capsys)
-    client = MlflowClient(database(tmp_path))
+    sweep(served, *TWO, place)
+    assert "0 logged, 2 were there" in logged(served, capsys)
+    client = MlflowClient(database(served))
     experiments = [e for e in client.search_experiments() if e.name != "Default"]
     runs = client.search_runs([e.experiment_id for e in experiments])
     assert len(experiments) == 1 and sorted(run.data.tags["kind"] for run in runs) == ["cell", "cell", "sweep"]
@@ -184,50 +195,39 @@ def test_a_sweep_is_found_wherever_it_lies(tmp_path, capsys, place):
     assert {run.data.tags.get("mlflow.parentRunId", parent) for run in runs} == {parent}
 
 
-def test_what_was_not_logged_is_logged_when_the_sweep_is_run_again(tmp_path):
-    sweep(tmp_path, "method=gradient,uniform", "tracking_uri=null")
-    assert sweep(tmp_path, "method=gradient,uniform").count("done before, skipped") == 2
-    assert len(list((tmp_path / "outputs").rglob("seed_0-*/mlflow.json"))) == 2
-
-
-def test_a_cell_that_has_grown_is_logged_again(tmp_path):
-    from mlflow import MlflowClient
-
-    for metrics in ("gini", "gini,deletion"):
-        sweep(tmp_path, "method=gradient,uniform", f"metric=[{metrics}]")
-    client = MlflowClient(database(tmp_path))
-    runs = client.search_runs([client.get_experiment_by_name("dev").experiment_id], "tags.kind = 'cell'")
-    assert len(runs) == 2 and all({"gini", "deletion"} <= run.data.metrics.keys() for run in runs)
+def test_what_was_not_logged_is_logged_when_the_sweep_is_run_again(served):
+    sweep(served, *TWO, "tracking_uri=null")
+    assert sweep(served, *TWO).count("done before, skipped") == 2
+    assert len(list((served / "outputs").rglob("seed_0-*/mlflow.json"))) == 2
 
 
 def test_other_seed_other_draws(tmp_path, undisturbed):
-    sweep(tmp_path, "method=uniform", "tracking_uri=null", "seed=1")
+    sweep(tmp_path, "method=uniform", *CHEAP, "seed=1")
     merged = undisturbed.merge(table(tmp_path), on=["entry", "metric", "image"])
     assert (merged.score_x != merged.score_y).any()
 
 
-def test_tracking_server_down(tmp_path, capsys, caplog):
-    said = sweep(tmp_path, "method=gradient,uniform", "tracking_uri=http://127.0.0.1:9")
-    assert (said + caplog.text).count("scores are kept") == 1 and len(list(tmp_path.rglob("scores.parquet"))) == 2
-    assert "of 2 cells 2 logged" in logged(tmp_path, capsys)
-    assert "of 2 cells 0 logged, 2 were there" in logged(tmp_path, capsys)
+def test_tracking_server_down(served, capsys, caplog):
+    said = sweep(served, *TWO, "tracking_uri=http://127.0.0.1:9")
+    assert (said + caplog.text).count("scores are kept") == 1 and len(list(served.rglob("scores.parquet"))) == 2
+    assert "of 2 cells 2 logged" in logged(served, capsys)
+    assert "of 2 cells 0 logged, 2 were there" in logged(served, capsys)
 
 
-def test_database_locked(tmp_path, capsys, caplog):
-    sweep(tmp_path, "method=gradient,uniform", "name=first")  # migrates the database
-    lock = sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)
+def test_database_locked(served, capsys, caplog, monkeypatch):
+    monkeypatch.setattr(server, "PATIENCE", 0.5)
+    lock = sqlite3.connect(served / "mlflow.db", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
     try:
-        said = sweep(tmp_path, "method=gradient,uniform")
+        said = sweep(served, *TWO)
     finally:
         lock.execute("ROLLBACK")
     assert (said + caplog.text).count("scores are kept") == 1
-    assert len(list((tmp_path / "outputs" / "dev").rglob("scores.parquet"))) == 2
-    assert "of 4 cells 2 logged, 2 were there" in logged(tmp_path, capsys)
+    assert len(list(served.rglob("scores.parquet"))) == 2 and "of 2 cells 2 logged" in logged(served, capsys)
 
 
 def test_failed_cell_does_not_stop_the_others(tmp_path):
-    arguments = ["method=gradient,grad_cam,uniform", "++method.layer=nowhere", "tracking_uri=null"]
+    arguments = ["method=gradient,grad_cam,uniform", "++method.layer=nowhere", *CHEAP]
     code, said = run(tmp_path, *ORACLE, *QUICK, *arguments)
     assert code == 1 and "Traceback" not in said
     # That the layer is not there makes Grad-CAM inapplicable, which is an answer; the others have no layer.
