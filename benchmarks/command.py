@@ -110,7 +110,8 @@ def reworded(said: str) -> str:
             f"{listed[1]}.yaml has a list where settings belong, perhaps behind `metric:`; "
             "entries are chosen under `defaults`, as in `- override /metric: [NAME,NAME]`"
         )
-    nothing = [word for word in sys.argv[1:] if (CONF / word.removesuffix("=null")).is_dir()]
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    nothing = [word for word in sys.argv[1:] if word.removesuffix("=null") in groups]
     if nothing and said.startswith("Config group override must be a string or a list"):
         return f"{' '.join(nothing)} is not an entry; leave it out"
     return ""

@@ -28,6 +28,7 @@ CASES = {
     "name=a,b -m": "name needs one value",
     "benchmark=networks,paths -m": "benchmark needs one value",
     "stepps=3": "stepps",
+    f"stepps={300 * chr(51)}": "stepps",
     "metod=grad_cam": "metod is not a setting; did you mean method?",
     "method=lime method.mask=100": "method.mask is not a setting of Lime; did you mean masks?",
     "method.masks=100": "method.masks is not a setting of Gradient; budget.masks",
