@@ -20,6 +20,7 @@ def test_variants_spend_ten_times_and_a_tenth(name):
         instantiate(composed(f"method={name}", f"budget.scale={scale}", *plenty).method).passes
         for scale in (0.1, 1, 10)
     )
+    assert few[0] < some[0] < many[0]
     for k in range(2):
         assert many[k] - some[k] == pytest.approx(10 * (some[k] - few[k]), abs=1)
 
