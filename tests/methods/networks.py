@@ -269,10 +269,14 @@ def architecture(name: str) -> tuple[nn.Module, Tensor, Tensor, str]:
 
 
 @cache
-def precise(name: str, side: int = 32) -> tuple[nn.Module, Tensor, Tensor]:
-    """A network of `OWN` or timm's in float64 with live batch norms, two images and their targets."""
-    if name in ARCHITECTURES:
+def precise(name: str, side: int = 0) -> tuple[nn.Module, Tensor, Tensor]:
+    """A network of `OWN` or timm's in float64 with live batch norms, two images and their targets.
+
+    Without a side, `ARCHITECTURES` are the narrow ones that stand there.
+    """
+    if not side and name in ARCHITECTURES:
         return architecture(name)[:3]
+    side = side or 32
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = moved(OWN[name]() if name in OWN else timm.create_model(name, num_classes=4))
