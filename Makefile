@@ -12,7 +12,6 @@ run: .venv/installed
 	@$(BIN)/python run.py experiment=quick
 	@$(BIN)/python -m results outputs/quick --figures > /dev/null
 	@echo "Figures: outputs/quick/figures"
-	@echo "MLflow: $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db, then open http://127.0.0.1:5000"
 
 test: .venv/installed
 	$(BIN)/ruff check .

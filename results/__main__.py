@@ -47,6 +47,9 @@ def show(options: argparse.Namespace) -> None:
         raise ValueError(f"The view {view} has no use for {' and '.join(unread)}")
     shown = kind.VIEWS[view](rows, options)
     print(tables.page(shown, min(shutil.get_terminal_size((110, 24)).columns, WIDEST), options.explain), end="")
+    if failed := sorted(options.sweep.rglob("failure.txt")):
+        count = "1 cell has" if len(failed) == 1 else f"{len(failed)} cells have"
+        print(f"{count} failed and may be missing in these tables; {failed[0]} says why.")
     views = kind.suited(rows) if hasattr(kind, "suited") else [*kind.VIEWS]
     if not options.view and (others := [name for name in views if name != view]):
         print(f"Further views: python -m results {options.sweep} {' | '.join(others)}")

@@ -102,7 +102,7 @@ def _heads(axes, band: Sequence[Column], side: float, y: float, size: float) -> 
         width = len(list(family)) * side
         if group:
             axes.plot([x, x + width - GAP], [y, y], color="0.4", lw=0.6)
-            fitting = min(7.0, 10 * width / style.inches(group, 10))
+            fitting = min(7.0, 10 * (width - 2 * GAP) / style.inches(group, 10))
             axes.text(x, y - 0.02, group, va="bottom", size=fitting, color="0.35")
         x += width
 

@@ -48,7 +48,13 @@ def test_the_first_view_is_printed_and_the_others_are_named(sweep, capsys):
     assert (
         code == 0 and "shapes / resnet18: 8 images" in out and "undefined | methods | compare --metric M\n" in out
     )  # not budget, not protocols
-    assert not (sweep / "tables").exists()
+    assert not (sweep / "tables").exists() and "failed" not in out
+
+
+def test_failed_cells_are_pointed_out(tmp_path, capsys):
+    folder = write(tmp_path / "broken", scores(ENTRIES[:2], METRICS[:1], ("resnet18",), images=2))
+    (folder / "maps" / "failure.txt").write_text("Traceback")
+    assert "1 cell has failed" in run(capsys, folder)[1]
 
 
 @pytest.mark.parametrize(
