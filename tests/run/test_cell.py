@@ -129,6 +129,12 @@ def test_images_that_are_added_extend_the_cell(tmp_path):
     np.testing.assert_allclose(ordered(extended), ordered(scores.read(tmp_path / "at_once")), atol=1e-6)
 
 
+def test_more_images_of_an_entry_that_does_not_suit_give_its_reason_once(tmp_path):
+    for images in (2, 4):
+        computed(tmp_path, "method=stored", "metric=[gini]", f"dataset.images={images}")
+    assert scores.read(tmp_path).status.tolist() == ["inapplicable"]
+
+
 def test_other_settings_of_a_metric_stand_beside_the_first(tmp_path):
     few = ["method=gradient", "dataset.images=4", "metric=[deletion]"]
     computed(tmp_path, *few)

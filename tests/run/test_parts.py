@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.maps.metrics.complexity import Gini
 from benchmarks.parts import Parts
 from methods.gradient import Gradient
 from tests.run.test_cell import computed
@@ -63,6 +64,19 @@ def test_a_killed_cell_goes_on_after_the_batches_that_another_followed(tmp_path,
     pd.testing.assert_frame_equal(*(c.sort_values(order, ignore_index=True) for c in (curves, points)))
     assert set(pictures) == set(shown) and all((pictures[name] == shown[name]).all() for name in shown)
     assert computed(tmp_path / "killed", *TWELVE) == []
+
+
+def test_pictures_that_a_killed_metric_made_anew_stand_once(tmp_path, explained, monkeypatch):
+    explained["kill"] = False
+    computed(tmp_path, *TWELVE, "metric=[deletion]")
+    monkeypatch.setattr(Gini, "pictures", lambda self, explained, n: {"more": np.arange(n)}, raising=False)
+    explained.update(images=0, kill=True)
+    with pytest.raises(KeyboardInterrupt):
+        computed(tmp_path, *TWELVE)
+    explained.update(images=0, kill=False)
+    computed(tmp_path, *TWELVE)
+    pictures = files(tmp_path)[2]
+    assert len(set(pictures["image"])) == len(pictures["image"]) == len(pictures["more"]) == 6
 
 
 def test_batches_of_other_code_do_not_count(tmp_path, explained, monkeypatch):
