@@ -65,6 +65,7 @@ def score(
     x, target, maps = map(tensor, (x, target, maps))
     shape, (mean, std) = (len(x), *x.shape[2:]), normalisation(model, mean, std)
     masks = torch.zeros(shape, dtype=torch.bool) if mask is None else tensor(mask)
+    target = target if target.is_floating_point() else target.long()
     target, maps, masks = (given.to(x.device) for given in (target, maps, masks))
     colours = (torch.tensor(values, dtype=torch.float32, device=x.device) for values in (mean, std))
     given = (model, method or Stored(None), x, target, maps.float(), masks, *colours, x[:0])
@@ -93,8 +94,8 @@ def score(
 
 
 def tensor(given: Maps | Sequence) -> Tensor:
-    """Return a tensor without its graph; an array is copied, since it may be one that must not be written to."""
-    return given.detach() if isinstance(given, Tensor) else torch.from_numpy(np.array(given))
+    """Return a copy without its graph: of an array that must not be written to, or of a tensor of inference mode."""
+    return given.detach().clone() if isinstance(given, Tensor) else torch.from_numpy(np.array(given))
 
 
 def known(explained: Explained) -> None:

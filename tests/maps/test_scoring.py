@@ -65,6 +65,13 @@ def test_settings_are_typed_as_on_the_command_line(given):
     assert (own.forwards * 3 == 7).all()  # two states of each image between the clean and the blank one, once for all
 
 
+def test_tensors_of_inference_mode_and_classes_of_any_whole_numbers(given):
+    model = Small()
+    with torch.inference_mode():
+        inferred = given | {"x": given["x"].clone(), "target": torch.tensor(given["target"], dtype=torch.uint8)}
+    assert (score(model, metrics=["gini", "deletion"], **inferred).status == "ok").all()
+
+
 def test_a_network_states_its_colours_or_they_are_imagenet_s(monkeypatch, caplog):
     monkeypatch.setattr(contracts, "said", set())
     stated = timm.create_model("vit_tiny_patch16_224", depth=1)
