@@ -78,7 +78,7 @@ def peak(device: torch.device) -> float:
     """Return the largest memory use in bytes since `reset_peak`; nan where the system does not say it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    with suppress(OSError):
+    with suppress(OSError, IndexError):
         status = Path("/proc/self/status").read_text()
         return 1024 * int(status.partition("VmHWM:")[2].split()[0])
     if resource is None:
