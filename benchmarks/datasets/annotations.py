@@ -85,7 +85,7 @@ def objects(root: ElementTree.Element) -> list[tuple[str, list[float]]]:
 def largest(xml: Path) -> str:
     """Return the class whose boxes in an XML file cover the most pixels; "" where none can be read."""
     areas = Counter()
-    with suppress(ElementTree.ParseError):
+    with suppress(ElementTree.ParseError, TypeError, ValueError):  # the latter of objects without a box of numbers
         for name, (left, top, right, bottom) in objects(ElementTree.parse(xml).getroot()):
             areas[name] += (right - left + 1) * (bottom - top + 1)
     return areas.most_common(1)[0][0] if areas else ""

@@ -61,8 +61,9 @@ class ImageNet:
     truth: str | None
 
     def __call__(self, root: Path, masks: Path | None) -> Listing:
-        below = Path(root.resolve().as_posix().replace("/Data/", "/Annotations/"))
-        masks = masks or (below if below != root.resolve() and below.is_dir() else None)
+        above, data, place = root.resolve().as_posix().rpartition("/Data/")
+        below = Path(above, "Annotations", place)
+        masks = masks or (below if data and below.is_dir() else None)
         if any(folders(root)):
             return class_folders(root, masks) if masks else ClassFolders()(root, None)
         images, rest = sorted_out(root)

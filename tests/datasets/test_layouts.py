@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from torchvision.datasets import OxfordIIITPet, VOCDetection, VOCSegmentation
 
+from benchmarks.datasets.annotations import largest
 from tests.datasets import written
 from tests.datasets.saved import folder
 from tests.datasets.written import Picture, six
@@ -96,6 +97,8 @@ def test_the_class_and_mask_of_an_image_are_those_of_its_largest_objects(tmp_pat
         (photo,) = entry.listing.photos["cat"]
         assert list(entry.listing.photos) == ["cat"]
         assert ((np.asarray(photo.mask.drawn((150, 100))) > 0) == expected).all()
+    (tmp_path / "polygon.xml").write_text("<annotation><object><name>cat</name></object></annotation>")
+    assert largest(tmp_path / "polygon.xml") == ""
 
 
 def test_a_polygon_covers_the_pixels_whose_centres_it_encloses(tmp_path):
@@ -148,7 +151,7 @@ def test_a_root_without_the_data_set(tmp_path):
 def test_imagenet_in_folders_with_the_validation_boxes(tmp_path):
     """Of the objects in a file, those of the image's class count; sizes may be those of the annotators' screens."""
     pictures = {GOLDFISH: Picture(GOLDFISH), TABBY: Picture(TABBY, box=(0, 0, 150, 60))}
-    ilsvrc = tmp_path / "ILSVRC"
+    ilsvrc = tmp_path / "Data" / "ILSVRC"  # a second folder of this name, above the data set's
     for kind, picture in pictures.items():
         picture.store(ilsvrc / "Data" / "CLS-LOC" / "val" / kind / f"{kind}.JPEG")
         objects = [(kind, picture.box), (SPANIEL, (0, 80, 150, 100))]
@@ -163,7 +166,7 @@ def test_imagenet_in_folders_with_the_validation_boxes(tmp_path):
     for kind, (photo,) in entry.listing.photos.items():
         drawn = np.asarray(photo.mask.drawn((150, 100))) > 0
         assert (drawn ^ pictures[kind].inside()).mean() < 0.02  # half a pixel of the screen's
-    (tmp_path / "ILSVRC" / "Annotations").rename(tmp_path / "elsewhere")
+    (ilsvrc / "Annotations").rename(tmp_path / "elsewhere")
     entry = folder(ilsvrc / "Data" / "CLS-LOC" / "val", "imagenet")
     assert not any(row[3].any() for row in entry.test(32))
 
