@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-CONF = Path(__file__).parents[1] / "conf"
+from benchmarks.command import CONF
+
 WIDEST = 120  # letters of a line, however wide the terminal is
 TEXT = """\
 Explain, score and record. One command computes one cell, or with -m all combinations of what has a comma.

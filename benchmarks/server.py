@@ -53,7 +53,7 @@ def answering(uri: str) -> None:
             elif re.split("[+:]", uri)[0] in DATABASE_ENGINES:
                 import sqlalchemy
 
-                sqlalchemy.inspect(sqlalchemy.create_engine(uri)).get_table_names()
+                sqlalchemy.inspect(sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)).get_table_names()
         except Exception as error:  # raised again in the thread that asks
             failures.append(error)
 

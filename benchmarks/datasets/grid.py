@@ -1,7 +1,8 @@
 """Mosaics of 2 x 2 images of another data set, each of another class."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
@@ -39,7 +40,10 @@ class Grid:
 
     def suited(self, network: object) -> "Grid":
         """Return mosaics of tiles that are prepared as the network's own evaluation does."""
-        return replace(self, tiles=self.tiles.suited(network)) if hasattr(self.tiles, "suited") else self
+        other = copy(self)  # keeps the labels that have been read
+        if hasattr(self.tiles, "suited"):
+            object.__setattr__(other, "tiles", self.tiles.suited(network))
+        return other
 
     @property
     def classes(self) -> tuple[str, ...]:
