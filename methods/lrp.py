@@ -8,8 +8,9 @@ among the terms of its own sign, the gamma rule for a large gamma [Montavon et a
 
 A product of a signal and its gate, as in squeeze-and-excitation, gives all relevance to the signal; the gate counts as
 a constant [Arras et al. 2019]. The gate is the factor that is broadcast, or else bounded, or else the output of an
-activation; a product without one is refused. Norms over channels or groups pass relevance on: their deviation is a
-constant [Ali et al. 2022], and so is their mean, which makes the rule the identity [Achtibat et al. 2024].
+activation, unless the other factor is computed from that; a product without a gate is refused. Norms over channels or
+groups pass relevance on: their deviation is a constant [Ali et al. 2022], and so is their mean, which makes the rule
+the identity [Achtibat et al. 2024].
 
 A convolution over the whole map, as in the head of timm's VGG, counts as a linear layer. With `bias`, biases (a folded
 batch norm is one) take their share of the relevance, and a map sums to the logit only in a network without biases;

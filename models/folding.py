@@ -52,13 +52,13 @@ def merge_parallel(graph: Graph, modules: dict[str, nn.Module]) -> bool:
         if None in kernels:
             continue
         weight, bias = (one + alpha * other for one, other in zip(*kernels, strict=True))
-        modules[node.target] = merged = twin(wide)
-        merged.weight, merged.bias = constant(weight.to(wide.weight)), constant(bias.to(wide.weight))
-        former, node.args = set(node.args) - {source}, (source,)
+        modules[node.target] = one = twin(wide)
+        one.weight, one.bias = constant(weight.to(wide.weight)), constant(bias.to(wide.weight))
+        merged, former, node.args = True, set(node.args) - {source}, (source,)
         for branch in former:
             graph.erase_node(branch)
             del modules[branch.target]
-    return bool(merged)
+    return merged
 
 
 def kernel(node: Node, source: Node, wide: nn.Conv2d, modules: dict) -> tuple[torch.Tensor, torch.Tensor] | None:
@@ -66,7 +66,7 @@ def kernel(node: Node, source: Node, wide: nn.Conv2d, modules: dict) -> tuple[to
     module = modules.get(node.target)
     weight = torch.zeros(wide.weight.shape, dtype=torch.float64)
     centred = [wide.kernel_size[axis] // 2 for axis in (0, 1)]
-    if not centres(wide) or (node is not source and (node.args[0] is not source or len(node.users) > 1)):
+    if not centres(wide) or (node is not source and (source not in node.args[:1] or len(node.users) > 1)):
         return None
     if node is source or isinstance(module, Scale):
         constants = [torch.ones(1), torch.zeros(1)] if node is source else [module.weight, module.bias]
@@ -79,6 +79,8 @@ def kernel(node: Node, source: Node, wide: nn.Conv2d, modules: dict) -> tuple[to
         return weight, shift
     same = type(module) is nn.Conv2d and centres(module)
     if not same or (module.stride, module.groups) != (wide.stride, wide.groups):
+        return None
+    if any(size > widest for size, widest in zip(module.kernel_size, wide.kernel_size, strict=True)):
         return None
     rows, columns = (
         slice(centre - size // 2, centre + size // 2 + 1)
@@ -122,19 +124,30 @@ def densify(graph: Graph, modules: dict[str, nn.Module]) -> None:
             flat.add(node)
 
 
+def ancestors(node: Node) -> set[Node]:
+    """Return a node and all that it is computed from."""
+    found, rest = {node}, [node]
+    while rest:
+        more = {*rest.pop().all_input_nodes} - found
+        found |= more
+        rest += more
+    return found
+
+
 def find_gates(graph: Graph, modules: dict[str, nn.Module]) -> None:
     """Make each product whose gate is known a `Gate` of the signal and the gate, in this order.
 
     The gate is the factor that is broadcast, such as one number for each channel in squeeze-and-excitation. Of two
     factors of one size it is the one that a bounded function gives, such as a sigmoid, else the one that any activation
-    gives, as in gated linear units. Two factors of one kind are a product without a gate.
+    gives, as in gated linear units. What the other factor is computed from is no gate, such as the maps before a
+    convolution that weighs them. Two factors of one kind are a product without a gate.
     """
 
     def gating(factor: Node, of: Node) -> tuple[bool, bool, bool]:
-        source = factor
+        source, others = factor, [other for other in of.args if other is not factor]
         while role(source, modules) in ("shape", "scale", "average", "combination"):
             (source, *_) = source.all_input_nodes
-        made_by = modules.get(source.target)
+        made_by = None if any(source in ancestors(other) for other in others) else modules.get(source.target)
         bounded = isinstance(made_by, (*BOUNDED, nn.Softmax))
         return prod(factor.meta["size"]) < prod(of.meta["size"]), bounded, isinstance(made_by, POINTWISE)
 

@@ -215,7 +215,7 @@ FUNCTIONS: dict[str, Rewrite] = {
     "square": lambda value, input: power(value, input, 2),
     "sqrt": lambda value, input: power(value, input, 0.5),
     "rsqrt": lambda value, input: power(value, input, -0.5),
-    "contiguous": identity,
+    **dict.fromkeys(("contiguous", "clone"), identity),
 }
 FUNCTIONS |= {kind.__name__.lower(): becomes(kind) for kind in POINTWISE}
 

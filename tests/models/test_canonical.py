@@ -65,7 +65,10 @@ class ChangedInPlace(nn.Module):
 
 
 class Parallel(nn.Module):
-    """Branches as in RepVGG, FastViT and with strides, which are one convolution each, and holes, which are none."""
+    """Branches as in RepVGG, FastViT and with strides, which are one convolution each, and some that are none.
+
+    These are crossed kernels, holes, and a convolution beside the image that it does not read.
+    """
 
     def __init__(self, k: int = 4):
         super().__init__()
@@ -74,9 +77,12 @@ class Parallel(nn.Module):
         self.single = nn.Conv2d(k, k, (3, 5), padding=(1, 2), groups=k)
         self.down, self.skip = nn.Conv2d(k, k, 3, 2, 1, groups=2), nn.Conv2d(k, k, 1, 2, groups=2, bias=False)
         self.holes, self.out = nn.Conv2d(k, k, 3, 1, 2, dilation=2), nn.Linear(k, 4)
+        self.across, self.along = nn.Conv2d(k, k, (1, 3), padding=(0, 1)), nn.Conv2d(k, k, (3, 1), padding=(1, 0))
+        self.front = nn.Conv2d(3, 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x).relu()
+        x = self.stem(self.front(x.relu()) + x).relu()
+        x = (self.across(x) + self.along(x)).relu()
         x = (self.wide(x) + self.narrow(x) + self.norm(x)).relu()
         x = (x + 0.5 * (self.single(x) - self.other(x))).relu()
         x = (self.skip(x) + self.down(x)).relu()
@@ -84,23 +90,34 @@ class Parallel(nn.Module):
 
 
 class Unordered(nn.Module):
-    """Gates on either side: broadcast, bounded, of any activation; and a product of two convolutions without a gate."""
+    """Gates on either side: broadcast, bounded, of any activation; and products without a gate.
+
+    One of these is a product of convolutions, the other that of the maps before a convolution with what it gives.
+    """
 
     def __init__(self):
         super().__init__()
-        self.a, self.b, self.head = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1), nn.Linear(4, 2)
+        self.a, self.b, self.c, self.head = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         a, b = self.a(x), self.b(x)
         a = F.softplus(b) * (b.mean(1, keepdim=True) * (a * torch.sigmoid(a)))
-        return self.head((F.relu6(a) * F.relu(b) * self.a(x)).mean((2, 3)))
+        a = F.gelu(F.relu6(a) * F.relu(b) * self.a(x))
+        a = F.relu6(a.clone() * self.c(a))
+        return self.head((a * self.c(a).sigmoid()).mean((2, 3)))
 
 
 def test_a_gate_is_read_after_its_signal():
     graph = canonical(Unordered().eval(), images(8))
     gates = [node for node in graph.graph.nodes if node.meta["role"] == "gate"]
     names = [[type(graph.get_submodule(factor.target)).__name__ for factor in node.args] for node in gates]
-    assert names == [["Conv2d", "Sigmoid"], ["Gate", "Scale"], ["Gate", "Softplus"], ["ReLU", "ReLU6"]]
+    assert names == [
+        ["Conv2d", "Sigmoid"],
+        ["Gate", "Scale"],
+        ["Gate", "Softplus"],
+        ["ReLU", "ReLU6"],
+        ["ReLU6", "Sigmoid"],
+    ]
 
 
 def flat() -> nn.Module:
@@ -135,8 +152,8 @@ FORMS = [
     (Gated, 12, {"gate": 3, "product": 0, "softmax": 1, "concat": 1, "combination": 2, "relu": 2, "rectifier": 2}),
     (Normed, 16, {"norm": 3, "convolution": 4, "linear": 1, "scale": 4, "sum": 4, "combination": 2, "": 0}),
     (Assorted, 12, {"gate": 2, "norm": 2, "sum": 2, "combination": 3, "rectifier": 0, "": 0}),
-    (Parallel, 12, {"convolution": 5, "sum": 1, "scale": 0}),
-    (Unordered, 12, {"gate": 4, "product": 1, "": 0}),
+    (Parallel, 12, {"convolution": 8, "sum": 3, "scale": 0}),
+    (Unordered, 12, {"gate": 5, "product": 2, "": 0}),
     (Mobile, 12, {"rectifier": 2, "activation": 1, "shape": 4, "max": 1, "average": 1, "": 0}),
     (odd, 12, {"convolution": 1, "linear": 2, "relu": 1, "rectifier": 1, "average": 1, "scale": 1}),
 ]
