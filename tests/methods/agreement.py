@@ -15,13 +15,15 @@ from tests.methods.references import references
 TABLE = Path(__file__).parents[2] / "results" / "published" / "agreement.csv"
 
 
-def agreement(name: str, network: str, images: int, single: bool) -> dict[str, object]:
-    """Compare one method with its reference on images of one architecture, in float64 and, if asked, in float32.
+def agreement(name: str, network: str, published: bool) -> dict[str, object]:
+    """Compare one method with its reference on one architecture; differences are relative to a map's largest value.
 
-    Differences are in units of each map's largest value; `reason` says why there are none.
+    What is published is compared on two images of whole networks, in float64 and in float32; else on one image of
+    narrow ones, in float64. `reason` says why there is no difference.
     """
-    model, x, target, layer = architecture(network)
-    x, target = x[:images], target[:images]
+    model, x, target, layer = architecture(network, whole=published)
+    if not published:
+        x, target = x[:1], target[:1]
     method, reference = pointed(entry(name), layer), references()[name]
     row = {"method": name, "reference": reference.source, "network": network}
     try:
@@ -30,7 +32,7 @@ def agreement(name: str, network: str, images: int, single: bool) -> dict[str, o
         return row | {"float64": None, "float32": None, "reason": str(reason)}
     wanted = reference.maps(method, model, x, target)
     row |= {"float64": difference(maps, wanted), "reason": ""}
-    if single:
+    if published:
         rounded = explain(method, copy.deepcopy(model).float(), x.float(), target)
         row["float32"] = difference(rounded, wanted)
     return row
@@ -42,6 +44,6 @@ def difference(maps: Tensor, wanted: Tensor) -> float:
 
 
 if __name__ == "__main__":
-    rows = [agreement(name, network, 2, single=True) for name in METHODS for network in ARCHITECTURES]
+    rows = [agreement(name, network, published=True) for name in METHODS for network in ARCHITECTURES]
     pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.1e")
     print(pd.read_csv(TABLE).to_string())

@@ -1,7 +1,7 @@
 """Small random networks of several families, for tests of methods."""
 
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from unittest import mock
 
@@ -258,9 +258,14 @@ ARCHITECTURES = {
 
 
 @cache
-def architecture(name: str) -> tuple[nn.Module, Tensor, Tensor, str]:
-    """One of timm's networks in float64 with random weights, two images, their targets and the layer's name."""
+def architecture(name: str, whole: bool = False) -> tuple[nn.Module, Tensor, Tensor, str]:
+    """One of timm's networks in float64 with random weights, two images, their targets and the layer's name.
+
+    `whole` asks for Inception v3 as wide as timm's, which the published table has.
+    """
     build, layer, (height, width) = ARCHITECTURES[name]
+    if whole and build is inception_v3:
+        build = partial(timm.create_model, name, num_classes=4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = ready(build(), height)

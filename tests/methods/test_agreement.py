@@ -20,7 +20,7 @@ def test_every_method_has_a_reference():
 @pytest.mark.parametrize("network", ["vgg16", "resnet18", "inception_v3"])
 def test_agreement(method_name, network):
     """One image; that its map does not depend on others beside it is part of the contract."""
-    row, refused = agreement(method_name, network, 1, single=False), references()[method_name].inapplicable
+    row, refused = agreement(method_name, network, published=False), references()[method_name].inapplicable
     assert len(refused) <= 1, "at least two architectures"
     if network in refused:
         assert refused[network] in row["reason"]
