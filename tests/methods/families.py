@@ -1,7 +1,8 @@
 """Methods with rules on timm's families of CNNs: `python -m tests.methods.families` writes the table.
 
-A family is a module of timm whose networks are convolutional: no attention between positions, no state space and no
-mixing of patches by a perceptron. Each has one small network here, with random weights.
+With names of families behind it, the command prints their rows and writes nothing. A family is a module of timm whose
+networks are convolutional: no attention between positions, no state space and no mixing of patches by a perceptron.
+Each has one small network here, with random weights.
 """
 
 import sys
