@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from timm.utils import reparameterize_model
 from torch import Tensor, nn
 
 from entries import Inapplicable
@@ -42,6 +43,17 @@ def test_operations_of_networks_that_people_have(name, method):
         relative(explain(entry(method), model, x, target), REFERENCES[method].maps(entry(method), model, x, target))
         < 1e-6
     )
+
+
+@pytest.mark.parametrize("name", ["repghostnet_050", "fastvit_t8"])
+def test_branches_share_as_in_the_network_that_timm_merges_them_in(name):
+    """Either form of a re-parameterised network has one map."""
+    model, x, target = networks.precise(name, 64)
+    branched, merged = (
+        explain(entry("lrp_alpha2_beta1"), network, x[:1], target[:1])
+        for network in (model, reparameterize_model(model).eval().requires_grad_(False))
+    )
+    assert relative(branched, merged) < 1e-9
 
 
 def linear_model(weights: list[float], bias: float) -> nn.Module:
