@@ -13,16 +13,8 @@ from methods.batching import within_batch
 from methods.gradient import input_gradient
 from methods.graph import Canonical, Kept, canonical_form, refuse_without_rule
 
-AFFINE = {
-    "convolution",
-    "linear",
-    "sum",
-    "concat",
-    "scale",
-    "average",
-    "combination",
-    "shape",
-}  # the gradient is the multiplier
+# The gradient is the multiplier of these.
+AFFINE = {"convolution", "linear", "sum", "concat", "scale", "average", "combination", "shape"}
 WITHOUT_VALUES = {"placeholder", "output", "get_attr", "report"}
 
 

@@ -146,18 +146,8 @@ ROLES: dict[str, tuple[type, ...]] = {
 }
 # Names of functions and of methods of tensors.
 SHAPES = {"flatten", "view", "reshape", "squeeze", "unsqueeze", "permute", "transpose", "chunk", "split", "getitem"}
-SHAPES |= {
-    "narrow",
-    "size",
-    "getattr",
-    "channel_shuffle",
-    "pixel_shuffle",
-    "expand",
-    "expand_as",
-    "unbind",
-    "unflatten",
-    "roll",
-}
+SHAPES |= {"narrow", "size", "getattr", "channel_shuffle", "pixel_shuffle", "expand", "expand_as", "unbind", "roll"}
+SHAPES |= {"unflatten"}
 
 
 def role(node: Node, modules: dict[str, nn.Module]) -> str:

@@ -14,9 +14,9 @@ def receptive_fields(graph: GraphModule, layer: Node) -> tuple[Tensor, Tensor]:
 
     Ranges are the first pixel and the one after the last. The product of both is the smallest box of the image outside
     which no pixel can matter, without padding. Positions are followed exactly, with the holes of strides and dilations.
-    Operations without positions, those that move dimensions, norms and unknown ones read everything. If a concatenation
-    is split again, a channel that reads some channels only may have a smaller field. One that reads only padding has
-    0, 0.
+    Operations without positions, those that move dimensions or roll, norms and unknown ones read everything. If a
+    concatenation is split again, a channel that reads some channels only may have a smaller field. One that reads only
+    padding has 0, 0.
     """
     return tuple(_ends(_seen(graph, layer, axis)) for axis in (0, 1))
 
@@ -46,7 +46,7 @@ def _reads(graph: GraphModule, node: Node, source: Node, length: int, axis: int)
         return (offset >= 0) & (offset % step == 0) & (offset < step * _pair(module.kernel_size)[axis])
     if isinstance(module, nn.ConstantPad2d):
         return place == first - module.padding[2 - 2 * axis]
-    moved = node.target in ("permute", torch.permute, "transpose", torch.transpose)
+    moved = getattr(node.target, "__name__", node.target) in ("permute", "transpose", "roll")
     if length == size and not moved and role not in (*OPAQUE, *WINDOWS):
         return place == first
     return torch.ones(length, size, dtype=torch.bool)

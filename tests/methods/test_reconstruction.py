@@ -114,11 +114,12 @@ def test_a_unit_of_the_head_sees_the_whole_image_and_padding_is_no_pixel():
 
 
 class Turned(nn.Sequential):
-    """Layers that read channels last; there are as many channels as columns."""
+    """Layers that read channels last, and a step to the right; there are as many channels as columns."""
 
     def forward(self, x: Tensor) -> Tensor:
         conv, linear, norm, out = self
-        x = linear(conv(x).relu().permute(0, 2, 3, 1)).permute(0, 3, 1, 2).relu()
+        x = conv(x).relu().roll(1, 3).relu()
+        x = linear(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).relu()
         return out(norm(x).relu().mean((2, 3)))
 
 
@@ -127,7 +128,7 @@ def test_linear_layers_at_every_position_and_norms_see_everything():
     graph = canonical(model, torch.zeros(1, 3, 8, 8))
     first, *others = (receptive_fields(graph, layer)[1] for layer in layers(graph))
     assert first.tolist() == [[i, i + 1] for i in range(8)]
-    assert all(columns.tolist() == [[0, 8]] * 8 for columns in others) and len(others) == 2
+    assert all(columns.tolist() == [[0, 8]] * 8 for columns in others) and len(others) == 3
 
 
 def test_pictures_are_of_the_strongest_kept_channels():
