@@ -1,7 +1,7 @@
 """Boxes, polygons and label images of well-known data sets, drawn as masks.
 
-Each has `drawn(stored)`, which returns an image that is 0 outside the object, in the stored size (width, height) of the
-photograph or in its size once it is turned upright.
+Each is called with the stored size (width, height) of the photograph. It returns an image that is 0 outside the object,
+in this size or in that of the photograph once it is turned upright.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ class Boxes:
     xml: Path
     kind: str
 
-    def drawn(self, stored: tuple[int, int]) -> Image.Image:
+    def __call__(self, stored: tuple[int, int]) -> Image.Image:
         root = ElementTree.parse(self.xml).getroot()
         w, h = (int(root.findtext(f"size/{side}") or 0) for side in ("width", "height"))
         image = Image.new("L", (w, h) if w and h else stored)
@@ -50,7 +50,7 @@ class Segments:
     polygons: tuple[list[float], ...]  # x, y, x, y, ...; a pixel reaches from one whole number to the next
     runs: tuple[list[int], ...]  # lengths of 0s and 1s in turns, column by column
 
-    def drawn(self, _stored: tuple[int, int]) -> Image.Image:
+    def __call__(self, _stored: tuple[int, int]) -> Image.Image:
         w, h = self.size
         pixels = np.zeros((h, w), bool)
         for corners in self.polygons:
@@ -68,7 +68,7 @@ class Value:
     path: Path
     value: int
 
-    def drawn(self, _stored: tuple[int, int]) -> Image.Image:
+    def __call__(self, _stored: tuple[int, int]) -> Image.Image:
         with Image.open(self.path) as image:
             return Image.fromarray(np.asarray(image) == self.value)
 

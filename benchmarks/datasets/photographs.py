@@ -1,37 +1,22 @@
 """Photographs as timm's ImageNet networks expect them, whatever the file holds."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 from PIL.ExifTags import Base
 from torch import Tensor
 
 ORIENTATION = Base.Orientation
 
 
-class Polygons(NamedTuple):
-    """Outlines of an object; the mask is what they enclose."""
-
-    corners: tuple[tuple[float, ...], ...]  # of each polygon x, y, x, y, ..., in pixels of the stored image
-
-    def drawn(self, size: tuple[int, int]) -> Image.Image:
-        """Return the mask of a stored image of this width and height, 255 inside and 0 outside."""
-        image = Image.new("L", size)
-        for polygon in self.corners:
-            ImageDraw.Draw(image).polygon(polygon, fill=255)
-        return image
-
-
-class Drawn(Protocol):
-    """A mask that is drawn: 0 outside the object, in the image's stored size (width, height) or its upright size."""
-
-    def drawn(self, size: tuple[int, int]) -> Image.Image: ...
+# Draws a mask, 0 outside the object, given the image's stored size (width, height); in that size or the upright one.
+Drawing = Callable[[tuple[int, int]], Image.Image]
 
 
 class Photo(NamedTuple):
@@ -39,7 +24,7 @@ class Photo(NamedTuple):
 
     image_id: str
     path: Path
-    mask: Path | Drawn | None
+    mask: Path | Drawing | None
     label: int
 
 
@@ -86,9 +71,9 @@ class Photographs(Sequence):
         return image.resize((self.size, self.size), resample, (left * w / to_w, top * h / to_h, right, bottom))
 
 
-def opened(mask: Path | Drawn, stored: tuple[int, int]) -> Image.Image:
+def opened(mask: Path | Drawing, stored: tuple[int, int]) -> Image.Image:
     """Return the mask of an image of this stored size, from its file or drawn."""
-    return Image.open(mask) if isinstance(mask, Path) else mask.drawn(stored)
+    return Image.open(mask) if isinstance(mask, Path) else mask(stored)
 
 
 def probed(path: Path) -> tuple[tuple[int, int], int]:

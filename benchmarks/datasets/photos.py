@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 import yaml
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from benchmarks.datasets.class_names import imagenet_names
 from benchmarks.datasets.folder import Folder, cropped
-from benchmarks.datasets.photographs import Photo, Photographs, Polygons
+from benchmarks.datasets.photographs import Photo, Photographs
 from entries import whole
 
 LISTED = Path(__file__).with_suffix(".yaml")
@@ -50,6 +51,20 @@ class Photos:
     def background(self, size: int, n: int) -> Tensor:
         """Up to n other photographs (n, 3, size, size) in [0, 1], which show none of the classes."""
         return torch.stack([pixels for _, pixels, *_ in self.opened(listed()[1][:n], size)])
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """Outlines of an object; the mask is what they enclose."""
+
+    corners: tuple[tuple[float, ...], ...]  # of each polygon x, y, x, y, ..., in pixels of the stored image
+
+    def __call__(self, size: tuple[int, int]) -> Image.Image:
+        """Return the mask of a stored image of this width and height, 255 inside and 0 outside."""
+        image = Image.new("L", size)
+        for polygon in self.corners:
+            ImageDraw.Draw(image).polygon(polygon, fill=255)
+        return image
 
 
 @cache

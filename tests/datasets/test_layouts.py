@@ -43,7 +43,7 @@ def test_masks_are_exact_at_the_stored_size(tmp_path, layout):
     write, (kind, _), _ = WRITTEN[layout]
     picture = Picture(kind)
     ((photo,),) = folder(**write(tmp_path, [picture])).listing.photos.values()
-    assert (np.asarray(photo.mask.drawn((150, 100))) > 0).tolist() == picture.inside().tolist()
+    assert (np.asarray(photo.mask((150, 100))) > 0).tolist() == picture.inside().tolist()
 
 
 def test_voc_is_what_torchvision_reads(tmp_path):
@@ -59,7 +59,7 @@ def test_voc_is_what_torchvision_reads(tmp_path):
         kind = boxes[i][1]["annotation"]["object"][0]["name"]
         assert label == list(written.VOC_VALUES).index(kind)
         value = written.VOC_VALUES[kind]
-        assert (np.asarray(photo.mask.drawn(None)) == (np.asarray(theirs[i][1]) == value)).all()
+        assert (np.asarray(photo.mask(None)) == (np.asarray(theirs[i][1]) == value)).all()
 
 
 def test_pets_are_what_torchvision_reads(tmp_path):
@@ -73,7 +73,7 @@ def test_pets_are_what_torchvision_reads(tmp_path):
         name = f"{('Siamese', 'pug')[label]}_{i}.jpg"
         with Image.open(photos[name].path) as own:
             assert labels[name] == label and own.tobytes() == image.tobytes()
-        assert (np.asarray(photos[name].mask.drawn(None)) == (np.asarray(trimap) == 1)).all()
+        assert (np.asarray(photos[name].mask(None)) == (np.asarray(trimap) == 1)).all()
 
 
 def test_the_class_and_mask_of_an_image_are_those_of_its_largest_objects(tmp_path):
@@ -96,7 +96,7 @@ def test_the_class_and_mask_of_an_image_are_those_of_its_largest_objects(tmp_pat
     for entry in (folder(**values), folder(tmp_path / "voc", "voc", layout={"boxes": True})):
         (photo,) = entry.listing.photos["cat"]
         assert list(entry.listing.photos) == ["cat"]
-        assert ((np.asarray(photo.mask.drawn((150, 100))) > 0) == expected).all()
+        assert ((np.asarray(photo.mask((150, 100))) > 0) == expected).all()
     (tmp_path / "polygon.xml").write_text("<annotation><object><name>cat</name></object></annotation>")
     assert largest(tmp_path / "polygon.xml") == ""
 
@@ -113,7 +113,7 @@ def test_a_polygon_covers_the_pixels_whose_centres_it_encloses(tmp_path):
     (photo,) = folder(**values).listing.photos["cat"]
     y, x = np.mgrid[:100, :150] + 0.5
     inside = np.hypot(x - 70.3, y - 50.8) < 30
-    drawn = np.asarray(photo.mask.drawn(None))
+    drawn = np.asarray(photo.mask(None))
     assert (drawn & inside).sum() / (drawn | inside).sum() > 0.98
     assert np.abs(np.argwhere(drawn).mean(0) + 0.5 - [50.8, 70.3]).max() < 0.1
 
@@ -164,7 +164,7 @@ def test_imagenet_in_folders_with_the_validation_boxes(tmp_path):
         (f"{TABBY}/{TABBY}.JPEG", 281),
     ]
     for kind, (photo,) in entry.listing.photos.items():
-        drawn = np.asarray(photo.mask.drawn((150, 100))) > 0
+        drawn = np.asarray(photo.mask((150, 100))) > 0
         assert (drawn ^ pictures[kind].inside()).mean() < 0.02  # half a pixel of the screen's
     (ilsvrc / "Annotations").rename(tmp_path / "elsewhere")
     entry = folder(ilsvrc / "Data" / "CLS-LOC" / "val", "imagenet")

@@ -33,7 +33,7 @@ def test_labels_say_what_is_in_the_picture_and_masks_hold_it():
         assert word in info.index_to_description(label)
         assert 0.02 < mask.float().mean() < 0.98
         with Image.open(photo.path) as image:
-            assert photo.mask.drawn(image.size).getpixel(point) == 255
+            assert photo.mask(image.size).getpixel(point) == 255
             assert max(max(c[0::2]) for c in photo.mask.corners) < image.width
             assert max(max(c[1::2]) for c in photo.mask.corners) < image.height
 
@@ -50,7 +50,7 @@ def test_polygons_follow_the_crop():
     drawn = Image.new("L", size)
     for corners in outline.corners:
         ImageDraw.Draw(drawn).polygon(corners, fill=255)
-    assert (np.asarray(outline.drawn(size)) == np.asarray(drawn)).all()
+    assert (np.asarray(outline(size)) == np.asarray(drawn)).all()
     images = Photos(**OWN).test(100)
     expected = np.asarray(images.framed(drawn, 1, Image.Resampling.NEAREST)) > 0
     path = listed()[0][1].path  # coffee, 600 x 400
