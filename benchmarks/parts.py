@@ -1,7 +1,7 @@
 """Scores, curves and pictures on disk: those of a cell, and of its batches while it is computed.
 
-A process that is killed loses the batch that it was at. A cell that is computed again goes on after the others, if the
-code is the same.
+A process that is killed loses only the batch that it was computing. The next process that computes the cell goes on
+after the batches that are stored, if the code is still the same.
 """
 
 import hashlib

@@ -87,7 +87,7 @@ def mirrored(folder: Path, uri: str) -> bool:
 
 
 def remember(folder: Path, uri: str, *run: str) -> None:
-    """Keep the run and the state of what it mirrors beside the latter; without them, forget."""
+    """Keep in a folder which run mirrors it, and in which state; without these, forget what was kept."""
     known = {other: kept for other, kept in runs(folder).items() if other != uri} | ({uri: run} if run else {})
     write(folder / TRACKED, lambda temporary: temporary.write_text(json.dumps(known)))
 
@@ -99,7 +99,7 @@ def runs(folder: Path) -> dict[str, list[str]]:
 
 
 def done(folder: Path) -> str:
-    """Return a digest of what is done of a cell, which grows with metrics and images."""
+    """Return a digest of what a cell has, which changes when metrics or images are added."""
     return hashlib.sha256((folder / DONE).read_bytes()).hexdigest()[:12]
 
 

@@ -166,8 +166,7 @@ def families_page() -> Iterator[str]:
             f"| applies to | of {len(networks)} | {' | '.join(str((shown[name] != 'no').sum()) for name in methods)} |",
         ]
     )
-    refused = rows[rows.reason != ""].groupby("reason", sort=False).method.first()
-    yield "\n".join(f"- {reason}." for reason in refused.index)
+    yield "\n".join(f"- {reason}." for reason in rows.reason.unique() if reason)
 
 
 def axes(path: Path) -> str:

@@ -103,7 +103,7 @@ class Folder:
         return self.opened(sorted(chosen, key=lambda photo: photo.image_id), size)
 
     def background(self, size: int, n: int) -> Tensor:
-        """Up to n images (n, 3, size, size) in [0, 1], the last that `test` comes to: a small folder's own."""
+        """Up to n images (n, 3, size, size) in [0, 1]: the last that `test` would take, which may be among its own."""
         last = [photo._replace(mask=None) for photo in self.offered()[::-1]]
         return torch.stack([pixels for _, pixels, *_ in self.opened(readable(last, n)[0], size)])
 
