@@ -42,7 +42,8 @@ def rescale_relu(relu: nn.Module, a: Tensor, b: Tensor) -> Tensor:
 def rescale(function: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     """Apply an elementwise function to a; its gradient is the slope of the chord from the reference's b.
 
-    Where a and b are too close to divide by their difference, it is the derivative midway.
+    Where a and b are too close to divide by their difference, it is the derivative midway, or 0 if that is infinite, as
+    of a root at 0.
     """
     here, y, z = a.detach(), function(a.detach()), function(b)
     with torch.enable_grad():
@@ -51,6 +52,7 @@ def rescale(function: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     size = here.abs().maximum(b.abs()).maximum(y.abs()).maximum(z.abs())
     step = here - b
     near = step.abs() <= torch.finfo(a.dtype).eps ** 0.5 * size
+    derivative = derivative.masked_fill(derivative.isinf(), 0)
     return Chord.apply(a, y, torch.where(near, derivative, (y - z) / step.masked_fill(near, 1)))
 
 

@@ -98,6 +98,18 @@ def test_operations_that_are_made_of_others_keep_the_sum():
     assert residual(paired(model, x, reference, target), model, x, reference, target) < 1e-10
 
 
+class Lengths(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu().square().sum((2, 3)).sqrt()
+
+
+def test_a_root_of_zero_in_both_images_has_no_share():
+    model, (x, _, target) = seeded(Lengths()), noise()
+    x[:, 0] = -1  # a channel that is dead in the black reference, too
+    maps = deep_lift(model, x, target)
+    assert maps.isfinite().all() and residual(maps, model, x, torch.zeros_like(x), target) < 1e-10
+
+
 POOLS = {
     "2": nn.MaxPool2d(2),
     "3 stride 2": nn.MaxPool2d(3, 2, 1),
