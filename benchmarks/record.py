@@ -99,6 +99,7 @@ def compute(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
 
 def seen(images: object) -> str:
     """Return how many images were computed, how many have masks, and the accuracy on those of a known class."""
+    images = images[~images.index.duplicated()]  # metrics may have been asked for different images before
     if not len(images):
         return ""
     known = images[images.label >= 0]
@@ -110,7 +111,7 @@ def seen(images: object) -> str:
 def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
     """Add metrics, and images of metrics that have too few, to what is stored of a cell; return what images these were.
 
-    Batches that a killed process has stored count as if the cell had them.
+    Batches that a killed process has stored count as if the cell had them, without metrics that are not asked for now.
     """
     import pandas as pd
     from hydra.utils import instantiate
@@ -127,10 +128,13 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
         settings = result.curves.metric.map(names)
         return result.scores.assign(**cell.columns()), result.curves.assign(metric_settings=settings), result.gallery
 
+    def asked(table: pd.DataFrame) -> pd.DataFrame:
+        return table[pd.MultiIndex.from_frame(table[VARIANT]).isin([(name, names[name]) for name in lacking])]
+
     ready = loop.prepared(cell, cfg)
     parts = Parts.of(cell.folder, [ready.entry, *ready.metrics.values()])
     ready = replace(ready, keep=lambda result: parts.keep(*own(result)))
-    resumed = parts.read()
+    resumed = [(asked(part[0]), asked(part[1]), part[2]) for part in parts.read() if len(asked(part[0]))]
     before, curves, gallery = stored(cell, resumed)
     if resumed:
         log.info("%s: goes on after %d images of a run that was stopped", cell.title, before.image.nunique())

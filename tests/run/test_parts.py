@@ -66,6 +66,14 @@ def test_a_killed_cell_goes_on_after_the_batches_that_another_followed(tmp_path,
     assert computed(tmp_path / "killed", *TWELVE) == []
 
 
+def test_a_metric_that_is_no_longer_asked_for_leaves_no_scores(tmp_path, explained):
+    killed(tmp_path, explained)
+    computed(tmp_path, *TWELVE, "metric.deletion.steps=3")
+    scores, curves, _ = files(tmp_path)
+    assert (scores.groupby("metric").size() == 12).all() and curves.metric_settings.nunique() == 1
+    assert explained["images"] == 4 + 12  # those that Gini lacks, and all for the other deletion
+
+
 def test_pictures_that_a_killed_metric_made_anew_stand_once(tmp_path, explained, monkeypatch):
     explained["kill"] = False
     computed(tmp_path, *TWELVE, "metric=[deletion]")
