@@ -108,4 +108,4 @@ def give_up(uri: str, error: Exception) -> None:
     os.environ[OFF] = "1"
     reason = next(iter(str(error).splitlines()), type(error).__name__)[:200]
     later = "scores are kept, log them later with python -m benchmarks.record OUTPUTS"
-    log.warning("MLflow at %s failed (%s); %s", re.sub("//[^/@]*@", "//", uri), reason, later)
+    log.warning(re.sub("//[^/@ ]*@", "//", f"MLflow at {uri} failed ({reason}); {later}"))  # without a password
