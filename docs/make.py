@@ -19,6 +19,7 @@ from hydra.utils import instantiate
 
 from benchmarks.conformance.entries import entries as metrics
 from docs.settings import cell, described, table
+from methods import lrp
 from results.names import bibliography, works
 
 ROOT = Path(__file__).parents[1]
@@ -151,9 +152,8 @@ def families_page() -> Iterator[str]:
         "applies and states no sum; `no` means that it refuses the network, for the reason below."
     )
     yield (
-        "LRP is asked with `method.bias=false` here, since biases take their share. It still loses relevance where a "
-        "neuron has no contribution to pass it to, as in convolutions of single channels; epsilon takes its own share "
-        "in every layer. Deep Taylor and excitation backprop pass relevance to positive contributions only, and lose "
+        "LRP is asked with `method.bias=false` here, since biases take their share; epsilon still takes its own in "
+        "every layer. Deep Taylor and excitation backprop pass relevance to positive contributions only, and lose "
         "that of sums without one: 1 less the residual is the share that reaches the pixels. Where a residual is near "
         "1, the map shows what little arrives. A residual far above 1 means that relevance of "
         "both signs grew without bound, as in sums whose terms cancel; such a map ranks nothing."
@@ -167,6 +167,8 @@ def families_page() -> Iterator[str]:
         ]
     )
     yield "\n".join(f"- {reason}." for reason in rows.reason.unique() if reason)
+    yield "## Rules of LRP, deep Taylor and excitation backprop"
+    yield inspect.getdoc(lrp).partition("\n\n")[2]
 
 
 def axes(path: Path) -> str:

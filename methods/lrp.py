@@ -1,10 +1,11 @@
 """Layer-wise relevance propagation: rules on the canonical form of a network.
 
-The rules are zennit's. Propagation starts from the target's logit, and channels are summed. In the methods of LRP, sums
-and average pools share relevance in proportion to their signed terms; in the two last methods they share among their
-positive terms. Activations and batch norms that were not folded pass relevance on, and max pools give it to the winner
-(`methods.relevance`). Interpolation shares like an average pool, constant padding gets nothing, and a difference shares
-among the terms of its own sign, the gamma rule for a large gamma [Montavon et al. 2019].
+The rules of layers with weights are zennit's. Propagation starts from the target's logit, and channels are summed. In
+the methods of LRP, sums and average pools share relevance in proportion to their signed terms; in deep Taylor and
+excitation backprop they share among their positive terms. Activations and batch norms that were not folded pass
+relevance on, and max pools give it to the winner (`methods.relevance`). Interpolation shares like an average pool,
+constant padding gets nothing, and a difference shares among the terms of its own sign, the gamma rule for a large gamma
+[Montavon et al. 2019].
 
 A product of a signal and its gate, as in squeeze-and-excitation, gives all relevance to the signal; the gate counts as
 a constant [Arras et al. 2019]. The gate is the factor that is broadcast, or else bounded, or else the output of an
@@ -16,7 +17,7 @@ A convolution over the whole map, as in the head of timm's VGG, counts as a line
 batch norm is one) take their share of the relevance, and a map sums to the logit only in a network without biases;
 otherwise the other contributions get that share too. `stabilizer` keeps denominators from zero, in units of activation.
 Relevance of a neuron that nothing contributes to is lost, such as that of a convolution of single channels where its
-inputs are all zero. `results/published/families.csv` has the laws on the families of CNNs.
+inputs are all zero.
 """
 
 from functools import partialmethod
