@@ -115,7 +115,8 @@ def rewrite(traced: Graph, tracer: ConcreteTracer) -> tuple[Graph, dict[str, nn.
             rule = next((rule for kind, rule in MODULES.items() if isinstance(module, kind)), None)
             found = rule(value, *args, module) if rule and tensor else ((twin(module),), args)
         elif tensor and node.op in ("call_function", "call_method") and name.rstrip("_") in FUNCTIONS:
-            found = FUNCTIONS[name.rstrip("_")](value, *node.args, **node.kwargs)
+            options = {"dim" if word == "axis" else word: option for word, option in node.kwargs.items()}
+            found = FUNCTIONS[name.rstrip("_")](value, *node.args, **options)
         if found is not None:
             chain, new = found[0], map_arg(found[1], lambda n: made[key(n)])
             for module in chain:

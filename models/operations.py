@@ -107,8 +107,8 @@ def affine(value, weight, bias, shape):
     return (Scale(*(constants.reshape(shape) if shape else constants for constants in (weight, bias))),)
 
 
-def concat(value, tensors, dim=0, *, axis=None):
-    return (Concat(dim if axis is None else axis),), tuple(tensors)
+def concat(value, tensors, dim=0):
+    return (Concat(dim),), tuple(tensors)
 
 
 def stack(value, tensors, dim=0):

@@ -104,7 +104,7 @@ class Unordered(nn.Module):
         a = F.softplus(b) * (b.mean(1, keepdim=True) * (a * torch.sigmoid(a)))
         a = F.gelu(F.relu6(a) * F.relu(b) * self.a(x))
         a = F.relu6(a.clone() * self.c(a))
-        return self.head((a * self.c(a).sigmoid()).mean((2, 3)))
+        return self.head((a * self.c(a).sigmoid()).mean(axis=(2, 3)))
 
 
 def test_a_gate_is_read_after_its_signal():
