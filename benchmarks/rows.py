@@ -67,10 +67,19 @@ def ordered(tables: list[pd.DataFrame], metrics: Mapping[str, Callable]) -> pd.D
     return joined.sort_values("metric", key=lambda names: names.map(place), kind="stable", ignore_index=True)
 
 
-def curve(image: list[str], fractions: np.ndarray, values: np.ndarray) -> pd.DataFrame:
-    """Return curves in long form: `fractions` (k,) of all images, `values` (n, k)."""
-    columns = {"image": np.repeat(image, len(fractions)), "fraction": np.tile(fractions, len(image))}
-    return pd.DataFrame(columns | {"value": values.ravel()})
+def curves(metric: Callable, scores: pd.DataFrame, batch: object) -> list[pd.DataFrame]:
+    """Return in long form the curves behind a metric's scores of a batch: no table if it has none.
+
+    A metric's `curve` gives fractions (k,) of all images and values (n, k). Its passes were made for the scores.
+    """
+    if not hasattr(metric, "curve") or scores.status[0] == "failed":
+        return []
+    try:
+        fractions, values = (t.double().cpu().numpy() for t in metric.curve(batch))
+    except Inapplicable:  # what has no score has no curve
+        return []
+    columns = {"image": np.repeat(scores.image.to_numpy(), len(fractions)), "fraction": np.tile(fractions, len(scores))}
+    return [pd.DataFrame(columns | {"value": values.ravel(), "metric": scores.metric[0]})]
 
 
 def per_image(cost: Cost, n: int, prefix: str = "") -> dict[str, float]:

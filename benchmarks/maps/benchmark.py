@@ -1,7 +1,6 @@
 """Benchmark of pixel maps: explain every image of a data set with one method and score the maps with every metric."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +15,7 @@ from benchmarks.cost import measured
 from benchmarks.explained import Explained, draws
 from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, target_of, with_background
 from benchmarks.maps.metrics.ranking import tied
-from entries import Inapplicable, choice, whole
+from entries import choice, whole
 
 CHANGES = ("none", "minor", "other_class")
 MINOR = 0.01  # of a map's standard deviation
@@ -97,11 +96,7 @@ def scored(
     ties, scores, curves = tied(explained.maps).cpu().numpy(), [], []
     for name, metric in metrics.items():
         scores.append(answered(name, metric, explained).assign(image=image, tied=ties))
-        if hasattr(metric, "curve") and scores[-1].status[0] != "failed":
-            with suppress(Inapplicable):  # what has no score has no curve
-                # The passes were made when the metric was scored.
-                fractions, values = (t.double().cpu().numpy() for t in metric.curve(explained))
-                curves.append(rows.curve(image, fractions, values).assign(metric=name))
+        curves += rows.curves(metric, scores[-1], explained)
     return scores, curves
 
 

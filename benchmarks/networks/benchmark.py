@@ -41,7 +41,5 @@ class Networks:
             table = rows.answered(name, metric, partial(metric, explained), n, explained)
             reused = (cell.store.reused - before) / n
             scores.append(table.assign(image=batch.image, reused=reused, **rows.per_image(Cost(), n, "explain_")))
-            if hasattr(metric, "curve") and table.status[0] != "failed":
-                fractions, values = (t.double().cpu().numpy() for t in metric.curve(explained))
-                curves.append(rows.curve(batch.image, fractions, values).assign(metric=name))
+            curves += rows.curves(metric, scores[-1], explained)
         return Scored(scores, curves, lambda images: {"image": np.array(batch.image[:images])})

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from benchmarks.networks.metrics.corruption import CorruptionError
+from entries import Inapplicable
 from tests.conftest import composed, evaluated
 
 SMALL = ["benchmark=networks", "model=planted", "dataset=planted", "dataset.images=6", "batch_size=4"]
@@ -28,3 +30,14 @@ def test_metrics_come_with_the_kind_unless_others_are_chosen():
     assert "pgd_linf" in composed(*SMALL).metric and "gini" not in composed(*SMALL).metric
     chosen = composed(*SMALL, "metric=[loss_gradient]").metric
     assert [name for name, node in chosen.items() if node] == ["loss_gradient"]
+
+
+def test_a_metric_that_does_not_suit_loses_its_own_scores_only(monkeypatch):
+    def refuse(*_):
+        raise Inapplicable("CorruptionError needs other images")
+
+    for name in ("__call__", "curve"):
+        monkeypatch.setattr(CorruptionError, name, refuse)
+    scores, curves, *_ = evaluated(*SMALL, "metric=[loss_gradient,corruption_error]")
+    assert scores.groupby("metric").status.first().to_dict() == {"corruption_error": "undefined", "loss_gradient": "ok"}
+    assert curves.empty
