@@ -10,10 +10,9 @@ from zennit.rules import ClampMod
 from entries import Inapplicable, explains, positive, refuse, whole
 from methods.cam import upsampled
 from methods.graph import Canonical, Kept, canonical_form
-from methods.relevance import positive_terms, relevance
+from methods.relevance import PASSING, positive_terms, relevance
 
 REDUCED = ("linear", "average", "max")  # operations that reduce a map to one pixel, other than strides
-POINTWISE = ("relu", "rectifier", "activation", "scale")
 
 
 def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> tuple[GraphModule, Node, Tensor]:
@@ -28,7 +27,7 @@ def head(method: object, model: nn.Module, x: Tensor, target: Tensor) -> tuple[G
     is_linear = linear.meta["role"] == "linear"
     last = before(linear.args[0], "shape") if is_linear else linear
     pooled = last.meta["role"] == "average" and last.args[0].meta["size"][1:] == window(graph, last)
-    pixel = last.meta["size"][1:] == (1, 1) and before(last, *POINTWISE).meta["role"] not in REDUCED
+    pixel = last.meta["size"][1:] == (1, 1) and before(last, *PASSING).meta["role"] not in REDUCED
     if not is_linear or not (pooled or pixel):
         given = f"{type(model).__name__} has {last.meta['role'] or last.name!r} there"
         need = f"{type(method).__name__} needs a global average pool before one linear layer"
