@@ -4,8 +4,8 @@ The rules of layers with weights are zennit's. Propagation starts from the targe
 the methods of LRP, sums and average pools share relevance in proportion to their signed terms; in deep Taylor and
 excitation backprop they share among their positive terms. Activations and batch norms that were not folded pass
 relevance on, and max pools give it to the winner (`methods.relevance`). Interpolation shares like an average pool,
-constant padding gets nothing, and a difference shares among the terms of its own sign, the gamma rule for a large gamma
-[Montavon et al. 2019].
+constant padding gets nothing, and in LRP a difference shares among the terms of its own sign, as `LrpGamma` does for a
+large gamma.
 
 A product of a signal and its gate, as in squeeze-and-excitation, gives all relevance to the signal; the gate counts as
 a constant [Arras et al. 2019]. The gate is the factor that is broadcast, or else bounded, or else the output of an
