@@ -159,7 +159,8 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
             scores.append(now)
             curves = pd.concat([curves, points], ignore_index=True)
             gallery = stacked([gallery, pictures]) if shown and pictures else gallery | pictures
-    table = pd.concat(scores, ignore_index=True)  # more images may give the same reason for none of them again
+    # Batches that are stored twice, or the same reason again for more images, are no other scores.
+    table = pd.concat(scores, ignore_index=True)
     table = table.drop_duplicates(["image", "part", *VARIANT], keep="last", ignore_index=True)
     complete = {(name, settings, images) for name, settings, images in completed(cell)} | {
         (name, text(cell.metrics[name]), cell.images)
@@ -200,7 +201,7 @@ def stored(cell: Cell, resumed: list[tuple]) -> tuple:
     )
     pictures = [part[2] for part in parts if part[2]]
     if resumed:  # a process that is killed while it writes a cell leaves batches that are in both
-        scores, curves = scores.drop_duplicates(["image", "part", *VARIANT]), curves.drop_duplicates()
+        curves = curves.drop_duplicates()
         images = [set(kept.get("image", ())) for kept in pictures[:2]]
         if len(images) == 2 and images[0] & images[1]:  # batches have more where a metric adds pictures of its own
             pictures = pictures[:1] if pictures[0].keys() >= pictures[1].keys() else pictures[1:]

@@ -17,12 +17,13 @@ CURVE = ["image", "metric", "metric_settings", "fraction", "value"]
 
 
 def answered(name: str, metric: Callable, ask: Callable[[], Tensor], n: int, batch: object) -> pd.DataFrame:
-    """Return `n` rows of what a metric is asked for about a batch, which has the fields `model` and `x`.
+    """Return `n` rows of what a metric is asked for about a batch, which has the fields `model`, `x` and maybe `store`.
 
     A metric that fails loses its own rows only; one that leaves something behind spoils the rest and is refused. One
     that raises Inapplicable has no scores of this batch, and the sentence is the reason.
     """
-    reason, failed = metric.undefined, False
+    reason, failed, store = metric.undefined, False, getattr(batch, "store", None)
+    before = store.reused if store else 0
     with untouched(name, batch), measured(batch.model, batch.x.device) as cost:
         try:
             score = ask()
@@ -47,7 +48,7 @@ def answered(name: str, metric: Callable, ask: Callable[[], Tensor], n: int, bat
             "status": np.where(defined, "ok", "failed" if failed else "undefined"),
             "reason": np.where(defined, "", reason),
             "tied": np.nan,
-            "reused": 0.0,
+            "reused": (store.reused - before) / n if store else 0.0,
             **per_image(cost, n),
         }
     )

@@ -102,7 +102,6 @@ def scored(
 
 def answered(name: str, metric: Callable, explained: Explained) -> pd.DataFrame:
     """Return score, status, reason and cost of one metric, image by image."""
-    before = explained.store.reused
 
     def ask() -> Tensor:
         if "explain" in metric.needs:
@@ -114,7 +113,7 @@ def answered(name: str, metric: Callable, explained: Explained) -> pd.DataFrame:
         unknown = ~explained.mask.flatten(1).any(1).cpu().numpy()
         table.loc[unknown, ["score", "reason"]] = np.nan, "the image has no mask of the class"
         table.loc[unknown & (table.status == "ok"), "status"] = "undefined"
-    return table.assign(reused=(explained.store.reused - before) / len(explained.x))
+    return table
 
 
 def pictures(cell: Prepared, batch: Batch, explained: Explained, left: int) -> dict[str, np.ndarray]:

@@ -37,9 +37,7 @@ class Networks:
         """Score one batch."""
         explained, n, scores, curves = batch.explained, len(batch.image), [], []
         for name, metric in cell.metrics.items():
-            before = cell.store.reused
             table = rows.answered(name, metric, partial(metric, explained), n, explained)
-            reused = (cell.store.reused - before) / n
-            scores.append(table.assign(image=batch.image, reused=reused, **rows.per_image(Cost(), n, "explain_")))
+            scores.append(table.assign(image=batch.image, **rows.per_image(Cost(), n, "explain_")))
             curves += rows.curves(metric, scores[-1], explained)
         return Scored(scores, curves, lambda images: {"image": np.array(batch.image[:images])})
