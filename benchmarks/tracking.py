@@ -42,8 +42,7 @@ def log_cell(folder: Path, uri: str) -> bool:
         outdated = runs(folder).get(uri, [None])[0]
         end = int(1000 * (folder / DONE).stat().st_mtime)
         names = parameters(rows.iloc[0], config["benchmark"]["entry"])
-        varied = {name: str(value)[:6000] for name, value in cell.get("varied", {}).items()}
-        varied = {name: value for name, value in varied.items() if not name.startswith("metric.")}
+        varied = {k: str(value)[:6000] for k, value in cell.get("varied", {}).items() if not k.startswith("metric.")}
         title = "/".join(value for name, value in (names | varied).items() if name not in ("benchmark", "dataset"))
         with tempfile.TemporaryDirectory() as files:
             draw(rows.kind.iloc[0], folder, Path(files))
