@@ -27,11 +27,14 @@ def refuse_unknown(method: object, model: nn.Module, graph: GraphModule) -> None
     refuse_without_rule(method, model, graph, read_by_signals(graph), FREE | RULED)
 
 
-class PassFirst(Pass):
-    """The input gets the relevance of the first output; torch's norms give their mean and deviation as well."""
+class PassOn(Pass):
+    """The input gets the relevance of the first output, summed where a constant made this larger.
+
+    Torch's norms give their mean and deviation as well.
+    """
 
     def backward(self, module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple[Tensor]:
-        return grad_output[:1]
+        return (grad_output[0].sum_to_size(grad_input[0].shape),)
 
 
 class SignalTakesAll(Hook):
@@ -43,9 +46,6 @@ class SignalTakesAll(Hook):
     def backward(self, module: nn.Module, grad_input: tuple, grad_output: tuple) -> tuple[Tensor, Tensor]:
         signal, gate = self.stored_tensors["factors"]
         return grad_output[0].sum_to_size(signal.shape), torch.zeros_like(gate)
-
-    def copy(self) -> "SignalTakesAll":
-        return SignalTakesAll()
 
 
 class Share(Hook):
@@ -183,7 +183,7 @@ def by_role(graph: GraphModule, rules: Mapping[str, Hook], stabilizer: float) ->
     their terms, activations, scales and norms pass relevance on, and products give it to the signal.
     """
     shares = {"average": Norm(stabilizer), "combination": Norm(stabilizer), "sum": Share(stabilizer)}
-    fixed = {**dict.fromkeys(PASSING, Pass()), "norm": PassFirst(), "gate": SignalTakesAll()}
+    fixed = {**dict.fromkeys((*PASSING, "norm"), PassOn()), "gate": SignalTakesAll()}
     rules = fixed | shares | dict(rules)
     return {node.target: rules[node.meta["role"]] for node in graph.graph.nodes if node.meta["role"] in rules}
 

@@ -56,6 +56,23 @@ def test_branches_share_as_in_the_network_that_timm_merges_them_in(name):
     assert relative(branched, merged) < 1e-9
 
 
+class Spread(nn.Module):
+    """Numbers of channels that a constant makes a map."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.place, self.out = nn.Conv2d(3, 4, 3), nn.Parameter(torch.rand(4, 5, 5)), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out((self.conv(x).relu().mean((2, 3), keepdim=True) * self.place).mean((2, 3)))
+
+
+def test_a_constant_that_is_larger_than_its_input_loses_nothing():
+    model, (x, _) = networks.randomised(Spread()).double(), networks.images(2, 8)
+    total, maps = model(x.double())[:, 1], explain(CONSERVING["gamma"], model, x.double(), torch.tensor([1, 1]))
+    assert ((maps.sum((1, 2)) - total) / total).abs().max() < 1e-3
+
+
 def linear_model(weights: list[float], bias: float) -> nn.Module:
     """One neuron with a pixel for each weight."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(len(weights), 1)).double().requires_grad_(False).eval()
