@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -209,10 +209,10 @@ def read_sweep(folder: Path) -> dict:
     return json.loads(path.read_text()) if path.exists() else {"name": "", "kind": "", "varied": []}
 
 
-def mark_sweep(folder: Path, name: str, kind: str, varied: list[str] | None = None) -> None:
+def mark_sweep(folder: Path, name: str, kind: str, varied: Iterable[str] = ()) -> None:
     """Leave the file by which a sweep is found again; refuse a folder of another kind of benchmark.
 
-    `varied` are the settings of which the running command tries several values.
+    `varied` are the settings of which the running command tries several values; those of earlier commands are kept.
     """
     refuse_name(name)
     folder.mkdir(parents=True, exist_ok=True)
@@ -220,7 +220,7 @@ def mark_sweep(folder: Path, name: str, kind: str, varied: list[str] | None = No
         before = read_sweep(folder)
         if before["kind"] not in ("", kind):
             raise ValueError(f"{folder} holds a sweep of {before['kind']}; give benchmark={kind} another name=...")
-        now = {"name": name, "kind": kind, "varied": before["varied"] if varied is None else varied}
+        now = {"name": name, "kind": kind, "varied": [*dict.fromkeys([*before["varied"], *varied])]}
         if now != before:
             write(folder / SWEEP, lambda temporary: temporary.write_text(json.dumps(now)))
 

@@ -34,7 +34,7 @@ def record(cfg: DictConfig) -> bool:
     sweep = sweep.relative_to(Path.cwd()) if sweep.is_relative_to(Path.cwd()) else sweep
     cell = Cell.of(cfg, hydra.runtime.choices, sweep)
     if alone:
-        mark_sweep(cell.sweep, cfg.name, cell.names["kind"], [])
+        mark_sweep(cell.sweep, cfg.name, cell.names["kind"])
     tracked = False
     with cell.lock():
         lacking = missing(cell)
