@@ -119,9 +119,9 @@ def accuracy(scores: pd.DataFrame) -> float:
         return float("nan")
     image = scores.image.astype("category").cat
     rows = _first(image.codes.to_numpy(), len(image.categories))
-    label, predicted, names = (scores[name].to_numpy()[rows[rows >= 0]] for name in ("label", "predicted", "image"))
-    known = (names != "") & (label >= 0)
-    return float((label == predicted)[known].mean()) if known.any() else float("nan")
+    images = scores[["image", "label", "predicted"]].iloc[rows[rows >= 0]]
+    images = images[(images.image != "") & (images.label >= 0)]
+    return float((images.label == images.predicted).mean())
 
 
 def numbered(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:

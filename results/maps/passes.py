@@ -5,7 +5,7 @@ from argparse import Namespace
 
 import pandas as pd
 
-from results import tables
+from results import scores, tables
 from results.maps import laws
 from results.maps.board import MEAN_RANK, leaders, written_settings
 from results.maps.cost import costs
@@ -37,7 +37,7 @@ def budgets(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 def varied(rows: pd.DataFrame) -> bool:
     """Return whether some entry has two budgets."""
-    entries = rows[["entry", "settings"]].drop_duplicates()
+    entries = scores.numbered(rows, ["entry", "settings"])[1]
     spent = [{name: own[name] for name in BUDGETS & {*own}} for own in map(json.loads, entries.settings)]
     return bool(pd.Series(map(str, spent)).groupby(entries.entry.to_numpy()).nunique().gt(1).any())
 
