@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -188,6 +189,10 @@ def one_sentence() -> Iterator[None]:
             yield
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on where it was")
+    except ModuleNotFoundError as error:
+        if debug or find_spec("hydra"):
+            raise
+        sys.exit(f"error: {sys.executable} has no {error.name}; activate the environment: . .venv/bin/activate")
     except Exception as error:
         if debug:
             raise

@@ -110,6 +110,9 @@ def suffix(options: argparse.Namespace) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
+    if find_spec("pandas") is None:
+        print(f"{sys.executable} has no pandas; activate the environment: . .venv/bin/activate", file=sys.stderr)
+        return 1
     try:
         show(options)
     except (OSError, ValueError) as error:

@@ -65,8 +65,8 @@ def labelled(
         raise ValueError(f"Folder needs class indices >= 0; the class folder {below[0]} was found")
     labels = {name: -1 if name in homonyms else index(name) for name in found}
     lost = [name for name in found if labels[name] < 0]
-    if 0 < len(lost) < len(found):
-        log.warning("Folder gives label -1 to classes that are no ImageNet class: %s", some(lost))
+    if lost:
+        log.warning("Folder has classes that are no ImageNet class, whose images have no label: %s", some(lost))
     worded = any(labels[name] >= 0 and not name.isdecimal() for name in found)
     return imagenet_names() if worded else (), labels
 

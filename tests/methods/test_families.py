@@ -23,6 +23,7 @@ def test_deep_lift_sums_to_the_difference_on_all():
     assert PUBLISHED.residual.xs("deep_lift", level="method").astype(float).max() < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICK)
 def test_a_family_gives_what_the_table_says(name):
     """To the table's two digits; a sum without biases that amounts to nothing but rounding differs by machine."""

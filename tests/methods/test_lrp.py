@@ -45,6 +45,7 @@ def test_operations_of_networks_that_people_have(name, method):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["repghostnet_050", "fastvit_t8"])
 def test_branches_share_as_in_the_network_that_timm_merges_them_in(name):
     """Either form of a re-parameterised network has one map."""

@@ -102,6 +102,12 @@ def test_files_have_names_of_their_own(sweep, capsys):
     assert "cited = {Petsiuk et al. 2018}" in contents["refs.bib"]
 
 
+def test_a_python_without_the_environment_is_told_to_activate_it(sweep, capsys, monkeypatch):
+    monkeypatch.setattr("results.__main__.find_spec", lambda _: None)
+    code, _, error = run(capsys, sweep)
+    assert code == 1 and "activate" in error
+
+
 def test_class_names_may_have_any_letters(tmp_path, capsys):
     shown = Figure((2, 1))
     shown.text(0.1, 0.5, "a$x and $y_{z \U000f0000")  # a formula that has an error, and a letter that no font has
