@@ -58,7 +58,7 @@ def test_broken_and_animated_images_are_named_counted_and_skipped(tmp_path, capl
     with caplog.at_level(logging.WARNING):
         images = folder(tmp_path).test(32)
     assert [row[0] for row in images] == ["good/x.jpg", "good/y.png"]
-    line = caplog.records[0].getMessage()
+    line = caplog.records[-1].getMessage()
     assert "6 of 8" in line and "good/cut.jpg" in line
 
 
