@@ -162,7 +162,7 @@ def flat(node: dict, part: str) -> dict[str, object]:
 
 
 def own(node: dict, seed: int) -> dict[str, object]:
-    """Return the settings of an entry or a metric. The sweep's seed is left out, since rows have a column for it."""
+    """Return the settings of an entry or a metric without the sweep's seed, for which rows have a column."""
     return {
         key: value for key, value in flat(node, "entry").items() if (key.rpartition(".")[2], value) != ("seed", seed)
     }

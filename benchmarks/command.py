@@ -72,7 +72,7 @@ def hint(name: str, options: Sequence[str]) -> str:
 
 
 def listing(names: Sequence[str]) -> str:
-    """Return names as a list that does not fill the terminal."""
+    """Return the first names, separated by commas, and how many more there are."""
     more = len(names) - MOST
     return ", ".join([*names[:MOST], f"and {more} more"] if more > 1 else names)
 

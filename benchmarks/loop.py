@@ -138,7 +138,7 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
 
 
 def suited(dataset: object, network: object) -> object:
-    """Return a data set as the network's own evaluation prepares it, or as timm does by default for None."""
+    """Return the data set with the network's own crop and interpolation; without a network, with timm's defaults."""
     return dataset.suited(network) if hasattr(dataset, "suited") else dataset
 
 

@@ -15,7 +15,7 @@ from filelock import FileLock
 from benchmarks.cell import DONE, write
 
 log = logging.getLogger(__name__)
-TRACKED = "mlflow.json"  # in a cell's or a sweep's folder: which server has it, under which run
+TRACKED = "mlflow.json"  # in the folder of a cell or a sweep: its run on each MLflow server
 OFF = "GLASSBENCH_TRACKING_OFF"  # set for this process and its workers once the server has failed
 PATIENCE = 10  # seconds that a server may take to answer at all
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for every run

@@ -23,6 +23,7 @@ from results.names import plain
 RESULTS = Path(__file__).parent
 PYTHON = ".".join(platform.python_version_tuple()[:2])  # whose syntax trees the digests of code are of
 PUBLISHED = RESULTS / "published"
+LARGEST = 2**20  # bytes of a picture that is kept in the repository
 
 
 def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path = PUBLISHED) -> list[Path]:
@@ -50,7 +51,11 @@ def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path
     for picture in sorted((sweep / "figures").glob("*.png")):
         paths.append(folder / "figures" / f"{name}_{picture.name}")
         with Image.open(picture) as image:
-            image.convert("RGB").save(paths[-1], optimize=True)
+            shown = image.convert("RGB")
+            shown.save(paths[-1], optimize=True)
+            while paths[-1].stat().st_size > LARGEST:  # photographs; the sweep's own files have all pixels
+                shown = shown.resize((shown.width * 4 // 5, shown.height * 4 // 5), Image.Resampling.LANCZOS)
+                shown.save(paths[-1], optimize=True)
     files, own = sorted(str(path.relative_to(folder)) for path in paths), rows.kind.iloc[0]
     made = {"kind": own, "command": command, "code": digest(own), "python": PYTHON, "files": files}
     (folder / f"{name}.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")

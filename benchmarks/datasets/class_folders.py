@@ -32,7 +32,7 @@ class Listing(NamedTuple):
     """What a layout finds."""
 
     photos: dict[str, list[Photo]]  # by class, in the order of names; their labels are not known yet
-    rest: list[str]  # names of what holds no image, or should and is not there
+    rest: list[str]  # names of files and folders without a usable image, and of links and masks that lead nowhere
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def named(classes: Sequence[str] | str | None) -> tuple[str, ...]:
 def labelled(
     found: Sequence[str], names: tuple[str, ...], homonyms: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Return the model's class names, as far as they are known, and the index of each class of the data set.
+    """Return the names of the network's classes, none if unknown, and the index in them of each class of the data set.
 
     `homonyms` are classes of the data set that mean something else than ImageNet's of this name.
     """

@@ -69,7 +69,7 @@ class Polygons:
 
 @cache
 def listed() -> tuple[tuple[Photo, ...], tuple[Photo, ...]]:
-    """Return the photographs and the others; refuse a list whose files are not there."""
+    """Return the labelled photographs and those for the background; raise ValueError if a file is missing."""
     lists = yaml.safe_load(LISTED.read_text("utf-8"))
     shown = [
         (shipped(row["file"]), row["label"], Polygons(tuple(map(tuple, row["object"])))) for row in lists["photographs"]

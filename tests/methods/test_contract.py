@@ -163,7 +163,7 @@ def test_a_data_set_without_what_is_needed_is_refused(method, method_name):
 
 
 class Unruled(nn.Module):
-    """A network without a rectifier, and with an operation that no rule knows."""
+    """A network that has no ReLU and has an operation for which there is no rule."""
 
     def __init__(self):
         super().__init__()

@@ -68,7 +68,7 @@ def test_seven_of_thirteen_convolutions_are_lower():
 
 
 def test_what_only_gates_read_is_no_layer_of_a_path():
-    """Squeeze-and-excitation has a ReLU of its own, to which no relevance comes."""
+    """Squeeze-and-excitation has a ReLU of its own, which gets no relevance, since LRP gives none to a gate."""
     model, x, target = networks.precise("gated")
     path = selector("relevance")(model, x, target, BOX)
     (layer,) = path.layers

@@ -44,7 +44,7 @@ def judge(subject: Subject, name: str, check: Callable[[], None], model: str = "
 
 
 def verdicts(subject: Subject) -> Iterator[Verdict]:
-    """Run every check of the traits of the metric's kind; each known answer is one. Fail if there is nothing to run."""
+    """Run the checks that suit a metric of this kind, and its known answers; a metric that none suits fails."""
     some = False
     for name, check in CHECKS.items():
         if name != "known_answers" and (check.trait in subject.traits or not subject.brought):
