@@ -1,0 +1,304 @@
+"""Correlations of features and CKA against literal definitions, other libraries and closed forms."""
+
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations
+from math import sqrt
+
+import numpy as np
+import pytest
+import torch
+from sklearn.feature_selection import f_classif
+from torch import nn
+
+from benchmarks.datasets.planted import Planted
+from benchmarks.layers.alignment import cka, gram, hsic
+from benchmarks.layers.metrics.representation import (
+    Cka,
+    CkaInfluence,
+    CkaResidual,
+    CkaToLast,
+    ClassCorrelation,
+    DeadChannels,
+    EffectiveRank,
+    FeatureCorrelation,
+    FeatureRedundancy,
+)
+from benchmarks.layers.represented import Represented
+from entries import Inapplicable
+from methods.layers.layered import Layered
+from methods.layers.representations import Gaussian, Network, Untrained
+from models.zoo import Network as Zoo
+from tests.conftest import evaluated
+
+WHOLE = {"minibatch": 1024, "seed": 0}
+OF_LAYERS = "feature_correlation,feature_redundancy,effective_rank,class_correlation,dead_channels,cka_to_last"
+OF_PAIRS = "cka,cka_residual,cka_influence"
+METRICS = f"metric=[{OF_LAYERS},{OF_PAIRS}]"
+
+
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def related(n: int = 40) -> list[torch.Tensor]:
+    """Three layers of features of the same images, the first alike to the second."""
+    first = normal(n, 6)
+    return [first, first @ normal(6, 4, seed=1) + normal(n, 4, seed=2), normal(n, 9, seed=3) + 5]
+
+
+def represented(*features: torch.Tensor, x=None, labels=None, last=None) -> Represented:
+    n = len(features[0])
+    x = normal(n, 3, 4, 4, seed=9) if x is None else x
+    labels = torch.arange(n) % 3 if labels is None else labels
+    names = tuple(f"layer{k}" for k in range(len(features)))
+    return Represented(nn.Identity(), x, labels, names, features, lambda: last or features)
+
+
+def u_statistic(x: np.ndarray, y: np.ndarray) -> float:
+    """HSIC by its definition: the mean over all ordered sets of four different images [Song et al. 2012]."""
+    k, m = x @ x.T, y @ y.T
+    terms = [k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in permutations(range(len(x)), 4)]
+    return float(np.mean(terms))
+
+
+def literal_cka(x: torch.Tensor, y: torch.Tensor, parts: list[np.ndarray]) -> float:
+    x, y = x.numpy(), y.numpy()
+    both, own, other = (np.mean([u_statistic(a[part], b[part]) for part in parts]) for a, b in ((x, y), (x, x), (y, y)))
+    return both / sqrt(own * other)
+
+
+def test_cka_is_the_mean_over_all_sets_of_four_images():
+    features = related(9)
+    wanted = [literal_cka(a, b, [np.arange(9)]) for a, b in combinations(features, 2)]
+    assert Cka(**WHOLE)(represented(*features)).tolist() == pytest.approx(wanted, abs=1e-12)
+
+
+def test_of_minibatches_hsic_is_averaged_before_it_is_divided():
+    features, order = related(18), torch.randperm(18, generator=torch.Generator().manual_seed(3))
+    parts = [part.numpy() for part in order.split(6)]
+    wanted = [literal_cka(a, b, parts) for a, b in combinations(features, 2)]
+    # 18 images in minibatches of at most 8 are three of 6
+    assert Cka(minibatch=8, seed=3)(represented(*features)).tolist() == pytest.approx(wanted, abs=1e-12)
+
+
+def test_cka_is_that_of_pytorch_cka():
+    other = pytest.importorskip("cka")
+    features = related()
+    wanted = other.cka_from_features(features, features)
+    torch.testing.assert_close(cka(hsic([gram(f) for f in features])), wanted.double(), atol=1e-10, rtol=0)
+
+
+def test_cka_knows_no_rotation_and_no_scale():
+    first, second, _ = related()
+    rotation, _ = torch.linalg.qr(normal(6, 6, seed=4))
+    same = represented(first, 7 * first @ rotation - 3, second, second @ torch.diag(normal(4, seed=5)))
+    scores = dict(zip(Cka.parts(None, same), Cka(**WHOLE)(same).tolist(), strict=True))
+    assert scores['["layer0", "layer1"]'] == pytest.approx(1)
+    assert scores['["layer0", "layer2"]'] == pytest.approx(scores['["layer1", "layer2"]'])
+    assert scores['["layer2", "layer3"]'] < 0.99, "another scale for each channel is no rotation"
+
+
+@pytest.mark.parametrize("n", [32, 64, 128, 256])
+def test_independent_features_have_no_cka(n):
+    """The biased form gives c / (c + n) of c channels: with 8 of them .200, .111, .059, .030."""
+    layers = [normal(n, 8, seed=seed) for seed in range(40)]
+    own = cka(hsic([gram(f) for f in layers]))[tuple(torch.triu_indices(40, 40, 1))]
+    x = torch.stack([f - f.mean(0) for f in layers])
+    flat = (x @ x.mT).flatten(1)
+    biased = torch.nn.functional.cosine_similarity(flat[:20], flat[20:]).mean()
+    assert abs(own.mean()) < 0.004 and own.min() < 0
+    assert biased == pytest.approx(8 / (8 + n), abs=0.012)
+
+
+def test_a_layer_whose_images_are_all_the_same_has_no_cka():
+    first, second, _ = related()
+    batch = represented(first, torch.full((40, 5), 0.1), second)
+    for metric in (Cka(**WHOLE), CkaResidual(**WHOLE), CkaInfluence(**WHOLE, share=0.01)):
+        assert metric(batch).isnan().tolist() == [True, False, True]
+    assert CkaToLast(**WHOLE)(batch).isnan().tolist() == [False, True, False]
+
+
+def test_few_images_and_single_layers_are_refused():
+    with pytest.raises(Inapplicable, match="4 images"):
+        Cka(**WHOLE)(represented(*related(3)))
+    with pytest.raises(Inapplicable, match="4 images"):
+        CkaInfluence(**WHOLE, share=0.01)(represented(*related(4)))
+    with pytest.raises(Inapplicable, match="two layers"):
+        Cka(**WHOLE)(represented(normal(9, 3)))
+
+
+def test_residual_is_the_cka_of_what_least_squares_leave():
+    features = related()
+    x = features[1].clone().reshape(40, 4, 1, 1) + normal(40, 4, 1, 1, seed=6)
+    off = ~np.eye(40, dtype=bool)
+
+    def rest(f: np.ndarray) -> np.ndarray:
+        """Residuals of the entries off the diagonal, with an effect for every image, which is what centring removes."""
+        rows, columns = np.nonzero(off)
+        images = np.zeros((len(rows), 40))
+        images[np.arange(len(rows)), rows] += 1
+        images[np.arange(len(rows)), columns] += 1
+        design = np.column_stack([(x.flatten(1) @ x.flatten(1).T).numpy()[off], images])
+        y = (f @ f.T)[off]
+        return y - design @ np.linalg.lstsq(design, y)[0]
+
+    left = [rest(f.numpy()) for f in features]
+    wanted = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in combinations(left, 2)]
+    scores = CkaResidual(**WHOLE)(represented(*features, x=x))
+    assert scores.tolist() == pytest.approx(wanted, abs=1e-10)
+    assert CkaResidual(**WHOLE)(represented(*features, x=features[0])).isnan().tolist() == [True, True, False]
+
+
+def test_inputs_alone_make_features_alike():
+    x = normal(200, 12) * torch.logspace(0, -1, 12, dtype=torch.float64)
+    alike = represented(x @ normal(12, 64, seed=1), x @ normal(12, 64, seed=2), x=x)
+    assert Cka(**WHOLE)(alike) > 0.85 and abs(CkaResidual(**WHOLE)(alike)) < 0.5
+
+
+def test_influence_is_the_change_without_the_farthest_images():
+    """Two images that lie together far away make independent layers alike; one alone is no pair, and unbiased HSIC
+    has no diagonal."""
+    first, other = normal(200, 5), normal(200, 5, seed=1)
+    near = torch.arange(200) >= 2
+    apart = represented(first[near], other[near])
+    assert abs(CkaInfluence(**WHOLE, share=0.01)(apart)) < 0.05
+    first[~near] += 200
+    other[~near] += 200
+    both = represented(first, other)
+    score = CkaInfluence(**WHOLE, share=0.01)(both)
+    assert score.item() == pytest.approx((Cka(**WHOLE)(apart) - Cka(**WHOLE)(both)).item()) and score < -0.9
+
+
+def test_a_network_is_its_own_last_one():
+    features = [f.float() for f in related()]
+    batch = represented(*features, last=[f.clone() for f in features])
+    assert CkaToLast(**WHOLE)(batch).tolist() == [1, 1, 1]
+    others = represented(*features, last=[features[0], normal(40, 4, seed=8), features[2] + normal(40, 9, seed=9)])
+    scores = CkaToLast(**WHOLE)(others)
+    wanted = [Cka(**WHOLE)(represented(a, b)).item() for a, b in zip(features, others.last(), strict=True)]
+    assert scores.tolist() == pytest.approx(wanted) and scores[1] < 0.2 < scores[2] < 1
+
+
+def test_correlations_are_those_of_numpy():
+    features = related()
+    batch = represented(*features)
+    for threshold in (0.2, 0.9):
+        rho = [np.abs(np.corrcoef(f.numpy().T))[np.triu_indices(f.shape[1], 1)] for f in features]
+        assert FeatureCorrelation()(batch).tolist() == pytest.approx([r.mean() for r in rho])
+        assert FeatureRedundancy(threshold)(batch).tolist() == pytest.approx([(r > threshold).mean() for r in rho])
+
+
+def test_channels_that_are_given_twice_are_redundant():
+    f = normal(300, 10)
+    batch = represented(f, torch.cat([f, -2 * f + 1], 1))
+    assert FeatureRedundancy(0.9)(batch).tolist() == pytest.approx([0, 10 / (20 * 19 / 2)])
+    once, twice = EffectiveRank()(batch).tolist()
+    assert once == pytest.approx(twice)
+
+
+@pytest.mark.parametrize("d", [1, 5, 40])
+def test_effective_rank_of_independent_channels_is_their_number(d):
+    few, many = (EffectiveRank()(represented(normal(n, d))).item() for n in (20, 20000))
+    assert many == pytest.approx(d, rel=2e-3) and few <= min(d, 19) + 1e-9
+    # the entropy of eigenvalues that lie around 1 with variance (d - 1) / n is that much less
+    assert many == pytest.approx(d * np.exp(-(d - 1) / 2 / 20000), rel=1e-3)
+
+
+def test_class_correlation_is_the_f_test_s():
+    f, labels = normal(60, 7), torch.arange(60) % 4
+    f[:, :3] += labels[:, None] * torch.tensor([0.3, 1, 5])
+    statistic, _ = f_classif(f.numpy(), labels.numpy())
+    square = statistic * 3 / (statistic * 3 + 56)  # F = (square / (k - 1)) / ((1 - square) / (n - k))
+    assert ClassCorrelation()(represented(f, labels=labels)).item() == pytest.approx(np.sqrt(square).mean())
+    two = labels % 2
+    rho = [abs(np.corrcoef(column, two.numpy())[0, 1]) for column in f.numpy().T]
+    assert ClassCorrelation()(represented(f, labels=two)).item() == pytest.approx(np.mean(rho))
+    assert ClassCorrelation()(represented(f, labels=two * 0)).isnan().all()
+
+
+def test_dead_channels_are_counted_and_left_out():
+    f = normal(50, 6).float()
+    dead = torch.cat([f, torch.zeros(50, 2), 0.3 + 1e-8 * normal(50, 2).float()], 1)
+    batch = represented(f, dead, torch.ones(50, 3))
+    assert DeadChannels()(batch).tolist() == pytest.approx([0, 0.4, 1])
+    for metric in (FeatureCorrelation(), FeatureRedundancy(0.1), EffectiveRank(), ClassCorrelation()):
+        alone, with_dead, nothing = metric(batch).tolist()
+        assert alone == pytest.approx(with_dead) and np.isnan(nothing)
+
+
+def small(seed: int) -> nn.Module:
+    """Return a network with two convolutions, whose layers are called 1 and 3."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 7, 3), nn.ReLU(), pool, nn.Linear(7, 3))
+    return model.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model with epochs; the last one is 2."""
+
+    epoch: int | None
+
+    def __call__(self, dataset):
+        epoch = 2 if self.epoch is None else self.epoch
+        return Zoo(small(epoch), (0.5,) * 3, (0.25,) * 3, 32, f"epoch {epoch}")
+
+
+def test_representations_are_of_the_network_or_of_its_widths():
+    network = Layered(small(0), ("1", "3"), 4)
+    x = normal(10, 3, 16, 16).float()
+    own, untrained, gaussian = (entry(network, x) for entry in (Network(), Untrained(seed=1), Gaussian(seed=1)))
+    torch.testing.assert_close(own[0], network.model[:2](x).mean((2, 3)))
+    for features in (own, untrained, gaussian):
+        assert [f.shape for f in features] == [(10, 5), (10, 7)]
+    again = Untrained(seed=1)(network, x), Gaussian(seed=1)(network, x)
+    assert all(a.equal(b) for a, b in zip(untrained + gaussian, again[0] + again[1], strict=True))
+    assert not untrained[1].equal(own[1]) and not Gaussian(seed=2)(network, x)[0].equal(gaussian[0])
+
+
+@dataclass(frozen=True)
+class Split(Planted):
+    """Planted images with a train split."""
+
+    def train(self, size):
+        parts = Planted(30, 7).test(size)
+        return torch.stack([(255 * part[1]).byte() for part in parts]), torch.tensor([part[2] for part in parts])
+
+
+def cell(epoch: int | None, representation: str = "network"):
+    model = {"_target_": f"{__name__}.Trained", "epoch": epoch}
+    chosen = ["benchmark=layers", f"representation={representation}", "dataset=planted", "model=planted"]
+    few = [f"dataset._target_={__name__}.Split", "dataset.images=5", "batch_size=2", "benchmark.reference_images=24"]
+    return evaluated(*chosen, *few, METRICS, model=model)
+
+
+def test_a_cell_scores_layers_and_pairs_once_and_no_image():
+    scores, curves, gallery, images = cell(None)
+    names = ["1", "3"]
+    assert set(scores.image) == {""} and len(images) == 5 and curves.empty and not gallery
+    parts = scores.groupby("metric").part.agg(list)
+    assert all(parts[name] == ['["1", "3"]'] for name in ("cka", "cka_residual", "cka_influence"))
+    assert all(parts[name] == names for name in parts.index if not name.startswith("cka") or name == "cka_to_last")
+    assert (scores.status == "ok").all() and (scores.forwards == 0).all()
+    assert (scores.explain_forwards * scores.groupby("metric").part.transform("size") == 24).all()
+    assert scores.data.nunique() == 1 and (scores.label == -1).all()
+
+
+@pytest.mark.parametrize("representation", ["network", "untrained", "gaussian"])
+def test_every_epoch_is_compared_with_the_last(representation):
+    first, last = (cell(epoch, representation).scores for epoch in (0, 2))
+    first, last = (s[s.metric == "cka_to_last"] for s in (first, last))
+    assert ((last.score == 1) == (representation == "network")).all() and (first.score < 1).all()
+    assert first.forwards.sum() == 24, "the network at its last epoch is passed, too"
+
+
+def test_fields_that_mean_nothing_are_refused():
+    for metric, wrong in (
+        (Cka(**WHOLE), {"minibatch": 4}),
+        (CkaInfluence(**WHOLE, share=0.01), {"share": 0}),
+        (FeatureRedundancy(0.9), {"threshold": 1}),
+    ):
+        with pytest.raises(ValueError, match=type(metric).__name__):
+            replace(metric, **wrong)
