@@ -4,9 +4,11 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import ClassVar
@@ -14,7 +16,7 @@ from typing import ClassVar
 import timm
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from timm.optim import create_optimizer_v2, list_optimizers
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -25,11 +27,15 @@ from entries import number, refuse, whole
 
 log = logging.getLogger(__name__)
 TIMED = 8  # steps after which a fit says how long it will take
+UNRELATED = ("accuracy", "test_images", "device", "last_conv", "checkpoints")  # settings that no weight depends on
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One-cycle training over a sequence of image sizes; `fit(name, dataset, cache)` gives the weights file.
+    """One-cycle training over a sequence of image sizes; `fit(name, dataset, cache, epoch)` gives the weights file.
+
+    `checkpoints` are the epochs, fractions among them, after which the network is kept on the way: 0 is before
+    training, and those from the last epoch on are left out, as the finished weights are kept anyway.
 
     `architecture` is the network that is trained, if it is another one: `vgg16` is trained as timm's `vgg16_bn`, whose
     batch norms are then folded into its convolutions. `model_args` go to timm for both.
@@ -53,6 +59,7 @@ class Fit:
     channels_last: bool  # the faster memory layout of some networks
     device: str
     last_conv: str  # the last layer with at least 4 x 4 positions at the last size, for methods that read maps
+    checkpoints: tuple[float, ...]  # in epochs
     removed_grid: int | None = None  # patches along a side; left out of the key when null, as are older recipes
 
     version: ClassVar[int] = 1
@@ -68,21 +75,37 @@ class Fit:
             if not isinstance(value, list | tuple) or not all(type(item) is int and item >= 1 for item in value):
                 refuse(self, name, f"a list of whole numbers >= 1 as {name}")
             object.__setattr__(self, name, tuple(value))
+        points = self.checkpoints
+        if not isinstance(points, list | tuple) or not all(type(p) in (int, float) and 0 <= p < inf for p in points):
+            refuse(self, "checkpoints", "a list of epochs >= 0 as checkpoints")
+        object.__setattr__(self, "checkpoints", tuple(sorted({int(p) if p == int(p) else p for p in points})))
         if self.optimiser not in list_optimizers():
             refuse(self, "optimiser", "an optimiser of timm")
         if len(self.sizes) != len(self.epochs) or not self.sizes:
             raise ValueError(f"Fit needs epochs for each size; epochs={self.epochs} for sizes={self.sizes} was given")
 
-    def __call__(self, name: str, dataset: object, cache: Path) -> Path:
-        """Return the weights file of timm's architecture `name` for this data set; fit it if the file is missing."""
+    def __call__(self, name: str, dataset: object, cache: Path, epoch: float | None = None) -> Path:
+        """Return the weights file of timm's architecture `name` for this data set; fit it if the file is missing.
+
+        With an `epoch`, the file is the checkpoint after so many. Where only checkpoints are missing, the fit runs once
+        more for these.
+        """
         if not hasattr(dataset, "train"):
             raise ValueError(
                 f"weights=fit needs a data set with a train split and {type(dataset).__name__} has none; "
                 "give weights=pretrained, weights=package or weights=FILE"
             )
         path = cache / f"{name}_{type(dataset).__name__.lower()}_{self.key(name, dataset)}.safetensors"
-        if path.exists():
-            return path
+        files = {p: path.with_name(f"{path.stem}_epoch{p}{path.suffix}") for p in self.checkpoints if p < self.last}
+        if epoch is not None and epoch not in (*files, self.last):
+            known = ", ".join(map(str, files))
+            raise ValueError(
+                f"epoch needs one that the fit of {name} stores: {known + ' or ' if known else ''}{self.last}, "
+                f"which is its last; {epoch} was given"
+            )
+        wanted = files.get(epoch, path)
+        if path.exists() and wanted.exists():
+            return wanted
         cache.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_suffix(".lock"))
         try:
@@ -92,12 +115,27 @@ class Fit:
             held = lock.acquire()
         with held:
             if not path.exists():
-                self.write(path, *self.fitted(name, dataset))
-        return path
+                self.write(path, *self.fitted(name, dataset, files))
+            elif not wanted.exists():
+                self.again(path, name, dataset, {p: file for p, file in files.items() if not file.exists()})
+        return wanted
+
+    @property
+    def last(self) -> int:
+        """The epoch after which the network is finished."""
+        return sum(self.epochs)
+
+    def again(self, path: Path, name: str, dataset: object, files: Mapping[float, Path]) -> None:
+        """Fit the network of a weights file once more, for the checkpoints that are missing; the file stays."""
+        log.info("%s has checkpoints missing beside its weights; its fit runs once more for them", name)
+        state, before = self.fitted(name, dataset, files)[0].state_dict(), load_file(path)
+        if before.keys() != state.keys() or not all(torch.equal(before[key], state[key]) for key in state):
+            others = f"than the one that wrote {path}, to which its checkpoints do not lead"
+            log.warning("This machine trains %s otherwise %s", name, others)
 
     def key(self, name: str, dataset: object) -> str:
         """Return a digest of all that determines the weights. A data set's `images` does not: it counts test images."""
-        recipe = {k: v for k, v in asdict(self).items() if k not in ("accuracy", "test_images", "device", "last_conv")}
+        recipe = {k: v for k, v in asdict(self).items() if k not in UNRELATED}
         if self.removed_grid is None:
             del recipe["removed_grid"]
         data = {k: v for k, v in asdict(dataset).items() if k != "images"} if is_dataclass(dataset) else repr(dataset)
@@ -105,21 +143,22 @@ class Fit:
         text = json.dumps([name, self.version, recipe, source], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def write(self, path: Path, network: nn.Module, accuracy: float) -> None:
+    def write(self, path: Path, network: nn.Module, accuracy: float | None, **facts: float) -> None:
         """Save the weights under a temporary name and rename them, so that no killed process leaves half a file."""
-        facts = {
-            "accuracy": f"{accuracy:.4f}",
+        facts = {name: repr(value) for name, value in facts.items()} | {
             "input_size": str(self.sizes[-1]),
             "model_args": json.dumps(self.model_args),
             "torch": torch.__version__,
             "timm": timm.__version__,
         }
+        if accuracy is not None:
+            facts["accuracy"] = f"{accuracy:.4f}"
         part = path.with_suffix(".part")
         save_file({k: v.contiguous() for k, v in network.state_dict().items()}, part, facts)
         part.replace(path)
 
-    def fitted(self, name: str, dataset: object) -> tuple[nn.Module, float]:
-        """Return the trained network on the CPU, and its accuracy on the test split."""
+    def fitted(self, name: str, dataset: object, files: Mapping[float, Path]) -> tuple[nn.Module, float]:
+        """Return the trained network on the CPU and its accuracy on the test split; write the checkpoints by epoch."""
         available = "cuda" if torch.cuda.is_available() else "cpu"
         device = torch.device(available if self.device == "auto" else self.device)
         classes = len(dataset.classes)
@@ -128,10 +167,8 @@ class Fit:
             network = timm.create_model(self.architecture or name, num_classes=classes, **self.model_args)
             # inception_v3 starts with logits of +-4, which it needs more than an epoch to unlearn.
             nn.init.normal_(network.get_classifier().weight, std=0.01)
-            self.train(network, name, dataset, device)
-            network = network.cpu().to(memory_format=torch.contiguous_format).eval()
-            if self.architecture:
-                network = folded(network, timm.create_model(name, num_classes=classes, **self.model_args).eval())
+            self.train(network, name, dataset, device, files)
+            network = self.finished(network, name)
             accuracy = self.tested(network, dataset)
         log.info("%s fitted on %s: test accuracy %.4f", name, type(dataset).__name__, accuracy)
         if accuracy < self.accuracy:
@@ -139,17 +176,40 @@ class Fit:
             log.warning("%s; its recipe promises %.3f", reached, self.accuracy)
         return network, accuracy
 
-    def train(self, network: nn.Module, name: str, dataset: object, device: torch.device) -> None:
-        """Move the network to the device and train its weights in place."""
+    def finished(self, network: nn.Module, name: str) -> nn.Module:
+        """Return the network on the CPU in eval mode, as timm's architecture `name`; draw nothing."""
+        network = network.cpu().to(memory_format=torch.contiguous_format).eval()
+        if not self.architecture:
+            return network
+        with torch.random.fork_rng():
+            plain = timm.create_model(name, num_classes=network.num_classes, **self.model_args)
+        return folded(network, plain.eval())
+
+    def train(
+        self, network: nn.Module, name: str, dataset: object, device: torch.device, files: Mapping[float, Path]
+    ) -> None:
+        """Move the network to the device and train its weights in place; write the checkpoints on the way.
+
+        A checkpoint's `lr` is that of the step which follows it.
+        """
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         network.to(device, memory_format=layout)
         optimiser = create_optimizer_v2(network, self.optimiser, self.lr, self.weight_decay, momentum=0.9)
-        steps = sum(self.epochs) * max(1, len(dataset.train(self.sizes[0])[1]) // self.batch)
+        epoch = max(1, len(dataset.train(self.sizes[0])[1]) // self.batch)
+        steps = self.last * epoch
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, self.lr, max(steps, 4))
         normalise = normaliser(network, device)
         log.info("%s is fitted to %s once, in %d steps; its weights are kept", name, type(dataset).__name__, steps)
         bar = tqdm(total=steps, desc=f"fitting {name}", unit="step", disable=None, leave=False)
         network.train()
+
+        def store(step: int) -> None:
+            for point, path in files.items():
+                if round(point * epoch) == step:
+                    lr = schedule.get_last_lr()[0]
+                    self.write(path, self.finished(deepcopy(network), name), None, epoch=point, step=step, lr=lr)
+
+        store(0)
         start = perf_counter()
         with bar, torch.enable_grad():
             for step, (images, labels) in enumerate(self.batches(dataset), 1):
@@ -161,6 +221,7 @@ class Fit:
                 loss.backward()
                 optimiser.step()
                 schedule.step()
+                store(step)
                 bar.update()
                 if step == TIMED:
                     seconds = self.duration((perf_counter() - start) / TIMED, steps)
@@ -171,7 +232,7 @@ class Fit:
     def duration(self, step: float, steps: int) -> float:
         """Estimate the seconds of all steps from those of one of the first size: pixels cost alike."""
         pixels = sum(epochs * size**2 for size, epochs in zip(self.sizes, self.epochs, strict=True))
-        return step * steps * pixels / (sum(self.epochs) * self.sizes[0] ** 2)
+        return step * steps * pixels / (self.last * self.sizes[0] ** 2)
 
     def batches(self, dataset: object) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the full batches of every epoch, shuffled."""

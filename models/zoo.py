@@ -14,7 +14,7 @@ from safetensors import safe_open
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
-from entries import whole
+from entries import number, whole
 from models.fit import Fit
 from models.packaged import COUNTER, packaged, renamed
 
@@ -35,8 +35,8 @@ class Network:
     crop_pct: float = 0.875  # of the evaluation: the shorter side is resized to input_size / crop_pct
     crop_mode: str = "center"  # timm's name of how what is left is cropped
     interpolation: str = "bicubic"  # timm's name of how pixels are resized
-    promised: float = nan  # the accuracy that the recipe of the fit promises; nan if the weights were not fitted
-    accuracy: float = nan  # the test accuracy that the fit reached; nan if the weights were not fitted or it is unknown
+    promised: float = nan  # the accuracy that the recipe of the fit promises; nan if no finished fit gave the weights
+    accuracy: float = nan  # the test accuracy that the fit reached; nan in the same case or if it is unknown
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Timm:
 
     `weights` is `pretrained` (timm's hub), `package` (a Python package that ships them), `fit` (trained on the data
     set's train split, cached) or a file with timm's names: .safetensors, or what torch.save writes. `last_conv` is for
-    methods that read activation maps.
+    methods that read activation maps. `epoch` takes a checkpoint of the fit instead of the finished network.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Timm:
     cache: str
     last_conv: str
     input_size: int | None
+    epoch: float | None
     fit: Fit
 
     def __post_init__(self) -> None:
@@ -62,6 +63,11 @@ class Timm:
             raise ValueError(f"model.name needs an architecture of timm; it has no {self.name}{hint}")
         if self.input_size is not None:
             whole(self, input_size=1)
+        if self.epoch is not None:
+            number(self, "epoch", ">= 0", lambda epoch: epoch >= 0)
+            if self.weights != "fit":
+                need = f"model.epoch={self.epoch} needs weights=fit, which keeps checkpoints"
+                raise ValueError(f"{need}; weights={self.weights} was given")
 
     def __call__(self, dataset: object) -> Network:
         """Return the network for this data set."""
@@ -72,7 +78,7 @@ class Timm:
             elif self.weights == "package":
                 module, facts = self.packaged(), {}
             else:
-                path = self.fit(self.name, dataset, Path(self.cache)) if fitted else Path(str(self.weights))
+                path = self.fit(self.name, dataset, Path(self.cache), self.epoch) if fitted else Path(str(self.weights))
                 module, facts = self.loaded(path)
         if len(dataset.classes) not in (0, module.num_classes):
             need = f"{type(dataset).__name__} needs a network with {len(dataset.classes)} classes"
@@ -87,7 +93,7 @@ class Timm:
             crop_pct=config["crop_pct"],
             crop_mode=config["crop_mode"],
             interpolation=config["interpolation"],
-            promised=self.fit.accuracy if fitted else nan,
+            promised=self.fit.accuracy if fitted and "epoch" not in facts else nan,
             accuracy=float(facts.get("accuracy", nan)) if fitted else nan,
         )
 

@@ -2,6 +2,8 @@
 
 import logging
 from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
 
 import pytest
 import timm
@@ -9,7 +11,7 @@ import torch
 from filelock import FileLock
 from hydra.utils import instantiate
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from benchmarks.datasets.shapes import Shapes
 from models.fit import Fit, folded, kept
@@ -42,7 +44,8 @@ class Halves:
 @pytest.fixture
 def recipe():
     fit = instantiate(composed("model=resnet18").model.fit, _convert_="all")
-    return replace(fit, sizes=(32,), epochs=(1,), batch=16, test_images=16, accuracy=0.0, device="cpu")
+    small = {"sizes": (32,), "epochs": (1,), "batch": 16, "test_images": 16, "accuracy": 0.0, "device": "cpu"}
+    return replace(fit, **small, checkpoints=())
 
 
 def test_fits_once_and_keeps_what_it_measured(recipe, tmp_path, monkeypatch):
@@ -61,7 +64,8 @@ def test_name_follows_what_determines_the_weights(recipe):
     keys = [recipe.key("test_resnet", TINY), recipe.key("resnet18", TINY)]
     keys += [fit.key("test_resnet", TINY) for fit in fits] + [recipe.key("test_resnet", each) for each in data]
     assert len(set(keys)) == len(keys)
-    assert replace(recipe, device="cuda", accuracy=1.0).key("test_resnet", replace(TINY, images=100)) == keys[0]
+    same = replace(recipe, device="cuda", accuracy=1.0, checkpoints=[0, 0.5])
+    assert same.key("test_resnet", replace(TINY, images=100)) == keys[0]
 
 
 @pytest.mark.slow
@@ -88,7 +92,10 @@ def test_networks_keep_their_names_and_one_in_domain_differs_in_the_removed_patc
     cfg, other = (composed(f"model={n}") for n in (name, f"{name}_in_domain"))
     model, dataset, within = (instantiate(node, _convert_="all") for node in (cfg.model, cfg.dataset, other.model))
     assert model.fit.key(model.name, dataset) == key
-    assert within == replace(model, fit=replace(model.fit, removed_grid=8))
+    assert within == replace(model, fit=replace(model.fit, removed_grid=8, checkpoints=()))
+    assert (
+        model.fit.checkpoints[0] == 0 and len(model.fit.checkpoints) >= 5 and model.fit.checkpoints[-1] < model.fit.last
+    )
 
 
 def test_half_of_the_images_lose_any_share_of_their_patches():
@@ -160,8 +167,64 @@ def test_folded_network_computes_the_same():
         torch.testing.assert_close(plain(x), trained(x), rtol=0, atol=1e-4)
 
 
+def same(one, other):
+    """Whether two files hold the same weights bit for bit."""
+    one, other = load_file(one), load_file(other)
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+FOLDED = {"architecture": "vgg11_bn", "model_args": {"mlp_ratio": 1 / 32}, "channels_last": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"), [("test_resnet", {}), pytest.param("vgg11", FOLDED, marks=pytest.mark.slow)]
+)
+def test_a_checkpoint_is_what_a_training_that_stops_there_leaves(recipe, tmp_path, monkeypatch, name, settings):
+    """An epoch has four steps; the finished weights are those of a recipe without checkpoints, bit for bit."""
+    plain, data = replace(recipe, batch=4, **settings), replace(TINY, train_images=16)
+    kept = replace(plain, checkpoints=[0, 0.5, 1, 2])
+    files = {epoch: kept(name, data, tmp_path / "kept", epoch) for epoch in (0, 0.5, 1.0, None)}
+    assert files[1] == files[None] and len(list((tmp_path / "kept").glob("*.safetensors"))) == 3
+    assert same(files[1], plain(name, data, tmp_path / "plain"))
+    batches, facts = Fit.batches, {}
+    for epoch, steps in ((0, 0), (0.5, 2)):
+        monkeypatch.setattr(Fit, "batches", lambda *given, steps=steps: islice(batches(*given), steps))
+        assert same(files[epoch], plain(name, data, tmp_path / f"{steps} steps"))
+        facts[epoch] = safe_open(str(files[epoch]), "pt").metadata()
+        assert (float(facts[epoch]["epoch"]), facts[epoch]["step"]) == (epoch, str(steps))
+    start, middle = (float(each["lr"]) for each in facts.values())
+    assert start == pytest.approx(recipe.lr / 25) and start < middle < recipe.lr  # of a cycle of four steps
+
+
+def test_missing_checkpoints_are_made_anew_and_weights_stay(recipe, tmp_path, caplog, monkeypatch):
+    """As beside weights of an earlier version; a machine that trains otherwise says so."""
+    caplog.set_level(logging.INFO)
+    kept = replace(recipe, checkpoints=[0, 0.5])
+    path = recipe("test_resnet", TINY, tmp_path)
+    weights = path.read_bytes()
+    assert kept("test_resnet", TINY, tmp_path) == path and len(list(tmp_path.glob("*.safetensors"))) == 1
+    first = kept("test_resnet", TINY, tmp_path, 0)
+    assert path.read_bytes() == weights and "once more" in caplog.text and "otherwise" not in caplog.text
+    with monkeypatch.context() as patch:
+        patch.setattr(Fit, "fitted", lambda *_: pytest.fail("fitted again"))
+        half = kept("test_resnet", TINY, tmp_path, 0.5)
+    half.unlink()
+    save_file({key: value + 1 for key, value in load_file(path).items()}, path)
+    weights, stored = path.read_bytes(), first.stat().st_mtime_ns
+    assert kept("test_resnet", TINY, tmp_path, 0.5) == half and half.exists()
+    assert path.read_bytes() == weights and first.stat().st_mtime_ns == stored and "otherwise" in caplog.text
+
+
+def test_an_epoch_that_is_not_stored_is_refused_with_those_that_are(recipe):
+    with pytest.raises(ValueError, match=r"0, 0\.5 or 1\D.*0\.25 was given"):
+        replace(recipe, checkpoints=[0.5, 0.0, 7])("test_resnet", TINY, Path(), 0.25)
+    with pytest.raises(ValueError, match=r"1\D.* 0 was given"):
+        recipe("test_resnet", TINY, Path(), 0)
+
+
 WRONG = [("seed", -1), ("batch", 1), ("epochs", [0]), ("epochs", "abc"), ("sizes", [32, 64]), ("sizes", [])]
 WRONG += [("lr", "fast"), ("weight_decay", True), ("optimiser", "adamww"), ("removed_grid", 1), ("removed_grid", "abc")]
+WRONG += [("checkpoints", value) for value in (None, 1, "abc", [-1], [True], ["1"], [float("nan")])]
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
