@@ -1,0 +1,126 @@
+"""Importance of filters, judged by removing them: does the network still give an image the class that it gave?
+
+Removed filters are zero everywhere after their batch norm, whatever the importance took their removal to be. Several
+draws of an order, as the control `random` has them, are scored one by one; the score is their mean. The gain of an
+order is the area of `random` less its own, most important filters first, and both are cells of their own.
+"""
+
+import json
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from benchmarks.layers.ranked import Ranked
+from entries import number, scores
+
+ranks = partial(scores, "importance", bounds=(0.0, 1.0))
+
+
+def whole_image(metric: object, ranked: Ranked) -> list[str]:
+    return [""]
+
+
+def layers(metric: object, ranked: Ranked) -> list[str]:
+    """Return what the scores are of: every layer with filters."""
+    return [*ranked.importance.names]
+
+
+def removal_curve(metric: object, ranked: Ranked) -> tuple[Tensor, Tensor]:
+    """Return the shares (s,) of filters removed and on what share of draws each image keeps its class (n, s)."""
+    shares = [0.0, *ranked.shares, 1.0]
+    kept = [ranked.kept(share, metric.most_first).cpu() for share in shares]
+    return torch.tensor(shares, dtype=torch.float64), torch.stack(kept, 1)
+
+
+def area(metric: object, ranked: Ranked) -> Tensor:
+    """Return the area (n,) under the curve, by trapezoids, both ends included."""
+    shares, kept = metric.curve(ranked)
+    return torch.trapezoid(kept, shares)
+
+
+@ranks(higher_is_better=False, cites="", passes="1 for each share and draw")
+class RemovalMostFirst:
+    """Area under hits against the share of every layer's filters removed, most important first."""
+
+    most_first = True
+    of_images = True
+    parts = whole_image
+    curve = removal_curve
+    __call__ = area
+
+
+@ranks(higher_is_better=True, cites="", passes="1 for each share and draw")
+class RemovalLeastFirst:
+    """Area under hits against the share of every layer's filters removed, least important first."""
+
+    most_first = False
+    of_images = True
+    parts = whole_image
+    curve = removal_curve
+    __call__ = area
+
+
+@ranks(higher_is_better=False, cites="", passes="1 of the network, and at most 1 for each layer and draw")
+class LayerRemoval:
+    """Does an image keep its class when the most important share of one layer's filters is removed, layer by layer?
+
+    The other layers stay whole. The share of draws that keep it is the score.
+    """
+
+    share: float
+    of_images = True
+    parts = layers
+
+    def __post_init__(self) -> None:
+        number(self, "share", "in (0, 1]", lambda share: 0 < share <= 1)
+
+    def __call__(self, ranked: Ranked) -> Tensor:
+        """Return the scores (l, n)."""
+        return torch.stack([ranked.kept(self.share, True, k).cpu() for k in range(len(ranked.importance.names))])
+
+
+@scores(
+    "importance",
+    higher_is_better=True,
+    cites="",
+    undefined="the importance says nothing of a single class, or no reference image is of this one",
+)
+class ChannelImportance:
+    """By how much a class's logit falls without a filter, the mean over reference images of the class, signed.
+
+    Above 0 the filter supports the class, below it speaks against it.
+    """
+
+    of_images = False
+
+    def parts(self, ranked: Ranked) -> list[str]:
+        """Return layer and channel in JSON for every class, filter by filter; one part if no class is told of."""
+        return [json.dumps(part) for *part, _ in self.filters(ranked)] or [""]
+
+    def targets(self, ranked: Ranked) -> list[int]:
+        return [target for *_, target in self.filters(ranked)] or [-1]
+
+    def filters(self, ranked: Ranked) -> list[tuple[str, int, int]]:
+        if all(signed.isnan().all() for signed in ranked.importance.signed):
+            return []
+        sizes = zip(ranked.importance.names, ranked.importance.signed, strict=True)
+        return [(name, c, k) for name, signed in sizes for c in range(signed.shape[1]) for k in range(len(signed))]
+
+    def __call__(self, ranked: Ranked) -> Tensor:
+        told = torch.cat([signed.T.flatten() for signed in ranked.importance.signed])
+        return told if self.filters(ranked) else told[:1]
+
+
+@ranks(higher_is_better=False, cites="")
+class DeadFilters:
+    """Share of a layer's filters that are dead on the reference images: constant, or constant after the activation.
+
+    They are never removed.
+    """
+
+    of_images = False
+    parts = layers
+
+    def __call__(self, ranked: Ranked) -> Tensor:
+        return torch.stack([1 - alive.double().mean() for alive in ranked.importance.alive])

@@ -1,0 +1,58 @@
+"""What a metric of importance sees: one batch of images, and the order in which filters are removed."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """One batch with the importance of filters; `once` keeps what several metrics share."""
+
+    model: nn.Module
+    x: Tensor  # (n, 3, h, w) float32, normalised for the model
+    predicted: Tensor  # (n,) int64, the network's class
+    importance: object  # `methods.layers.importance.Importance`
+    shares: Sequence[float]  # rising, of every layer's filters
+    without: Callable[[Sequence[Tensor | None]], Tensor]  # removed (c,) bool of each layer, None: none -> logits (n, k)
+    shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return `compute()`, computed at most once per batch and key."""
+        if key not in self.shared:
+            self.shared[key] = compute()
+        return self.shared[key]
+
+    def kept(self, share: float, most_first: bool, layer: int | None = None) -> Tensor:
+        """Return on what share of draws (n,) each image keeps its class when a share of the filters is removed.
+
+        The same share goes in every layer, or in one `layer` only, rounded to whole filters. Dead filters stay.
+        """
+        draws = len(self.importance.order[0])
+        if share in (0, 1):  # all draws remove the same
+            draws, most_first = 1, True
+
+        def compute() -> Tensor:
+            layers = range(len(self.importance.names))
+            masks = [
+                [self.removed(k, draw, share, most_first) if layer in (None, k) else None for k in layers]
+                for draw in range(draws)
+            ]
+            hits = [self.without(mask).argmax(1) == self.predicted for mask in masks]
+            return torch.stack(hits).double().mean(0)
+
+        return self.once((share, most_first, layer), compute)
+
+    def removed(self, layer: int, draw: int, share: float, most_first: bool) -> Tensor:
+        """Return which filters (c,) of a layer are removed; equal ones go in the order of channels, or against it."""
+        alive = self.importance.alive[layer].nonzero()[:, 0]
+        order = alive[self.importance.order[layer][draw, alive].argsort(descending=True, stable=True)]
+        count = int(share * len(order) + 0.5)
+        removed = torch.zeros_like(self.importance.alive[layer])
+        removed[(order if most_first else order.flip(0))[:count]] = True
+        return removed
