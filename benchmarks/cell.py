@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,13 +38,14 @@ class Cell:
     metrics: dict[str, dict[str, object]]  # settings by name
     images: int | None  # how many are wanted; None: all
     config: dict  # resolved, as it runs
+    group: str | None  # the config group of its entry; None where the kind has none
     varied: Mapping[str, object] = field(default_factory=dict)  # settings of it that its sweep varies: method.masks
 
     @classmethod
     def of(cls, cfg: DictConfig, choices: Mapping[str, str | None], sweep: Path) -> "Cell":
         """Read a composed config, the entries that were chosen for it by group, and the folder of its sweep."""
-        config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-        group = refused(config, choices)
+        config, group = of_group(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), choices)
+        refused(config, group, choices)
         names = {
             "kind": choices["benchmark"],
             "condition": choices.get("condition") or "",
@@ -58,7 +59,7 @@ class Cell:
         settings = {name: flat(node, name) for name, node in nodes.items()} | {"entry": own(entry, config["seed"])}
         images = settings["data"].pop("images", None)
         metrics = {name: own(node, config["seed"]) for name, node in config["metric"].items() if node}
-        return cls(sweep, names, settings, metrics, images, config, varied(cfg, group, sweep))
+        return cls(sweep, names, settings, metrics, images, config, group, varied(cfg, group, sweep))
 
     @cached_property
     def key(self) -> str:
@@ -95,11 +96,40 @@ class Cell:
         return {name: text(shown(settings)) for name, settings in self.metrics.items()}
 
 
-def refused(config: Mapping, choices: Mapping[str, object]) -> str | None:
-    """Refuse a config that makes no cell; return the group of its entry, None where the kind has none."""
-    refuse_name(config["name"])
+def group_of(entry: str | list[str] | None, choices: Mapping[str, object]) -> str | None:
+    """Return the config group of a cell's entry: of a kind with several, the first that is chosen, or else the last."""
+    groups = entry if isinstance(entry, Sequence) and not isinstance(entry, str) else [entry]
+    chosen = [group for group in groups if group and choices.get(group)]
+    if len(set(chosen) - {groups[-1]}) > 1:
+        said = " and ".join(f"{group}={choices[group]}" for group in chosen[:2])
+        raise ValueError(f"a cell needs one entry; {said} were given")
+    return [*chosen, groups[-1]][0]
+
+
+def of_group(config: Mapping, choices: Mapping[str, object]) -> tuple[dict, str | None]:
+    """Return a config with the entry of one group, and with the metrics that score it, and this group.
+
+    A metric that stands in a module with the name of another group of the kind scores other entries.
+    """
     refuse_part("benchmark", config, choices)
-    group = config["benchmark"]["entry"]
+    entry = config["benchmark"]["entry"]
+    group = group_of(entry, choices)
+    others = {*entry} - {group} if isinstance(entry, list) else set()
+    config = {key: value for key, value in config.items() if key not in others}
+    config["benchmark"] = config["benchmark"] | {"entry": group}
+    if others and isinstance(config.get("metric"), Mapping):
+        config["metric"] = {name: node for name, node in config["metric"].items() if module(node) not in others}
+    return config, group
+
+
+def module(node: Mapping) -> str:
+    """Return the name of the module in which an entry's class stands, without its packages."""
+    return str(node.get("_target_", "")).rpartition(".")[0].rpartition(".")[2] if isinstance(node, Mapping) else ""
+
+
+def refused(config: Mapping, group: str | None, choices: Mapping[str, object]) -> None:
+    """Refuse a config that makes no cell."""
+    refuse_name(config["name"])
     for part in filter(None, ("dataset", "model", group)):
         refuse_part(part, config, choices)
     metrics = config.get("metric", {})
@@ -108,7 +138,6 @@ def refused(config: Mapping, choices: Mapping[str, object]) -> str | None:
             "metric needs names: metric=[NAME,NAME], or in a file under `defaults`: `- override /metric: [NAME,NAME]`"
         )
     refuse_seed(config["seed"])
-    return group
 
 
 def refuse_part(part: str, config: Mapping, choices: Mapping[str, object]) -> None:

@@ -94,7 +94,7 @@ def unknown(key: str, error: Exception) -> str:
 def brought(group: str) -> str:
     """Say which benchmarks have a group of entries, or how else it is added."""
     files = sorted((CONF / "benchmark").glob("*.yaml"))
-    kinds = [path.stem for path in files if re.search(rf"^ *entry: {group}$", path.read_text(), re.M)]
+    kinds = [path.stem for path in files if re.search(rf"^ *entry:[^#]*\b{group}\b", path.read_text(), re.M)]
     return f"it belongs to benchmark={' or '.join(kinds)}" if kinds else f"+{group}=NAME adds it"
 
 

@@ -127,7 +127,7 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
     model = frozen(network.module, cell.names["model"])
     model = model.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
     cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, size, device)})
-    group = cfg.benchmark.entry
+    group = cell.group
     entry = stated(instantiate(cfg[group], _convert_="all"), explains, cell.names["entry"]) if group else None
     metrics = {name: stated(instantiate(cfg.metric[name], _convert_="all"), scores, name) for name in cell.metrics}
     store = Store(cell.sweep / ".shared", model, f"{network.digest} {network.mean} {network.std}", device)
@@ -169,7 +169,7 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
             log.warning("%s is skipped: %s", cell.cell.title, reason)
             none = table(cell, [rows.inapplicable(cell.metrics, str(reason))])
             return Evaluated(none, rows.joined([], rows.CURVE), {}, seen[:0])
-        scores = table(cell, [part.join(batch.facts, on="image") for part in result.scores])
+        scores = table(cell, [with_facts(part, batch.facts) for part in result.scores])
         left = pictures - cell.pictured - sum(len(part.gallery.get("image", ())) for part in parts)
         shown = result.pictures(left) if left > 0 else {}
         parts.append(Evaluated(scores, rows.joined(result.curves, rows.CURVE), shown, seen))
@@ -184,6 +184,13 @@ def together(cell: Prepared, parts: list[Evaluated]) -> Evaluated:
     curves = rows.joined([part.curves for part in parts if len(part.curves)], rows.CURVE)
     gallery = rows.stacked([part.gallery for part in parts if part.gallery])
     return Evaluated(scores, curves, gallery, pd.concat([part.images for part in parts]) if parts else pd.DataFrame())
+
+
+def with_facts(scores: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
+    """Return scores with the facts of their images; a score of no image may bring its own `target` and `data`."""
+    facts = facts[facts.columns.difference(scores.columns, sort=False)]
+    joined = scores.join(facts, on="image").fillna({name: rows.NOBODY[name] for name in facts})
+    return joined.astype(dict(facts.dtypes))
 
 
 def of_kind(kind: str, metrics: dict[str, Metric]) -> None:

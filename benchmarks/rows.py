@@ -13,6 +13,7 @@ from benchmarks.cost import Cost, measured
 from entries import Inapplicable
 
 log = logging.getLogger(__name__)
+NOBODY = {"label": -1, "predicted": -1, "target": -1, "data": ""}  # facts of an image, where a score belongs to none
 CURVE = ["image", "metric", "metric_settings", "fraction", "value"]
 
 
@@ -56,7 +57,7 @@ def answered(name: str, metric: Callable, ask: Callable[[], Tensor], n: int, bat
 
 def inapplicable(metrics: Mapping[str, Callable], reason: str) -> pd.DataFrame:
     """Return one row per metric that says why the cell has no scores."""
-    nobody = {"image": "", "part": "", "data": "", "label": -1, "predicted": -1, "target": -1}
+    nobody = {"image": "", "part": "", **NOBODY}
     cost = per_image(Cost(), 1) | per_image(Cost(), 1, "explain_") | {"reused": 0.0, "tied": np.nan, "score": np.nan}
     return pd.DataFrame({"metric": list(metrics)}).assign(**nobody, **cost, status="inapplicable", reason=reason)
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from math import prod
 from pathlib import Path
 
 import yaml
@@ -13,8 +12,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
-from benchmarks.cell import Cell, mark_sweep, refuse_seed, refused
+from benchmarks.cell import Cell, group_of, mark_sweep, of_group, refuse_seed, refused
 from benchmarks.command import listing, one_sentence
+from benchmarks.sweeper import cells, unions
 
 # The sweep's bar, in a list: the callback itself is pickled for worker processes and cannot hold it.
 bars: list[tqdm] = []
@@ -43,7 +43,11 @@ class Sweep(Callback):
             for key in ("name", "benchmark"):
                 if key in several:
                     raise ValueError(f"{key} needs one value per command; {several[key]} were given")
-            refused(config, choices)
+            plain = OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+            for left_out in unions(config.benchmark.entry, values):
+                firsts = {key: texts[0] for key, texts in values.items() if key not in left_out}
+                chosen = {**choices} | {key: firsts[key] for key in choices if key in firsts}
+                refused(*of_group(plain, chosen), chosen)
             refuse_strangers(config, values)
             for seed in values.get("seed", []):
                 refuse_seed(yaml.safe_load(seed))
@@ -55,11 +59,12 @@ class Sweep(Callback):
 
                 sweep_run.start(folder, config.tracking_uri)
             if config.hydra.launcher._target_.endswith("BasicLauncher"):
-                bars.append(tqdm(total=prod(several.values()), desc="cells", unit="cell", disable=None))
+                bars.append(tqdm(total=cells(config.benchmark.entry, several), desc="cells", unit="cell", disable=None))
 
     def on_job_start(self, config: DictConfig, **_: object) -> None:
         """Name the running cell behind the bar."""
-        choices, group = config.hydra.runtime.choices, config.benchmark.entry
+        choices = config.hydra.runtime.choices
+        group = group_of(config.benchmark.entry, choices)
         names = [choices.get("model"), choices.get(group) if group else "", f"seed {config.seed}"]
         for bar in bars:
             bar.set_postfix_str(" / ".join(filter(None, names)))

@@ -1,0 +1,1 @@
+"""Layers of a network: what they predict, how their features correlate, and which filters matter."""

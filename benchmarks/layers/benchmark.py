@@ -1,0 +1,109 @@
+"""Benchmark of layers: local evidence of what every layer predicts, global evidence of features and filters.
+
+Our reading of Yang et al. 2022 (Hybrid CNN-Interpreter), whose own algorithm was not available. A cell has one entry: a
+probe, which predicts from every layer of an image; a representation, whose features are correlated; or an importance,
+which orders the filters.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, suited, target_of
+from entries import whole
+from methods.layers.layered import Layered, chosen_layers
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Other images than the scored ones: of the train split, or without one the data set's background."""
+
+    cell: Prepared
+    images: int
+
+    @property
+    def trained(self) -> bool:
+        """Return whether the data set has a train split, whose labels are known."""
+        return hasattr(self.cell.dataset, "train")
+
+    @cached_property
+    def drawn(self) -> tuple[Tensor, Tensor]:
+        """Return x (n, 3, h, w), normalised for the network, and labels (n,), without a train split those predicted."""
+        cell, dataset = self.cell, suited(self.cell.dataset, self.cell.network)
+        if self.trained:
+            pixels, labels = dataset.train(cell.size)
+            pixels, labels = pixels[: self.images].float() / 255, labels[: self.images].long()
+        elif hasattr(dataset, "background"):
+            pixels, labels = dataset.background(cell.size, self.images), None
+        else:
+            own = type(dataset).__name__
+            raise ValueError(f"benchmark=layers needs a data set with a train split or a background; {own} has neither")
+        x = cell.common.normalised(pixels.to(cell.device))
+        if labels is None:
+            parts = [cell.model(part).argmax(1) for part in x.split(cell.cfg.batch_size)]
+            labels = torch.cat(parts)
+        return x, labels.to(cell.device)
+
+    @property
+    def x(self) -> Tensor:
+        return self.drawn[0]
+
+    @property
+    def labels(self) -> Tensor:
+        return self.drawn[1]
+
+    @property
+    def classes(self) -> int:
+        """Return how many classes the network has."""
+        return self.cell.model(self.x[:1]).shape[1]
+
+    @cached_property
+    def data(self) -> str:
+        """Return a digest of the images and their labels, which scores of no single image carry."""
+        total = hashlib.sha256(self.x.cpu().numpy().tobytes() + self.labels.cpu().numpy().tobytes())
+        return total.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Score what an entry of one of the groups says of the layers of a network.
+
+    `layers` are names of modules, or "auto". Probes are fitted on `train_images` of the data set's train split, and
+    features are correlated and filters ordered on `reference_images`. `shares` of the filters are removed.
+    """
+
+    entry: list[str]
+    target: str
+    layers: str | list[str]
+    train_images: int
+    reference_images: int
+    shares: list[float]
+    gallery: dict[str, int]
+
+    def __post_init__(self) -> None:
+        target_of(self.target)
+        whole(self, train_images=2, reference_images=4)
+        listed = isinstance(self.shares, Sequence) and all(type(share) in (int, float) for share in self.shares)
+        if not listed or not all(low < high for low, high in pairwise([0, *self.shares, 1])):
+            raise ValueError(f"benchmark.shares needs a list of rising numbers in (0, 1); {self.shares!r} was given")
+        images = self.gallery.get("images")
+        if type(images) is not int or images < 0:
+            raise ValueError(f"benchmark.gallery.images needs a whole number >= 0; {images!r} was given")
+
+    def __call__(self, cell: Prepared) -> Evaluated:
+        """Compute one cell."""
+        group = cell.cell.group
+        images = self.train_images if group == "probe" else self.reference_images
+        reference = Reference(cell, images)
+        names = chosen_layers(cell.model, reference.x[:1], self.layers)
+        network = Layered(cell.model, names, cell.cfg.batch_size, cell.store)
+        step: Callable[[Batch], Scored] = import_module(f"benchmarks.layers.{group}").step(
+            cell, network, reference, self
+        )
+        return evaluated(cell, self.target, step, self.gallery["images"])
