@@ -21,6 +21,7 @@ from methods.layers.layered import Layered
 def step(cell: Prepared, network: Layered, reference: Reference, settings: Layers) -> Callable[[Batch], Scored]:
     """Return the function that scores a batch; filters are ordered on the reference images, with the first one."""
     known: list[object] = []
+    told: dict[str, pd.DataFrame] = {}
 
     def score(batch: Batch) -> Scored:
         new, cost, n = not known, Cost(), len(batch.image)
@@ -35,11 +36,13 @@ def step(cell: Prepared, network: Layered, reference: Reference, settings: Layer
             settings.shares,
             removal(cell, batch.explained.x),
         )
-        metrics = {name: metric for name, metric in cell.metrics.items() if new or metric.of_images}
-        tables = [scored(name, metric, ranked, batch.image, reference.data) for name, metric in metrics.items()]
-        curves = [part for table in tables for part in rows.curves(metrics[table.metric[0]], table, ranked)]
-        spent = rows.per_image(cost, n, "explain_")
-        return Scored([table.assign(**spent) for table in tables], curves, lambda images: {})
+        tables, curves, spent = [], [], rows.per_image(cost, n, "explain_")
+        for name, metric in cell.metrics.items():
+            if new or metric.of_images:
+                told[name] = scored(name, metric, ranked, batch.image, reference.data).assign(**spent)
+                curves += rows.curves(metric, told[name], ranked)
+            tables.append(told[name] if new or metric.of_images else told[name][:0])
+        return Scored(tables, curves, lambda images: {})
 
     return score
 

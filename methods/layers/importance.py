@@ -93,7 +93,8 @@ def untold(found: Filters, order: Sequence[Tensor], classes: int) -> Importance:
 
 def classes_of(graph: GraphModule) -> int:
     """Return the number of logits."""
-    return next(reversed(graph.graph.nodes)).args[0].meta["size"][0]
+    report = next(reversed(graph.graph.nodes)).args[0]
+    return report.all_input_nodes[-1].meta["size"][0]
 
 
 @explains(
