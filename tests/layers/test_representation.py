@@ -286,6 +286,16 @@ def test_a_cell_scores_layers_and_pairs_once_and_no_image():
     assert scores.data.nunique() == 1 and (scores.label == -1).all()
 
 
+def test_the_planted_network_has_known_correlations():
+    """Its three channels are alike for the images of one class and 0 for all others."""
+    one = ["benchmark=layers", "representation=network", "dataset=planted", "model=planted", "dataset.images=1"]
+    scores = evaluated(*one, "benchmark.reference_images=30", METRICS).scores
+    known = {"feature_correlation": 0.5, "effective_rank": 2, "class_correlation": 1, "dead_channels": 0}
+    found = scores[scores.metric.isin(known)].set_index("metric").score
+    assert found.to_dict() == pytest.approx(known, abs=1e-3)
+    assert (scores[scores.part == ""].metric == OF_PAIRS.split(",")).all(), "a single layer has no pairs"
+
+
 @pytest.mark.parametrize("representation", ["network", "untrained", "gaussian"])
 def test_every_epoch_is_compared_with_the_last(representation):
     first, last = (cell(epoch, representation).scores for epoch in (0, 2))
