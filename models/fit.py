@@ -87,8 +87,7 @@ class Fit:
     def __call__(self, name: str, dataset: object, cache: Path, epoch: float | None = None) -> Path:
         """Return the weights file of timm's architecture `name` for this data set; fit it if the file is missing.
 
-        With an `epoch`, the file is the checkpoint after so many. Where only checkpoints are missing, the fit runs once
-        more for these.
+        With an `epoch`, return the checkpoint after so many; where it alone is missing, the fit runs once more.
         """
         if not hasattr(dataset, "train"):
             raise ValueError(
@@ -97,12 +96,9 @@ class Fit:
             )
         path = cache / f"{name}_{type(dataset).__name__.lower()}_{self.key(name, dataset)}.safetensors"
         files = {p: path.with_name(f"{path.stem}_epoch{p}{path.suffix}") for p in self.checkpoints if p < self.last}
-        if epoch is not None and epoch not in (*files, self.last):
-            known = ", ".join(map(str, files))
-            raise ValueError(
-                f"epoch needs one that the fit of {name} stores: {known + ' or ' if known else ''}{self.last}, "
-                f"which is its last; {epoch} was given"
-            )
+        if epoch is not None and epoch not in (known := [*files, self.last]):
+            kept = f"one of the epochs that the fit of {name} keeps, {', '.join(map(str, known))}"
+            raise ValueError(f"epoch needs {kept}; {epoch} was given")
         wanted = files.get(epoch, path)
         if path.exists() and wanted.exists():
             return wanted
@@ -130,8 +126,8 @@ class Fit:
         log.info("%s has checkpoints missing beside its weights; its fit runs once more for them", name)
         state, before = self.fitted(name, dataset, files)[0].state_dict(), load_file(path)
         if before.keys() != state.keys() or not all(torch.equal(before[key], state[key]) for key in state):
-            others = f"than the one that wrote {path}, to which its checkpoints do not lead"
-            log.warning("This machine trains %s otherwise %s", name, others)
+            here = f"This machine, with {torch.get_num_threads()} threads, trains {name} otherwise"
+            log.warning("%s than the one that wrote %s, to which the new checkpoints do not lead", here, path)
 
     def key(self, name: str, dataset: object) -> str:
         """Return a digest of all that determines the weights. A data set's `images` does not: it counts test images."""

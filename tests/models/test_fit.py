@@ -216,9 +216,9 @@ def test_missing_checkpoints_are_made_anew_and_weights_stay(recipe, tmp_path, ca
 
 
 def test_an_epoch_that_is_not_stored_is_refused_with_those_that_are(recipe):
-    with pytest.raises(ValueError, match=r"0, 0\.5 or 1\D.*0\.25 was given"):
+    with pytest.raises(ValueError, match=r"0, 0\.5, 1; 0\.25 was given"):
         replace(recipe, checkpoints=[0.5, 0.0, 7])("test_resnet", TINY, Path(), 0.25)
-    with pytest.raises(ValueError, match=r"1\D.* 0 was given"):
+    with pytest.raises(ValueError, match="keeps, 1; 0 was given"):
         recipe("test_resnet", TINY, Path(), 0)
 
 
