@@ -1,9 +1,11 @@
 """Bright shapes anywhere over grey clutter, with the exact mask of the one shape that defines the class."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -20,6 +22,18 @@ OUTLINES = {
     "cross": lambda x, y: (abs(abs(x) - abs(y)) <= 0.48) & (np.maximum(abs(x), abs(y)) <= 1.06),
     "crescent": lambda x, y: (x**2 + y**2 <= 1.32**2) & ((x - 0.8) ** 2 + y**2 > 1),
 }
+# Light on a surface or on the ground. Bars have an absolute width, so that size does not tell the texture; "dull" has
+# the mean light of "striped" and "checked", so that light does not tell it either.
+BAR = 0.06
+SURFACES = {
+    "plain": lambda x, y: 1,
+    "dull": lambda x, y: 0.7,
+    "striped": lambda x, y: np.where(y // BAR % 2, 1, 0.4),
+    "checked": lambda x, y: np.where((x // BAR + y // BAR) % 2, 1, 0.4),
+}
+GROUNDS = {"smooth": lambda x, y: 1, "hatched": lambda x, y: np.where((x + y) // BAR % 2, 1.4, 0.6)}
+COLOURS = ("red", "yellow", "green", "cyan", "blue", "magenta")  # each has a sixth of the hues, itself in the middle
+PARTS = ("background", "clutter", "distractor", "object")  # the farthest first
 REACH = 1.35  # no outline is farther from its centre along an axis
 CLUTTER = 8  # grey ellipses and rectangles
 DISTRACTORS = 4  # small ellipses and rectangles in the colours of the object
@@ -49,10 +63,70 @@ def painted(dataset: object, split: int, shown: np.ndarray, size: int) -> tuple[
     """The first images of a split as bytes (n, 3, h, w), and masks (n, h, w); the data set draws what is `shown`."""
     pixels, masks = np.empty((len(shown), 3, size, size), np.uint8), np.empty((len(shown), size, size), bool)
     for index in np.array_split(np.arange(len(shown)), range(64, len(shown), 64)):
-        draws = np.stack([np.random.default_rng([dataset.seed, split, i]).random(DRAWS) for i in index])
-        scene, masks[index] = dataset.scenes(draws, shown[index], size)
+        scene, masks[index] = dataset.scenes(uniform(dataset.seed, split, index), shown[index], size)
         pixels[index] = (255 * scene).round()
     return pixels, masks
+
+
+def uniform(seed: int, split: int | np.ndarray, scenes: np.ndarray) -> np.ndarray:
+    """The uniform draws (n, *DRAWS) that make scenes of a split, or of their splits."""
+    return np.stack([np.random.default_rng([seed, *key]).random(DRAWS) for key in np.broadcast(split, scenes)])
+
+
+def described(dataset: object, split: int, images: int) -> pd.DataFrame:
+    """What the first scenes of a split (0 train, 1 test) show: a row per scene, a column per factor; discs by default.
+
+    `size` is the radius of a disc, `x` and `y` the object's centre, all in sides of the image; `hue` is HSV's, 0 red;
+    `brightness` and `saturation` are where in their narrow ranges the colour lies. Every number is that of the pixels.
+    """
+    part = uniform(dataset.seed, split, np.arange(images))[:, -1].astype(np.float32)
+    radius = 0.15 + 0.07 * part[:, 0]
+    margin = REACH * radius[:, None]
+    x, y = (margin + (1 - 2 * margin) * part[:, 1:3]).T.astype(float)
+    name = type(dataset).__name__.lower() if split else "train"
+    table = {"split": split, "scene": np.arange(images), "outline": "disc", "hue": (0.5 - part[:, 5].astype(float)) % 1}
+    table |= {"brightness": part[:, 6].astype(float), "saturation": part[:, 7].astype(float), "surface": "plain"}
+    table |= {"ground": "smooth", "size": radius.astype(float), "x": x, "y": y, "distractors": DISTRACTORS}
+    return pd.DataFrame(table, index=[f"{name}_{i:05d}" for i in range(images)])
+
+
+class Drawn(NamedTuple):
+    """Scenes and what each pixel shows."""
+
+    pixels: np.ndarray  # (n, 3, h, w) bytes
+    parts: np.ndarray  # (n, h, w) places in PARTS
+    colours: np.ndarray  # (n, h, w) places in COLOURS, -1 where grey
+
+
+def redrawn(dataset: object, table: pd.DataFrame, size: int) -> Drawn:
+    """Draw scenes as a table tells, which may have other factors than `dataset.factors` gave; the rest stays.
+
+    An object too large for its place is cut by the border. Raises ValueError for a factor that cannot be drawn.
+    """
+    for column, known in (("outline", OUTLINES), ("surface", SURFACES), ("ground", GROUNDS)):
+        if len(unknown := table.loc[~table[column].isin([*known]), column]):
+            raise ValueError(f"A scene needs {column} to be one of {', '.join(known)}; {unknown.iloc[0]!r} was given")
+    if len(wrong := table.loc[~table.distractors.isin(range(DISTRACTORS + 1)), "distractors"]):
+        raise ValueError(f"A scene needs 0 to {DISTRACTORS} distractors; {wrong.iloc[0]!r} was given")
+    numbers = table[["hue", "brightness", "saturation", "size", "x", "y"]]
+    if not np.isfinite(numbers.to_numpy(float)).all() or (table["size"] <= 0).any():
+        raise ValueError(f"A scene needs finite numbers and a size > 0; {numbers.min().to_dict()} was given")
+    n = len(table)
+    out = Drawn(
+        np.empty((n, 3, size, size), np.uint8), np.zeros((n, size, size), np.uint8), -np.ones((n, size, size), np.int8)
+    )
+    for start in range(0, n, 64):
+        part = slice(start, start + 64)
+        rows = table.iloc[part]
+        draws = uniform(dataset.seed, rows.split.to_numpy(), rows.scene.to_numpy())
+        scene = ground(draws, size) * lit(rows.ground, GROUNDS, *grid(size))[:, None]
+        for name, inside, colour, hue in (*stack(draws, rows.distractors.to_numpy(), size), front(rows, size)):
+            np.copyto(scene, colour, where=inside[:, None])
+            out.parts[part][inside] = PARTS.index(name)
+            place = -1 if hue is None else (np.round(6 * hue) % 6).astype(np.int8)[:, None, None]
+            np.copyto(out.colours[part], place, where=inside)
+        out.pixels[part] = (255 * scene).round()
+    return out
 
 
 @dataclass(frozen=True)
@@ -73,40 +147,60 @@ class Shapes:
     def __post_init__(self) -> None:
         whole(self, images=1, train_images=1, seed=0)
 
+    def factors(self, split: int, images: int) -> pd.DataFrame:
+        """What the first scenes of a split (0 train, 1 test) show, as `described` does."""
+        return described(self, split, images).assign(outline=np.resize(self.classes, images))
+
     def drawn(self, split: int, images: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The first images of a split as bytes (n, 3, h, w), their labels (n,) and masks (n, h, w)."""
-        labels = np.arange(images) % len(self.classes)
-        pixels, masks = painted(self, split, labels, size)
-        return pixels, labels, masks
-
-    def scenes(self, draws: np.ndarray, label: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels in [0, 1] and masks of uniform draws (n, *DRAWS); `label` sets the outlines and nothing else."""
-        x, y = grid(size)
-        scene = backdrop(draws, size)
-        part = draws[:, -1].astype(np.float32)[..., None, None]
-        radius = 0.15 + 0.07 * part[:, 0]
-        centre = REACH * radius[:, None] + (1 - 2 * REACH * radius[:, None]) * part[:, 1:3]
-        mask = np.empty((len(label), size, size), bool)
-        for k, outline in enumerate(OUTLINES.values()):
-            r, c = radius[label == k], centre[label == k]
-            mask[label == k] = outline((x - c[:, 0]) / r, (y - c[:, 1]) / r)
-        return np.where(mask[:, None], bright(part[:, 5:8]), scene), mask
+        scenes = redrawn(self, self.factors(split, images), size)
+        return scenes.pixels, np.arange(images) % len(self.classes), scenes.parts == PARTS.index("object")
 
 
 def backdrop(draws: np.ndarray, size: int) -> np.ndarray:
     """Texture, grey clutter and coloured distractors (n, 3, size, size), from all but the last row of the draws."""
-    x, y = grid(size)
+    scene = ground(draws, size)
+    for _, inside, colour, _ in stack(draws, np.full(len(draws), DISTRACTORS), size):
+        np.copyto(scene, colour, where=inside[:, None])
+    return scene
+
+
+def ground(draws: np.ndarray, size: int) -> np.ndarray:
+    """The background's grey texture (n, 3, size, size)."""
     texture = torch.from_numpy(draws[:, :TEXTURE].astype(np.float32))[:, None]
     texture = torch.nn.functional.interpolate(texture, (size, size), mode="bilinear", align_corners=True)
-    scene = np.repeat(0.1 + 0.25 * texture.numpy(), 3, axis=1)
+    return np.repeat(0.1 + 0.25 * texture.numpy(), 3, axis=1)
+
+
+def stack(draws: np.ndarray, distractors: np.ndarray, size: int) -> Iterator[tuple]:
+    """What lies between background and object, the farthest first: part, where (n, h, w), colour, and its hue (n,)."""
+    x, y = grid(size)
     parts = draws[:, TEXTURE:].astype(np.float32)[..., None, None]
     for k in range(CLUTTER):
-        inside = patch(x, y, parts[:, k], 0.05, 0.2)
-        scene = np.where(inside[:, None], 0.4 * parts[:, k, 5:6], scene)
-    for k in range(CLUTTER, CLUTTER + DISTRACTORS):
-        inside = patch(x, y, parts[:, k], 0.02, 0.05)
-        scene = np.where(inside[:, None], bright(parts[:, k, 5:8]), scene)
-    return scene
+        yield "clutter", patch(x, y, parts[:, k], 0.05, 0.2), 0.4 * parts[:, k, 5:6], None
+    for k in range(DISTRACTORS):
+        part = parts[:, CLUTTER + k]
+        inside = patch(x, y, part, 0.02, 0.05) & (k < distractors)[:, None, None]
+        yield "distractor", inside, bright(part[:, 5:8]), 0.5 - part[:, 5, 0, 0]
+
+
+def front(table: pd.DataFrame, size: int) -> tuple:
+    """The object, as `stack` gives what lies behind it."""
+    columns = [(0.5 - table.hue) % 1, table.brightness, table.saturation, table["size"], table.x, table.y]
+    part = np.stack(columns, axis=1).astype(np.float32)[..., None, None]
+    x, y = (axis - part[:, k] for axis, k in zip(grid(size), (4, 5), strict=True))
+    inside = lit(table.outline, OUTLINES, x / part[:, 3], y / part[:, 3]) > 0
+    return "object", inside, bright(part[:, :3]) * lit(table.surface, SURFACES, x, y)[:, None], table.hue.to_numpy()
+
+
+def lit(names: pd.Series, patterns: dict[str, Callable], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The pattern (n, size, size) of each scene's name; x and y are (size, size) or (n, size, size)."""
+    x, y = (np.broadcast_to(axis, (len(names), *axis.shape[-2:])) for axis in (x, y))
+    light = np.empty(x.shape, np.float32)
+    for name in names.unique():
+        of = (names == name).to_numpy()
+        light[of] = patterns[name](x[of], y[of])
+    return light
 
 
 def grid(size: int) -> tuple[np.ndarray, np.ndarray]:

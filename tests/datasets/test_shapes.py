@@ -8,7 +8,7 @@ from scipy.ndimage import binary_dilation
 from scipy.stats import binom
 from sklearn.linear_model import RidgeClassifier
 
-from benchmarks.datasets.shapes import DRAWS, OUTLINES, REACH
+from benchmarks.datasets.shapes import DRAWS, OUTLINES, PARTS, REACH, backdrop, bright, grid, redrawn
 from tests.conftest import composed
 
 SIZE = 32
@@ -30,8 +30,9 @@ def test_outlines_have_one_area_and_stay_within_reach(name):
 
 def test_the_label_changes_nothing_outside_the_masks(shapes):
     """The proof: the same draws with another outline give the same pixels outside of both."""
-    draws = np.random.default_rng(0).random((40, *DRAWS))
-    drawn = [shapes.scenes(draws, np.full(40, label), SIZE) for label in range(len(shapes.classes))]
+    table = shapes.factors(1, 40)
+    scenes = [redrawn(shapes, table.assign(outline=outline), SIZE) for outline in shapes.classes]
+    drawn = [(scene.pixels, scene.parts == PARTS.index("object")) for scene in scenes]
     for pixels, mask in drawn[1:]:
         first, mask_of_first = drawn[0]
         outside = ~(mask | mask_of_first)
@@ -39,6 +40,22 @@ def test_the_label_changes_nothing_outside_the_masks(shapes):
         both = mask & mask_of_first
         assert (pixels == first).all(axis=1)[both].all(), "the colour must not tell the class either"
         assert (mask != mask_of_first).any(axis=(1, 2)).all()
+
+
+def test_a_table_of_factors_is_the_scene_that_its_draws_make(shapes):
+    """Literally, scene by scene: the backdrop, and the outline in its colour before it."""
+    pixels, labels, masks = shapes.drawn(1, 24, SIZE)
+    for i, (image, label, mask) in enumerate(zip(pixels, labels, masks, strict=True)):
+        draws = np.random.default_rng([shapes.seed, 1, i]).random(DRAWS)
+        part = draws[-1].astype(np.float32)
+        radius = 0.15 + 0.07 * part[0]
+        x, y = (
+            (axis - (REACH * radius + (1 - 2 * REACH * radius) * at)) / radius
+            for axis, at in zip(grid(SIZE), part[1:3], strict=True)
+        )
+        inside = OUTLINES[shapes.classes[label]](x, y)
+        scene = np.where(inside, bright(part[None, 5:8, None, None])[0], backdrop(draws[None], SIZE)[0])
+        assert (mask == inside).all() and (image == (255 * scene).round()).all()
 
 
 def test_the_mask_is_the_object(shapes):
