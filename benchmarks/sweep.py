@@ -44,6 +44,7 @@ class Sweep(Callback):
                 if key in several:
                     raise ValueError(f"{key} needs one value per command; {several[key]} were given")
             plain = OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+            plain = {key: {"_target_": ""} for key in values if key in choices} | plain  # an entry is composed later
             for left_out in unions(config.benchmark.entry, values):
                 firsts = {key: texts[0] for key, texts in values.items() if key not in left_out}
                 chosen = {**choices} | {key: firsts[key] for key in choices if key in firsts}

@@ -8,6 +8,7 @@ import pytest
 
 import benchmarks
 import results
+from results import scores
 from results.__main__ import main
 from tests.conftest import CONF, run
 
@@ -15,14 +16,18 @@ FILES = {
     "conf/benchmark/toy.yaml": """
 # @package _global_
 defaults:
+  - /guess: null
   - /probe: mean
-  - override /metric: [distance]
+  - override /metric: [distance, surprise]
 benchmark:
   _target_: benchmarks.toy.Toy
-  entry: probe
+  entry: [guess, probe]
   target: label
 """,
     "conf/probe/mean.yaml": "_target_: benchmarks.toy.Probe\npower: 1\n",
+    "conf/guess/black.yaml": "_target_: benchmarks.toy.Guess\nbright: 0\n",
+    "conf/guess/white.yaml": "_target_: benchmarks.toy.Guess\nbright: 1\n",
+    "conf/metric/surprise.yaml": "_target_: benchmarks.toy.guess.Surprise\n",
     "conf/metric/distance.yaml": "# @package metric.distance\n_target_: benchmarks.toy.Distance\n",
     "benchmarks/toy/__init__.py": '''
 """How bright images are, as a kind of benchmark."""
@@ -40,6 +45,14 @@ class Probe:
 
     def __call__(self, model, x):
         return x.flatten(1).mean(1) ** self.power
+
+
+@explains("control", cites="nobody")
+class Guess:
+    bright: int
+
+    def __call__(self, model, x):
+        return x.new_full((len(x),), self.bright)
 
 
 @scores("distance", higher_is_better=False, cites="nobody")
@@ -64,6 +77,17 @@ class Toy:
             return Scored(tables, [], lambda left: {"image": batch.image[:left]})
 
         return evaluated(cell, self.target, step, 1)
+''',
+    "benchmarks/toy/guess.py": '''
+"""A metric of guesses alone."""
+
+from entries import scores
+
+
+@scores("distance", higher_is_better=False, cites="nobody")
+class Surprise:
+    def __call__(self, values):
+        return 1 - values
 ''',
     "results/toy/__init__.py": '''
 """A table and a figure of how bright images are."""
@@ -100,7 +124,7 @@ def mine(tmp_path, monkeypatch):
         monkeypatch.setattr(package, "__path__", [*package.__path__, own])
     monkeypatch.chdir(tmp_path)
     yield tmp_path / "mine"
-    for name in ("benchmarks.toy", "results.toy"):
+    for name in ("benchmarks.toy", "benchmarks.toy.guess", "results.toy"):
         sys.modules.pop(name, None)
 
 
@@ -118,3 +142,26 @@ def test_a_kind_from_outside_runs_and_is_tabulated_and_drawn(mine, tmp_path, cap
     assert "mean (power=1)" in text and "mean (power=2)" in text
     made = {path.name for path in (tmp_path / "outputs" / "toy").rglob("distances*")}
     assert {"distances.png", "distances.pdf"} <= made and any(name.endswith(".tex") for name in made)
+
+
+ALL = ["--config-dir=mine/conf", "benchmark=toy", "name=toy", "model=planted", "dataset=planted", "dataset.images=4"]
+
+
+def scored(folder, *words):
+    """Run a command and return the metrics of every entry and seed."""
+    code, said = run(folder, *ALL, "tracking_uri=null", *words)
+    assert code == 0, said
+    rows = scores.read(folder / "outputs" / "toy")
+    return rows.groupby(["entry", "seed"], observed=True).metric.agg(lambda names: {*names}).to_dict()
+
+
+def test_a_sweep_takes_one_group_of_entries_after_another(mine, tmp_path):
+    both, probe = {"distance", "surprise"}, {"distance"}  # probes are not scored by what stands in guess.py
+    expected = {"black": both, "white": both, "mean": probe}
+    cells = scored(tmp_path, "-m", "seed=0,1", "guess=black,white", "probe=mean")
+    assert cells == {(entry, seed): names for entry, names in expected.items() for seed in (0, 1)}
+
+
+def test_a_cell_has_the_entry_of_the_group_that_is_chosen(mine, tmp_path):
+    assert scored(tmp_path, "guess=white", "metric=[surprise]") == {("white", 0): {"surprise"}}
+    assert scored(tmp_path)["mean", 0] == {"distance"}
