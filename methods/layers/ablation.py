@@ -7,12 +7,14 @@ rounding:
 - Up to the next convolutions, removing a channel changes this channel only. One run with all channels removed shows
   what each of them changes, and a channel that changes nothing for the image, as behind a ReLU, gets no row.
 - The next convolutions give what they gave before, plus what one changed channel adds.
-- On small maps a convolution is a matrix product.
+- A convolution of a map no larger than its kernel is a matrix product, in which inputs that are 0 in all rows, as half
+  of them are behind a ReLU, are left out.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ from torch.nn.functional import pad, unfold
 from methods.paths.nodes import Changed
 
 CHANNELWISE = ("relu", "rectifier", "activation", "scale", "sum", "gate", "product", "average", "max")
+LEFT_OUT = 0.8  # copying the rest of a matrix pays below this share of its rows
 Outputs = Mapping[Node, object]  # of all nodes
 
 
@@ -44,7 +47,24 @@ def outputs(graph: GraphModule, x: Tensor) -> dict[Node, object]:
     """Return the outputs of all nodes for images (n, 3, h, w)."""
     run = Interpreter(graph, garbage_collect_values=False)
     run.run(x)
-    return run.env
+    return {node: value.contiguous() if isinstance(value, Tensor) else value for node, value in run.env.items()}
+
+
+@torch.no_grad()
+def matrices(graph: GraphModule) -> dict[Node, Tensor]:
+    """Return for each convolution of a map no larger than its kernel the matrix (inputs, outputs) of its weights.
+
+    The other dense convolutions have their weights in the layout that is fast for small maps.
+    """
+    found = {}
+    for node in convolutions(graph):
+        conv, size = called(graph, node), node.args[0].meta["size"]
+        if dense(conv):
+            found[node] = conv.weight.contiguous()
+            if prod(size[1:]) <= prod(conv.kernel_size):
+                units = torch.eye(prod(size)).to(conv.weight).unflatten(1, size)
+                found[node] = conv._conv_forward(units, found[node], None).flatten(1)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +73,7 @@ class Removal:
 
     graph: GraphModule
     layer: Node
+    weights: Mapping[Node, Tensor]  # `matrices` of the graph
 
     @cached_property
     def places(self) -> dict[Node, int]:
@@ -137,10 +158,9 @@ class Part:
             change = pad(change, conv._reversed_padding_repeated_twice)
         around = 0 if isinstance(conv.padding, str) else conv.padding
         windows = unfold(change, conv.kernel_size, conv.dilation, around, conv.stride)
-        weight = conv.weight[:, self.channel].flatten(2).permute(1, 2, 0)
-        flat = clean.permute(0, 2, 3, 1).flatten(1, 2)
-        sums = torch.baddbmm(flat.expand(len(change), -1, -1), windows.transpose(1, 2), weight)
-        return sums.transpose(1, 2).unflatten(2, clean.shape[2:])
+        weight = conv.weight[:, self.channel].flatten(2).transpose(0, 1)
+        before = clean.flatten(2).expand(len(change), -1, -1)
+        return torch.baddbmm(before, weight, windows).unflatten(2, clean.shape[2:])
 
 
 class Rows(Interpreter):
@@ -148,7 +168,7 @@ class Rows(Interpreter):
 
     def __init__(self, removal: Removal, clean: Outputs, parts: Mapping[Node, Part], rows: int):
         super().__init__(removal.graph)
-        self.clean, self.parts, self.extra_traceback = clean, parts, False
+        self.clean, self.parts, self.weights, self.extra_traceback = clean, parts, removal.weights, False
         self.known: dict[Node, Tensor | None] = dict.fromkeys(removal.places)  # only convolutions read these
         for node, value in clean.items():
             if node not in removal.reached and isinstance(value, Tensor):
@@ -161,10 +181,20 @@ class Rows(Interpreter):
         return self.run(initial_env=self.known)
 
     def run_node(self, node: Node) -> object:
-        of = called(self.module, node)
-        if dense(of) and node.args[0] in self.parts:
-            return self.parts[node.args[0]].convolved(of, self.clean[node])
-        return super().run_node(node)
+        if node not in self.weights:
+            return super().run_node(node)
+        conv, (source,) = called(self.module, node), node.args
+        if source in self.parts:
+            return self.parts[source].convolved(conv, self.clean[node])
+        maps, weight = self.env[source], self.weights[node]
+        if weight.ndim == 4:
+            return conv._conv_forward(maps.contiguous(), weight, conv.bias)
+        flat = maps.flatten(1)
+        some = flat.any(0)
+        few = some.sum() < LEFT_OUT * len(some)
+        products = flat[:, some] @ weight[some] if few else flat @ weight
+        products = products.view(len(flat), conv.out_channels, *self.clean[node].shape[2:])
+        return products if conv.bias is None else products + conv.bias[:, None, None]
 
 
 @torch.no_grad()
@@ -177,6 +207,6 @@ def without(graph: GraphModule, x: Tensor, removed: Mapping[Node, Tensor], clean
     def zeroed(node: Node, output: Tensor) -> Tensor:
         return output.masked_fill(removed[node][:, None, None], 0)
 
-    reached = set().union(*(Removal(graph, layer).reached for layer in removed))
+    reached = set().union(*(Removal(graph, layer, {}).reached for layer in removed))
     known = {node: value for node, value in (clean or {}).items() if node not in reached}
     return Changed(graph, zeroed, removed).run(x, initial_env=known)

@@ -18,7 +18,7 @@ from torch.fx import GraphModule
 
 from entries import Inapplicable, choice, explains, whole
 from methods.graph import Canonical, Kept, canonical_form
-from methods.layers.ablation import Removal, convolutions, outputs
+from methods.layers.ablation import Removal, convolutions, matrices, outputs
 from methods.layers.layered import Layered
 
 
@@ -43,7 +43,8 @@ class Filters(NamedTuple):
 def filters(entry: object, network: Layered, x: Tensor) -> tuple[GraphModule, Filters]:
     """Return the canonical form of a network with its filters; refuse a network without convolutions."""
     graph = canonical_form(entry, network.model, x)
-    removals = [Removal(graph, layer) for layer in convolutions(graph)]
+    weights = matrices(graph)
+    removals = [Removal(graph, layer, weights) for layer in convolutions(graph)]
     if not removals:
         need = f"{type(entry).__name__} needs a network with convolutions"
         raise Inapplicable(f"{need}; {type(network.model).__name__} has none")
