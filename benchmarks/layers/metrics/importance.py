@@ -95,8 +95,8 @@ class ChannelImportance:
     of_images = False
 
     def parts(self, ranked: Ranked) -> list[str]:
-        """Return layer and channel in JSON for every class, filter by filter; one part if no class is told of."""
-        return [json.dumps(part) for *part, _ in self.filters(ranked)] or [""]
+        """Return layer, channel and class in JSON, filter by filter; one part if no class is told of."""
+        return [json.dumps(part) for part in self.filters(ranked)] or [""]
 
     def targets(self, ranked: Ranked) -> list[int]:
         return [target for *_, target in self.filters(ranked)] or [-1]
