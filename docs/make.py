@@ -28,10 +28,11 @@ MADE = "<!-- Made by `python -m docs.make`; edit conf/, docstrings or results/ i
 ACCENTS = {"'": "\u0301", "`": "\u0300", '"': "\u0308", "c": "\u0327", "~": "\u0303"}
 
 
-def kinds() -> dict[str, str]:
-    """Return the kinds of benchmarks with their group of entries, "" for a kind without."""
+def groups() -> list[tuple[str, str]]:
+    """Return the kinds of benchmarks with each of their groups of entries."""
     files = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / "benchmark").glob("*.yaml"))}
-    return {kind: file.get("benchmark", file)["entry"] or "" for kind, file in files.items()}
+    asked = {kind: file.get("benchmark", file)["entry"] or [] for kind, file in files.items()}
+    return [(kind, group) for kind, own in asked.items() for group in ([own] if isinstance(own, str) else own)]
 
 
 def entries(kind: str, group: str) -> dict[str, object]:
@@ -121,7 +122,7 @@ def settings_page() -> Iterator[str]:
     yield "Every key is typed as it stands here, such as `budget.masks=500`."
     yield "The settings of entries and metrics stand with the [methods](methods.md) and the [metrics](metrics.md)."
     yield f"## All runs\n\n{table(described(CONF / 'config.yaml')[1])}"
-    skipped = {"method", "metric", *filter(None, kinds().values())}
+    skipped = {"method", "metric", *(group for _, group in groups())}
     for folder in sorted(path for path in CONF.iterdir() if path.is_dir() and path.name not in skipped):
         yield f"## `{folder.name}`"
         for path in sorted(folder.glob("*.yaml")):
@@ -206,13 +207,13 @@ def plain(text: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Return every generated page."""
-    by_kind = {kind: (group, entries(kind, group)) for kind, group in kinds().items() if group}
+    found = {(kind, group): entries(kind, group) for kind, group in groups()}
     all_metrics = metrics()
     methods = [
-        page(f"`{group}` (kind `{kind}`)", f"Type `benchmark={kind} {group}=NAME`.", found, "group", group)
-        for kind, (group, found) in by_kind.items()
+        page(f"`{group}` (kind `{kind}`)", f"Type `benchmark={kind} {group}=NAME`.", own, "group", group)
+        for (kind, group), own in found.items()
     ]
-    everything = {stem: entry for _, found in by_kind.values() for stem, entry in found.items()} | all_metrics
+    everything = {stem: entry for own in found.values() for stem, entry in own.items()} | all_metrics
     scored = page("`metric`", "Type `metric=[NAME,NAME]`.", all_metrics, "category", "metric")
     return {
         DOCS / "reference" / "methods.md": f"# Methods\n\n{MADE}\n\n" + "\n\n".join(methods),

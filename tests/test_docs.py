@@ -146,7 +146,7 @@ def registered(*groups: str) -> dict[str, Path]:
     return {path.stem: path for group in groups for path in sorted((ROOT / "conf" / group).glob("*.yaml"))}
 
 
-ENTRIES = [group for group in make.kinds().values() if group]
+ENTRIES = [group for _, group in make.groups()]
 
 
 @pytest.mark.parametrize(
