@@ -59,7 +59,9 @@ def of_last(cell: Prepared, network: Layered, x: Tensor) -> list[Tensor]:
     model = frozen(last.module, cell.cell.names["model"]).to(cell.device, memory_format=torch.channels_last)
     model._forward_hooks = cell.model._forward_hooks  # its passes are counted with those of the cell's own network
     store = replace(cell.store, model=model, of=f"{last.digest} {last.mean} {last.std}")
-    return replace(network, model=model, keep=store).features(x)
+    features = replace(network, model=model, keep=store).features(x)
+    cell.store.reused = store.reused
+    return features
 
 
 def warn_of_few(names: tuple[str, ...], features: list[Tensor]) -> None:
