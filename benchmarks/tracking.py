@@ -18,6 +18,7 @@ from benchmarks.server import OFF, connected, done, give_up, mirrored, remember,
 
 TABLE = "scores.json"  # a cell's means and intervals, as MLflow's log_table writes them
 AT_ONCE = 1000  # metrics in one request
+MOST_PARTS = 1000  # of a metric; those of one with more, such as all channels of a network, stay in the scores' file
 
 
 def log_cell(folder: Path, uri: str) -> bool:
@@ -34,6 +35,7 @@ def log_cell(folder: Path, uri: str) -> bool:
 
     try:
         rows = pd.read_parquet(folder / SCORES, partitioning=None).assign(folder=str(folder))
+        rows = rows[rows.groupby("metric").part.transform("nunique") <= MOST_PARTS]
         if (rows.groupby("metric").metric_settings.nunique() > 1).any():
             rows = stored.labelled(rows)
         config = yaml.safe_load((folder / CONFIG).read_text())

@@ -33,6 +33,7 @@ SWEEPS = {
     "maps": "method=gradient,uniform",
     "paths": "benchmark=paths selector=relevance,random metric=[set/paths]",
     "networks": "benchmark=networks metric=[loss_gradient,logit_radius] model.scale=24,48",
+    "layers": "benchmark=layers probe=linear,untrained importance=taylor,random representation=network,untrained",
     "networks_maps": "method=gradient,uniform benchmark.target=label metric=[deletion,insertion] model.scale=24,48",
 }
 

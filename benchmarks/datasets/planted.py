@@ -35,6 +35,11 @@ class Planted:
         rng = torch.Generator().manual_seed(self.seed)
         return [(f"planted_{i:05d}", *drawn(i % len(self.classes), size, rng)) for i in range(self.images)]
 
+    def train(self, size: int) -> tuple[Tensor, Tensor]:
+        """Return 300 other images as bytes (n, 3, size, size), and their labels."""
+        _, pixels, labels, _ = zip(*Planted(300, self.seed + 2).test(size), strict=True)
+        return (255 * torch.stack(pixels)).round().byte(), torch.tensor(labels)
+
     def background(self, size: int, n: int) -> Tensor:
         """Return other images (n, 3, size, size) in [0, 1]."""
         return torch.stack([pixels for _, pixels, *_ in Planted(n, self.seed + 1).test(size)])
