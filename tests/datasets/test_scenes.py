@@ -30,7 +30,7 @@ def objects(drawn):
 
 @pytest.mark.parametrize("word", WORDS)
 def test_a_pair_differs_in_its_word_alone(dataset, word):
-    table = dataset.factors(1, 30)
+    table = dataset.factors(1, 16)
     pair = paired(table, word, seed=0)
     assert shows(pair[0], word).all() and not shows(pair[1], word).any()
     column, shown = factor(word), shows(table, word)
@@ -74,7 +74,7 @@ def test_masks_partition_the_image(dataset):
 
 def test_the_table_tells_what_the_pixels_show(dataset):
     """Hue, place, size, texture and the number of distractors, read from the pixels."""
-    table = dataset.factors(1, 60)
+    table = dataset.factors(1, 32)
     drawn = redrawn(dataset, table, 96)
     hues = rgb_to_hsv(np.moveaxis(drawn.pixels, 1, -1) / 255)[..., 0]
     for row, hue, part in zip(table.itertuples(), hues, objects(drawn), strict=True):
