@@ -11,7 +11,7 @@ rounding:
   of them are behind a ReLU, are left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -40,6 +40,15 @@ def called(graph: GraphModule, node: Node) -> nn.Module | None:
 def dense(of: nn.Module | None) -> bool:
     """Return whether each channel of a module's output reads all channels of its input."""
     return isinstance(of, nn.Conv2d) and of.groups == 1 and of.padding_mode == "zeros" and of.in_channels > 1
+
+
+def depending(graph: GraphModule, layers: Iterable[Node]) -> set[Node]:
+    """Return some nodes and all that depend on them."""
+    reached = {*layers}
+    for node in graph.graph.nodes:
+        if reached.intersection(node.all_input_nodes):
+            reached.add(node)
+    return reached
 
 
 @torch.no_grad()
@@ -106,11 +115,7 @@ class Removal:
     @cached_property
     def reached(self) -> set[Node]:
         """Return the layer and all nodes that depend on it."""
-        reached = {self.layer}
-        for node in self.graph.graph.nodes:
-            if reached.intersection(node.all_input_nodes):
-                reached.add(node)
-        return reached
+        return depending(self.graph, [self.layer])
 
     def changes(self, clean: Outputs, fill: Tensor) -> dict[Node, Tensor]:
         """Return the change (c, h, w) of each channel in each of the `ends`, when it alone is removed."""
@@ -207,6 +212,6 @@ def without(graph: GraphModule, x: Tensor, removed: Mapping[Node, Tensor], clean
     def zeroed(node: Node, output: Tensor) -> Tensor:
         return output.masked_fill(removed[node][:, None, None], 0)
 
-    reached = set().union(*(Removal(graph, layer, {}).reached for layer in removed))
+    reached = depending(graph, removed) if clean else ()
     known = {node: value for node, value in (clean or {}).items() if node not in reached}
     return Changed(graph, zeroed, removed).run(x, initial_env=known)
