@@ -1,0 +1,1 @@
+"""Metrics of layers, in one module for each group of entries: probes, representations, importances."""
