@@ -82,12 +82,12 @@ class FeatureRedundancy:
 
 @represents(
     higher_is_better=True,
-    cites="Roy and Vetterli 2007",
+    cites="Roy & Vetterli 2007",
     bounds=(1.0, inf),
     undefined="no channel of the layer varies",
 )
 class EffectiveRank:
-    """How many directions a layer's features fill: exp(entropy of eigenvalues) [Roy and Vetterli 2007].
+    """How many directions a layer's features fill: exp(entropy of eigenvalues) [Roy & Vetterli 2007].
 
     The eigenvalues are those of the channels' correlation matrix, over their sum; the paper takes the singular values
     of a matrix. The score of d independent channels tends to d as images are added, and stays when every channel is
