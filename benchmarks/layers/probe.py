@@ -25,7 +25,7 @@ def step(cell: Prepared, network: Layered, reference: Reference, settings: Layer
 
     def score(batch: Batch) -> Scored:
         with untouched(type(cell.entry).__name__, batch.explained), measured(cell.model, cell.device) as cost:
-            probabilities = predict()(batch.explained.x)
+            probabilities = predict(batch.logits.shape[1])(batch.explained.x)
         probed = Probed(
             model=cell.model,
             x=batch.explained.x,
@@ -52,7 +52,7 @@ def step(cell: Prepared, network: Layered, reference: Reference, settings: Layer
     return score
 
 
-def fitted(cell: Prepared, network: Layered, reference: Reference) -> Callable[[Tensor], Tensor]:
+def fitted(cell: Prepared, network: Layered, reference: Reference, classes: int) -> Callable[[Tensor], Tensor]:
     """Return what predicts from all layers; refuse a data set without labelled images to fit on."""
     name = cell.cell.names["entry"]
     if "train" in cell.entry.needs:
@@ -64,7 +64,7 @@ def fitted(cell: Prepared, network: Layered, reference: Reference) -> Callable[[
             given = f"is fitted on {n} images, and {network.names[np.argmax(widths)]} has {max(widths)} channels"
             trap = "a probe of more channels than images can learn labels by heart, so read selectivity beside accuracy"
             say_once(name, f"{given}; {trap}")
-    return cell.entry(network, reference.x, reference.labels, reference.classes)
+    return cell.entry(network, reference.x, reference.labels, classes)
 
 
 def scored(name: str, metric: Callable, probed: Probed, image: list[str]) -> pd.DataFrame:

@@ -1,0 +1,336 @@
+"""Probes against scikit-learn, their metrics against literal loops, and networks whose depth is known."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from math import isnan
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from benchmarks.datasets.planted import Planted
+from benchmarks.layers.metrics import probe as metrics
+from benchmarks.layers.probed import Probed
+from entries import Inapplicable
+from methods.layers.layered import Layered, layer_names
+from methods.layers.probes import Knn, Linear, NearestMean, ShuffledLabels, SkipForward, Untrained
+from models.zoo import Network
+from tests.conftest import evaluated
+
+C = [0.001, 0.01, 0.1, 1]
+LINEAR, EQUAL = Linear(C, 3, False), Linear(C, 3, True)
+
+
+class Read:
+    """A network that is nothing but its features: x (n,) are rows of them."""
+
+    def __init__(self, *features: torch.Tensor) -> None:
+        self.layers = features
+
+    def features(self, x: torch.Tensor) -> list[torch.Tensor]:
+        return [part[x] for part in self.layers]
+
+
+def features() -> tuple[Read, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Two layers of 12 and 5 channels of 150 images, labels with three of five classes, and train and test rows."""
+    y = torch.tensor([0, 1, 3]).repeat(50)
+    narrow = torch.randn(150, 5) + torch.randn(5, 5)[y]
+    wide = torch.cat([narrow @ torch.randn(5, 11), torch.ones(150, 1)], 1) + 0.5 * torch.randn(150, 12)
+    wide[:, 11] = 4  # a dead channel
+    return Read(wide, narrow), y, torch.arange(100), torch.arange(100, 150)
+
+
+def pipeline(*steps: object) -> object:
+    return make_pipeline(StandardScaler(), *steps)
+
+
+def searched() -> object:
+    folds = StratifiedKFold(3)
+    return GridSearchCV(LogisticRegression(max_iter=1000), {"C": C}, cv=folds, scoring="neg_log_loss")
+
+
+@pytest.mark.parametrize(
+    ("probe", "reference"),
+    [
+        (LINEAR, [pipeline(searched())] * 2),
+        (EQUAL, [pipeline(PCA(5, svd_solver="full"), searched()), pipeline(searched())]),
+        (Knn(30), [pipeline(KNeighborsClassifier(30))] * 2),
+    ],
+    ids=["linear", "linear_equal_width", "knn"],
+)
+def test_a_probe_is_scikit_learn_s_pipeline(probe, reference):
+    network, y, train, test = features()
+    found = probe(network, train, y[train], 5)(test)
+    assert found.shape == (2, 50, 5) and found.dtype == torch.float32 and (found[:, :, [2, 4]] == 0).all()
+    for layer, model in enumerate(reference):
+        model.fit(network.layers[layer][train].double().numpy(), y[train].numpy())
+        wanted = model.predict_proba(network.layers[layer][test].double().numpy())
+        assert np.allclose(found[layer][:, [0, 1, 3]], wanted, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:self.within_class_std_dev_")  # of the dead channel
+def test_the_nearest_mean_is_scikit_learn_s_and_gives_gaussian_probabilities():
+    network, y, train, test = features()
+    found = NearestMean()(network, train, y[train], 5)(test)
+    for layer, values in enumerate(network.layers):
+        z = StandardScaler().fit(values[train].double()).transform(values.double())
+        model = NearestCentroid().fit(z[train], y[train])
+        assert (found[layer].argmax(1).numpy() == model.predict(z[test])).all()
+        means, classes = model.centroids_, y[train].numpy()
+        variance = np.mean([(z[i] - means[[0, 1, 3].index(classes[i])]) ** 2 for i in train])
+        density = np.array([[np.exp(-((z[i] - m) ** 2).sum() / 2 / variance) for m in means] for i in test])
+        assert np.allclose(found[layer][:, [0, 1, 3]], density / density.sum(1, keepdims=True), atol=1e-5)
+
+
+def wired(counts: bool) -> nn.Module:
+    """Three layers: two copy the image, and the third has the top left corners of blue rectangles, or the colours.
+
+    The logits say how many rectangles there are, one to four, or which of red and green is more.
+    """
+    first, second, third = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 2)
+    head = nn.Linear(3, 4 if counts else 2)
+    with torch.no_grad():
+        for copies in (first, second):
+            copies.weight.copy_(torch.eye(3)[..., None, None])
+            copies.bias.zero_()
+        third.weight.zero_(), third.bias.zero_(), head.weight.zero_(), head.bias.zero_()
+        if counts:
+            third.weight[0, 2] = torch.tensor([[0.0, -1], [-1, 1]])
+            k = torch.arange(1.0, 5)
+            head.weight[:, 0], head.bias[:] = 2 * k * 15**2, -(k**2)
+        else:
+            third.weight[:, :, 1, 1] = torch.eye(3)
+            head.weight[:, :2] = torch.tensor([[1.0, -1], [-1, 1]])
+    parts = [first, nn.ReLU(), second, nn.ReLU(), third, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head]
+    return nn.Sequential(*parts).eval().requires_grad_(False)
+
+
+@cache
+def scenes(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Images of one to four blue rectangles of the same area in all on a colour; the number less 1, and the colour."""
+    rng, x = np.random.default_rng(seed), torch.zeros(n, 3, 16, 16)
+    count = np.arange(n) % 4
+    for image, k in zip(x, count, strict=True):
+        image[:2] = torch.from_numpy(rng.random((2, 1, 1)))
+        for quadrant in rng.permutation(4)[: k + 1]:
+            h, w = [(6, 6), (3, 6), (3, 4), (3, 3)][k]
+            top, left = (8 * (quadrant // 2) + rng.integers(1, 8 - h), 8 * (quadrant % 2) + rng.integers(1, 8 - w))
+            image[2, top : top + h, left : left + w] = 1
+    return x, torch.from_numpy(count), (x[:, 1] > x[:, 0]).flatten(1).all(1).long()
+
+
+def probed(network: Layered, probe: object, train: tuple, test: tuple, classes: int) -> Probed:
+    predict, (x, labels) = probe(network, *train, classes), test
+    unit = (torch.zeros(3), torch.ones(3))
+    logits = network.logits(x)
+    return Probed(network.model, x, labels, logits, network.names, predict(x), probe, network, lambda: train, *unit)
+
+
+def on_scenes(counts: bool, probe: object = LINEAR) -> Probed:
+    model, question = wired(counts), 1 if counts else 2
+    (x, *ys), (other, *others) = scenes(160, 0), scenes(120, 1)
+    layers = Layered(model, layer_names(model, x), 64)
+    return probed(layers, probe, (x, ys[question - 1]), (other, others[question - 1]), 4 if counts else 2)
+
+
+def test_a_network_that_decides_by_colour_is_shallow_and_one_that_counts_is_deep():
+    colour, count = on_scenes(counts=False), on_scenes(counts=True)
+    for batch in (colour, count):
+        assert batch.names == ("1", "3", "5") and (batch.logits.argmax(1) == batch.labels).all()
+    assert (metrics.DecisionDepth()(colour) == 1).double().mean() > 0.9
+    depth, right = metrics.DecisionDepth()(count), metrics.LayerAccuracy()(count).mean(0)
+    assert depth.median() == 3 and (depth < 3).double().mean() < 0.5 and (depth <= 3).all()
+    assert right[0] < 0.5 and right[1] < 0.5 and right[2] == 1
+
+
+def test_shuffled_labels_are_at_chance_and_change_nothing_else():
+    probes = [ShuffledLabels(NearestMean(), seed) for seed in range(20)]
+    right = [metrics.LayerAccuracy()(on_scenes(True, probe)).mean(0) for probe in probes]
+    assert metrics.LayerAccuracy()(on_scenes(True, NearestMean()))[:, 2].mean() == 1
+    assert ((torch.stack(right).mean(0) - 0.25).abs() < 0.15).all(), "twenty draws have a standard error of about .05"
+    network, y, train, test = features()
+    order = torch.randperm(100, generator=torch.Generator().manual_seed(3))
+    shuffled = ShuffledLabels(NearestMean(), 3)(network, train, y[train], 5)(test)
+    assert torch.equal(shuffled, NearestMean()(network, train, y[train][order], 5)(test))
+
+
+def test_an_untrained_network_gives_what_its_features_give():
+    (x, _, y), (other, *_) = scenes(80, 0), scenes(40, 1)
+    model = wired(False)
+    found = Untrained(Knn(5), 4)(Layered(model, ("1", "5"), 64), x, y, 2)(other)
+    torch.manual_seed(4)
+    for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    for layer, depth in enumerate((2, 6)):
+        train, test = (model[:depth](images).mean((2, 3)).double().numpy() for images in (x, other))
+        wanted = pipeline(KNeighborsClassifier(5)).fit(train, y.numpy()).predict_proba(test)
+        assert np.allclose(found[layer], wanted, atol=1e-6)
+
+
+def test_skip_forward_gives_the_network_s_own_head():
+    batch = on_scenes(False, SkipForward())
+    assert torch.allclose(batch.probabilities[2], batch.logits.softmax(1))
+    assert (metrics.DecisionDepth()(batch) == 1).all(), "all layers have the same colours"
+    with pytest.raises(Inapplicable, match="SkipForward"):
+        metrics.Selectivity(10, 2, 0.0, 0.0, 0)(batch)
+    assert Untrained(SkipForward(), 0).needs == () and ShuffledLabels(Knn(1), 0).needs == ("train",)
+
+
+def literal(says: np.ndarray, wanted: list[int], equal: bool) -> list[int]:
+    """The first layer, from 1, from which all layers with a prediction say what is wanted, or none does."""
+    depths = []
+    for i, want in enumerate(wanted):
+        depth = len(says) + 1
+        for layer in reversed(range(len(says))):
+            if says[layer, i] >= 0:
+                if (says[layer, i] == want) != equal:
+                    break
+                depth = layer + 1
+        depths.append(depth)
+    return depths
+
+
+def test_depth_and_divergence_are_a_literal_loop():
+    drawn = np.random.default_rng(0).integers(0, 3, (4, 200))
+    for missing in ([], [1], [0, 3], [0, 1, 2, 3]):
+        says = drawn.copy()
+        says[missing] = -1
+        given = torch.nn.functional.one_hot(torch.from_numpy(says).clamp(min=0), 3).float()
+        given[missing] = torch.nan
+        labels, logits = torch.arange(200) % 3, torch.randn(200, 3)
+        batch = replace(by_hand(given), labels=labels, logits=logits)
+        own = logits.argmax(1).tolist()
+        assert metrics.DecisionDepth()(batch).tolist() == literal(says, own, True)
+        wanted = literal(says, labels.tolist(), False)
+        for found, want, wrong in zip(metrics.Divergence()(batch).tolist(), wanted, own != labels.numpy(), strict=True):
+            assert found == want if wrong else isnan(found)
+
+
+def by_hand(probabilities: torch.Tensor) -> Probed:
+    layers, n, k = probabilities.shape
+    names = tuple(f"layer {i}" for i in range(layers))
+    nothing = (nn.Identity(), torch.zeros(n, 3, 8, 8), torch.zeros(n).long(), torch.zeros(n, k), names, probabilities)
+    return Probed(*nothing, Knn(1), None, lambda: None, torch.zeros(3), torch.ones(3))
+
+
+def test_accuracy_and_probability_of_the_true_class():
+    p = torch.tensor([[[0.7, 0.3], [0.6, 0.4], [0.5, 0.5]], [[torch.nan] * 2] * 3])
+    batch = replace(by_hand(p), labels=torch.tensor([0, 1, -1]))
+    nan = torch.nan
+    for metric, wanted in ((metrics.LayerAccuracy(), [1.0, 0.0, nan]), (metrics.LayerProbability(), [0.7, 0.4, nan])):
+        wanted = torch.tensor([wanted, [nan] * 3]).T.double()
+        assert torch.allclose(metric(batch).double(), wanted, equal_nan=True)
+
+
+class Pictures(Read):
+    """A network whose features are functions of the pixels."""
+
+    def features(self, x: torch.Tensor) -> list[torch.Tensor]:
+        return [layer(x) for layer in self.layers]
+
+
+def selectivity(**settings: object) -> torch.Tensor:
+    """Of layers with all pixels as they are, with the class alone, and with nothing, by the nearest neighbour."""
+    labels = torch.arange(80) % 4
+    x = torch.rand(80, 3, 8, 8) / 2
+    x[:, 0] = (0.1 + 0.2 * labels)[:, None, None]
+    by_heart, classes = lambda x: (x + x.flip(3)).flatten(1), lambda x: x[:, 0].mean((1, 2))[:, None]
+    network = Pictures(by_heart, classes, lambda x: torch.zeros(len(x), 1))
+    batch = replace(by_hand(torch.zeros(3, 2, 4)), probe=Knn(1), network=network, train=lambda: (x, labels))
+    asked = {"images": 80, "renderings": 4, "shift": 0.0, "brightness": 0.0, "seed": 0} | settings
+    return metrics.Selectivity(**asked)(batch)
+
+
+def test_selectivity_of_learning_by_heart_is_nothing_and_of_classes_is_one_less_chance():
+    heart, classes, nothing = selectivity().tolist()
+    assert heart == 0 and 0.5 < classes < 0.95 and abs(nothing) < 0.2
+    assert torch.equal(selectivity(), selectivity()) and not torch.equal(selectivity(), selectivity(seed=1))
+
+
+def test_renderings_keep_to_pixels_and_move_by_reflection():
+    metric = metrics.Selectivity(4, 2, 0.25, 0.5, 0)
+    mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.4])
+    batch = replace(by_hand(torch.zeros(1, 2, 2)), mean=mean, std=std)
+    pixels = torch.linspace(0, 1, 64).reshape(8, 8).expand(6, 3, 8, 8)
+    seen = metric.rendered(batch, (pixels - mean[:, None, None]) / std[:, None, None], torch.Generator().manual_seed(0))
+    again = seen * std[:, None, None] + mean[:, None, None]
+    assert again.min() >= -1e-6 and again.max() <= 1 + 1e-6 and len({float(image.mean()) for image in again}) == 6
+    dim = replace(metric, brightness=0.0)
+    values = {round(float(v), 4) for v in pixels[0, 0].flatten()}
+    shown = dim.rendered(batch, (pixels - mean[:, None, None]) / std[:, None, None], torch.Generator().manual_seed(0))
+    shown = shown * std[:, None, None] + mean[:, None, None]
+    assert {round(abs(float(v)), 4) for v in shown.flatten()} <= values
+
+
+def test_what_cannot_be_fitted_is_refused():
+    network, y, train, _ = features()
+    for probe in (LINEAR, NearestMean(), Knn(5)):
+        with pytest.raises(Inapplicable, match="at least two classes; all 100 are of class 0"):
+            probe(network, train, 0 * y[train], 5)
+    with pytest.raises(Inapplicable, match="class 1 has 2 of 6"):
+        LINEAR(network, train[:6], torch.tensor([0, 1, 0, 1, 0, 0]), 5)
+    with pytest.raises(Inapplicable, match="k=30"):
+        Knn(30)(network, train[:9], y[:9], 5)
+    for settings in (([], 3, False), ([1, 0.1], 3, False), ([0], 3, False), (C, 1, False), (C, 3, 1)):
+        with pytest.raises(ValueError, match="Linear needs"):
+            Linear(*settings)
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A random network of two layers for any data set."""
+
+    def __call__(self, dataset: object) -> Network:
+        torch.manual_seed(0)
+        layers = (nn.Conv2d(3, 4, 5, 2), nn.ReLU(), nn.Conv2d(4, 90, 3, 2), nn.ReLU())
+        module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(90, len(dataset.classes)))
+        return Network(module.eval().requires_grad_(False), (0.5,) * 3, (0.25,) * 3, 32, "tiny")
+
+
+METRICS = ["layer_accuracy", "layer_probability", "decision_depth", "divergence", "selectivity"]
+CELL = ["benchmark=layers", "dataset.images=5", "batch_size=3", f"metric=[{','.join(METRICS)}]"]
+SMALL = ["benchmark.train_images=80", "benchmark.gallery.images=4", "metric.selectivity.images=10"]
+
+
+@dataclass(frozen=True)
+class Untaught(Planted):
+    """A data set without a train split."""
+
+    train = property()
+
+
+def cell(*overrides: str) -> object:
+    return evaluated(*CELL, *SMALL, *overrides, model={"_target_": f"{__name__}.Tiny"})
+
+
+def test_a_cell_has_rows_of_images_layers_and_probes_and_pictures(caplog):
+    scores, curves, gallery, _ = cell("probe=nearest_mean")
+    assert scores.groupby("metric").size().to_dict() == dict(zip(METRICS, (10, 10, 5, 5, 2), strict=True))
+    assert [*scores.part[scores.metric == "layer_accuracy"]] == ["1", "3"] * 5 and curves.empty
+    alone = scores[scores.metric == "selectivity"]
+    assert [*alone.part] == ["1", "3"] and (alone.image == "").all() and alone.score.between(-1, 1).all()
+    shapes = {"image": (4,), "pixels": (4, 32, 32, 3), "probabilities": (4, 2, 8), "layers": (4, 2), "classes": (4, 8)}
+    shapes |= {"label": (4,), "predicted": (4,), "map": (4, 32, 32)}
+    assert {name: value.shape for name, value in gallery.items()} == shapes
+    own = scores[(scores.metric == "layer_probability") & scores.image.isin(gallery["image"])].score.to_numpy()
+    assert np.allclose(gallery["probabilities"][range(4), :, gallery["label"]].ravel(), own)
+    assert (gallery["map"] >= 0).all() and gallery["map"].any(axis=(1, 2)).any()
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("80 images, and 3 has 90 channels" in line for line in said) == 1
+    passes = scores[scores.metric == "decision_depth"].explain_forwards.to_numpy()
+    assert np.allclose(passes, [*[(80 + 3) / 3] * 3, 1, 1]), "the train images belong to the first batch"
+
+
+@pytest.mark.parametrize(("probe", "fits"), [("linear", True), ("untrained", True), ("skip_forward", False)])
+def test_data_without_labelled_images_suit_only_what_fits_nothing(probe, fits):
+    scores = cell(f"probe={probe}", "dataset=planted", f"dataset._target_={__name__}.Untaught").scores
+    assert set(scores.status) == ({"inapplicable"} if fits else {"ok", "undefined"})
+    assert not fits or scores.reason.str.contains("Untaught has none").all()
