@@ -166,9 +166,7 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
         try:
             result = step(batch)
         except Inapplicable as reason:
-            log.warning("%s is skipped: %s", cell.cell.title, reason)
-            none = table(cell, [rows.inapplicable(cell.metrics, str(reason))])
-            return Evaluated(none, rows.joined([], rows.CURVE), {}, seen[:0])
+            return refused(cell, reason, seen)
         scores = table(cell, [with_facts(part, batch.facts) for part in result.scores])
         left = pictures - cell.pictured - sum(len(part.gallery.get("image", ())) for part in parts)
         shown = result.pictures(left) if left > 0 else {}
@@ -176,6 +174,27 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
     if not parts and not cell.stored:
         raise ValueError(f"{type(cell.dataset).__name__} gives no image to explain")
     return together(cell, parts)
+
+
+def alone(cell: Prepared, step: Callable[[], Scored], pictures: int) -> Evaluated:
+    """Compute one cell whose scores belong to no single image of the test split: `step` gives all of them at once."""
+    of_kind(cell.cell.names["kind"], cell.metrics)
+    nobody = pd.DataFrame(columns=["label", "predicted", "masked"])
+    try:
+        result = step()
+    except Inapplicable as reason:
+        return refused(cell, reason, nobody)
+    facts = pd.DataFrame({name: pd.Series(dtype=type(value)) for name, value in rows.NOBODY.items()})
+    scores = table(cell, [with_facts(part, facts) for part in result.scores])
+    shown = result.pictures(pictures) if pictures > cell.pictured else {}
+    return Evaluated(scores, rows.joined(result.curves, rows.CURVE), shown, nobody)
+
+
+def refused(cell: Prepared, reason: Inapplicable, images: pd.DataFrame) -> Evaluated:
+    """Return what is left of a cell whose entry does not suit the network or the data: rows that say why."""
+    log.warning("%s is skipped: %s", cell.cell.title, reason)
+    none = table(cell, [rows.inapplicable(cell.metrics, str(reason))])
+    return Evaluated(none, rows.joined([], rows.CURVE), {}, images[:0])
 
 
 def together(cell: Prepared, parts: list[Evaluated]) -> Evaluated:
