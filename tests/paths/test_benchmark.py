@@ -105,6 +105,7 @@ def test_curve_has_the_score_of_the_path_s_own_share():
     pd.testing.assert_frame_equal(own, whole)
 
 
+@pytest.mark.slow
 def test_sizes_by_gap_have_no_curve():
     for selector in ("gap", "random_gap", "activation_gap"):
         scores, curves, *_ = selected(f"selector={selector}", "metric=[path_agreement]")
@@ -118,6 +119,7 @@ def test_random_paths_are_scored_draw_by_draw():
     assert (whole.forwards == 4).all()
 
 
+@pytest.mark.slow
 def test_mean_is_another_question_than_zero():
     zero, mean = (selected("selector=activation", f"metric.path_mse_logits.fill={f}").scores for f in ("zero", "mean"))
     logits = zero.metric == "path_mse_logits"
@@ -125,6 +127,7 @@ def test_mean_is_another_question_than_zero():
     assert mean.metric_settings[logits].iloc[0] == '{"compares":"logits","fill":"mean"}'
 
 
+@pytest.mark.slow
 def test_mean_needs_other_images():
     with pytest.raises(ValueError, match="path_agreement"):
         selected("selector=all", f"dataset._target_={__name__}.NoOthers", "metric.path_agreement.fill=mean")
@@ -159,6 +162,7 @@ def test_first_images_are_kept_for_figures():
     assert gallery["recon_image"].tolist() == gallery["image"].tolist()
 
 
+@pytest.mark.slow
 def test_fewer_images_may_be_reconstructed():
     gallery = selected("selector=relevance", "benchmark.gallery.reconstructed=2").gallery
     assert len(gallery["image"]) == 4 and gallery["recon_image"].tolist() == gallery["image"][:2].tolist()

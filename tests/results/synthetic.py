@@ -71,15 +71,15 @@ def rows(
 ) -> pd.DataFrame:
     """Return one row per score: the schema with a value in every column, of which `columns` replace some."""
     score = np.asarray(score, float)
-    table = pd.DataFrame({"image": names(len(score)) if images is None else images, "score": score, "metric": metric})
-    table = table.assign(category=category, higher_is_better=higher_is_better, entry=columns.get("entry", ""))
-    table = table.assign(model=columns.get("model", "resnet18"), **CONSTANT)
-    table = table.assign(benchmark=json.dumps(BENCHMARK), model_settings="{}", settings=json.dumps(dict(settings)))
-    table = table.assign(data=_each(table.image, digest), weights=_each(table.model, digest))
-    table = table.assign(group=_each(table.entry, GROUP.get), key=_each(table.entry, digest))
-    missing = np.isnan(score)
-    status = {"status": np.where(missing, "undefined", "ok"), "reason": np.where(missing, why, "")}
-    return table.assign(**status | columns)
+    missing, images = np.isnan(score), names(len(score)) if images is None else images
+    entry, model = columns.get("entry", ""), columns.get("model", "resnet18")
+    own = {"image": images, "score": score, "metric": metric, "category": category}
+    own |= {"higher_is_better": higher_is_better, "entry": entry, "model": model} | CONSTANT
+    own |= {"benchmark": json.dumps(BENCHMARK), "model_settings": "{}", "settings": json.dumps(dict(settings))}
+    own |= {"data": _each(images, digest), "weights": _each(model, digest)}
+    own |= {"group": _each(entry, GROUP.get), "key": _each(entry, digest)}
+    own |= {"status": np.where(missing, "undefined", "ok"), "reason": np.where(missing, why, "")}
+    return pd.DataFrame(own | columns, index=range(len(score)))
 
 
 def scores(entries=ENTRIES, metrics=METRICS, models=MODELS, images=24, seeds=(0,), seed=0, **columns) -> pd.DataFrame:
@@ -112,10 +112,12 @@ def scores(entries=ENTRIES, metrics=METRICS, models=MODELS, images=24, seeds=(0,
     return table[~(never & again)].reset_index(drop=True).assign(**columns)
 
 
-def _each(column: pd.Series, function: Callable) -> pd.Series:
-    """Return a function of every value, which is called once for equal values; an unknown entry has a group, too."""
-    results = {value: function(value) for value in column.unique()}
-    return column.map({value: "linearisation" if own is None else own for value, own in results.items()})
+def _each(values: str | Sequence[str], function: Callable) -> str | list[str]:
+    """Return a function of one value or of several, called once for equal ones; an unknown entry has a group, too."""
+    several = [values] if isinstance(values, str) else values
+    results = {value: function(value) for value in dict.fromkeys(several)}
+    each = ["linearisation" if results[value] is None else results[value] for value in several]
+    return each[0] if isinstance(values, str) else each
 
 
 def _undefined(entry: str, metric: str, rng: np.random.Generator, images: int) -> np.ndarray:

@@ -81,6 +81,7 @@ def test_a_cell_names_its_settings_and_nothing_else(tmp_path):
     assert columns["kind"] == "maps" and columns["entry"] == "rise" and columns["condition"] == ""
 
 
+@pytest.mark.slow
 def test_a_condition_is_known_wherever_it_is_set(tmp_path):
     by_command = cell(tmp_path, "experiment=meta", "condition=black")
     assert by_command.names["condition"] == "black" and cell(tmp_path, "experiment=meta").names["condition"] == "plain"
@@ -129,12 +130,14 @@ def test_images_that_are_added_extend_the_cell(tmp_path):
     np.testing.assert_allclose(ordered(extended), ordered(scores.read(tmp_path / "at_once")), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_more_images_of_an_entry_that_does_not_suit_give_its_reason_once(tmp_path):
     for images in (2, 4):
         computed(tmp_path, "method=stored", "metric=[gini]", f"dataset.images={images}")
     assert scores.read(tmp_path).status.tolist() == ["inapplicable"]
 
 
+@pytest.mark.slow
 def test_other_settings_of_a_metric_stand_beside_the_first(tmp_path):
     few = ["method=gradient", "dataset.images=4", "metric=[deletion]"]
     computed(tmp_path, *few)
@@ -144,6 +147,7 @@ def test_other_settings_of_a_metric_stand_beside_the_first(tmp_path):
     assert labels == {"deletion (steps=8)", "deletion (steps=16)"}
 
 
+@pytest.mark.slow
 def test_other_images_make_another_table(tmp_path):
     few = ["method=centre", "dataset.images=4", "metric=[energy_in_mask]"]
     for seed in (0, 1):
@@ -152,6 +156,7 @@ def test_other_images_make_another_table(tmp_path):
     assert set(rows.dataset) == {"planted (seed=0)", "planted (seed=1)"} and set(rows.entry) == {"centre"}
 
 
+@pytest.mark.slow
 def test_an_entry_s_own_settings_are_named_where_they_differ(tmp_path):
     few = ["dataset.images=2", "metric=[gini]"]
     for entry in ("method=gradient", "method=rise budget.masks=5", "method=rise budget.masks=9"):
@@ -172,6 +177,7 @@ def test_a_metric_that_failed_is_computed_again_and_others_are_not(tmp_path, mon
     assert set(scores.read(tmp_path).status) == {"ok"}
 
 
+@pytest.mark.slow
 def test_a_metric_that_failed_takes_no_other_settings_of_it_along(tmp_path, monkeypatch):
     from benchmarks.maps.metrics.complexity import Entropy
 

@@ -239,6 +239,7 @@ def test_a_single_run_shows_the_other_scores_before_it_fails_for_a_metric(tmp_pa
     assert code == 1 and "error: gini failed: " in said and "entropy" in said
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_done_says_that_another_device_is_not_used(tmp_path):
     command = [*SMALL, "device=cpu", "tracking_uri=null"]
     assert run(tmp_path, *command)[0] == 0

@@ -108,6 +108,7 @@ def test_every_sort_of_entry_of_ones_own_is_swept(mine):
     assert set(spread.metric_settings) == {'{"half":0.5}'} and set(spread.category) == {"complexity"}
 
 
+@pytest.mark.slow
 def test_metrics_of_ones_own_stand_below_their_names_as_the_suite_s_own_do(mine):
     oracle = ["model=planted", "dataset=planted", "dataset.images=2", "method=uniform"]
     rows = scored(mine, *oracle, "metric=[set/own,placed,gini]", "metric.spread.half=0.9").astype({"metric": str})

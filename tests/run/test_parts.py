@@ -74,6 +74,7 @@ def test_a_metric_that_is_no_longer_asked_for_leaves_no_scores(tmp_path, explain
     assert explained["images"] == 4 + 12  # those that Gini lacks, and all for the other deletion
 
 
+@pytest.mark.slow
 def test_pictures_that_a_killed_metric_made_anew_stand_once(tmp_path, explained, monkeypatch):
     explained["kill"] = False
     computed(tmp_path, *TWELVE, "metric=[deletion]")

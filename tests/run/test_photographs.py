@@ -95,11 +95,13 @@ def test_networks_of_other_crops_see_one_part_where_they_are_compared(photos, tm
     assert suited(given.dataset, network).crop_pct == 0.875 and suited(cell.dataset, network).crop_pct == 0.5
 
 
+@pytest.mark.slow
 def test_strict_refuses_a_broken_file(tmp_path, given):
     code, said = run(tmp_path, *given, "strict=true")
     assert code == 1 and "broken.jpg" in said and not list(tmp_path.rglob("scores.parquet"))
 
 
+@pytest.mark.slow
 def test_weights_of_another_architecture(tmp_path, given):
     code, said = run(tmp_path, *given, "model=inception_v3")
     assert code == 1 and "needs a file of timm's inception_v3" in said
