@@ -1,0 +1,51 @@
+"""What the tables of layers share: their names, captions, cells and sentences."""
+
+import json
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from results.layers.reading import Network
+from results.names import label
+from results.summary import FEWEST
+from results.tables import NONE, Table, interval
+
+LEGEND = {"↑": "Higher is better.", "↓": "Lower is better."}
+BRACKETS = (
+    "Brackets hold 95 % intervals over images: Wilson's for shares of images, between order statistics for medians, "
+    f"else percentiles of resampled images. Fewer than {FEWEST} images have none."
+)
+
+
+def table_of(
+    network: Network, what: str, frame: pd.DataFrame, data: pd.DataFrame, said: Sequence[str], **about: object
+) -> Table:
+    """Return a table of one network, whose title and caption say of what; too few images are said in a note."""
+    of = counted(network, "n" not in data)
+    title = f"{network.dataset} / {network.title}: {what}, {of}"
+    caption = f"{what[0].upper()}{what[1:]}, {label(network.title)} on {label(network.dataset)}, {of}"
+    few = "n" in data and len(data) and data.n.max() < FEWEST
+    notes = [f"Intervals need at least {FEWEST} images; there are {data.n.max()}."] if few else []
+    name = f"{what} {network.dataset} {network.name}"
+    frame, data = frame.rename_axis(None), data.assign(dataset=network.dataset, model=network.model)
+    return Table(name, title, frame, notes, caption, data, legend=LEGEND, explanations=said, **about)
+
+
+def counted(network: Network, reference: bool = False) -> str:
+    """Return of how many images, scored or `reference` ones, of how many seeds and of which accuracy scores are."""
+    seeds, right = max(rows.seed.nunique() for rows in network.parts), network.accuracy
+    drawn = json.loads(network.parts[0].benchmark.iloc[0]).get("reference_images", "the")
+    parts = [f"{drawn} reference images" if reference or not network.images else f"{network.images} images"]
+    parts += [f"{seeds} seeds"] * (seeds > 1) + [f"accuracy of the network {100 * right:.3g} %"] * (right == right)
+    return ", ".join(parts)
+
+
+def texts(
+    data: pd.DataFrame, column: str, write: Callable[..., str], sign: str = "", by: str = "layer", entry: str = ""
+) -> pd.Series:
+    """Return a column's numbers with their intervals by `by`, of all rows or of an entry's."""
+    own = data[data.entry == entry] if entry else data
+    ends = ["low", "high"] if column == "mean" else [f"{column}_low", f"{column}_high"]
+    numbers = own.reindex(columns=[column, *ends]).astype(float).to_numpy()
+    cells = [interval(*each, write, sign) if each[0] == each[0] else NONE for each in numbers]
+    return pd.Series(cells, own[by].to_list(), dtype=object)

@@ -1,0 +1,94 @@
+"""Tables of every quantity over the epochs of a fit."""
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from results import summary
+from results.layers.features import QUANTITIES, features
+from results.layers.filters import agreement, best_method, importance, removals, removed_layers
+from results.layers.layout import BRACKETS, table_of, texts
+from results.layers.predictions import depths, probes
+from results.layers.reading import END, Network, channels, entries, networks
+from results.tables import NONE, Inapplicable, Table, writer
+
+TRAINING = [
+    "Columns are epochs of the fit; 0 is before it, and end is the finished network. Probes are fitted anew at every "
+    "epoch.",
+    "order is Spearman's correlation of the channels' importance with that at the last epoch, within a layer and "
+    "averaged over layers.",
+    BRACKETS,
+]
+
+
+def training_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return for each network that has several epochs its quantities down, then those of layers; epochs across."""
+    tables = []
+    for epochs in series(networks(rows, options)):
+        data = over_epochs(epochs)
+        whole = data.layer == ""
+        for what, own in data.groupby(data.quantity.mask(whole, "quantities"), sort=False):
+            lines = own.groupby("quantity" if what == "quantities" else "layer", sort=False)
+            cells = {
+                name: texts(part, "mean", writer(part if what == "quantities" else own), by="epoch")
+                for name, part in lines
+            }
+            frame = pd.DataFrame(cells).T.rename(columns=said).fillna(NONE)
+            tables.append(table_of(epochs[-1], f"{what} over epochs", frame, own, TRAINING))
+    if not tables:
+        raise Inapplicable("The view training needs one network at several epochs, as experiment=training gives them")
+    return tables
+
+
+def series(found: list[Network]) -> list[list[Network]]:
+    """Return the epochs of each network that has several."""
+    places = dict.fromkeys((one.dataset, one.name) for one in found)
+    every = [[one for one in found if (one.dataset, one.name) == place] for place in places]
+    return [epochs for epochs in every if len(epochs) > 1]
+
+
+def said(epoch: float) -> str:
+    """Return how an epoch is written."""
+    return "end" if epoch == END else f"{epoch:g}"
+
+
+def over_epochs(epochs: list[Network]) -> pd.DataFrame:
+    """Return one row per epoch, quantity and, where it has some, layer: of the first probe and representation.
+
+    Filters are those of the method that is best at the last epoch; every method has the order of its channels.
+    """
+    last = epochs[-1].importance
+    method = best_method(epochs[-1]) if len(last) else ""
+    ends = {entry: importance(signed) for entry, signed in channels(last).items()} if len(last) else {}
+    found = [part.assign(epoch=one.epoch) for one in epochs for part in _quantities(one, method, ends)]
+    columns = ["quantity", "layer", "epoch", "mean", "low", "high"]
+    return pd.concat(found, ignore_index=True).reindex(columns=columns).fillna({"layer": ""})
+
+
+def _quantities(network: Network, method: str, ends: Mapping[str, pd.Series]) -> Iterator[pd.DataFrame]:
+    """Yield the rows of one epoch."""
+    right, n = network.accuracy, network.images
+    if right == right:
+        low, high = summary.wilson(np.array([right]), n)[:, 0] if n >= summary.FEWEST else (np.nan, np.nan)
+        yield pd.DataFrame({"quantity": ["network, accuracy"], "mean": right, "low": low, "high": high})
+    if len(network.probe):
+        probe, table = entries(network.probe)[0], depths(network)
+        middle = table[["entry", "median", "median_low", "median_high"]]
+        middle = middle.set_axis(["entry", "mean", "low", "high"], axis=1)
+        yield middle[middle.entry == probe].assign(quantity=f"decision depth, {probe}")
+        yield probes(network).query("entry == @probe").assign(quantity=f"accuracy, {probe}")
+    if len(network.importance):
+        table = removals(network)
+        own = (table["first"] == "most") & (table.entry == method) if len(table) else []
+        yield table[own].assign(quantity=f"area most first, {method}")
+        for entry, signed in channels(network.importance).items():
+            alike = agreement(importance(signed), ends[entry]) if entry in ends else np.nan
+            yield pd.DataFrame({"quantity": [f"order, {entry}"], "mean": alike})
+        table = removed_layers(network).query("entry == @method")
+        yield table.assign(quantity=f"class kept without half of the layer, {method}")
+        yield table[["layer", "dead"]].set_axis(["layer", "mean"], axis=1).assign(quantity="dead_filters")
+    if len(network.representation):
+        table = features(network, [*QUANTITIES, "cka_to_last"]).rename(columns={"metric": "quantity"})
+        yield table[table.entry == entries(network.representation)[0]]
