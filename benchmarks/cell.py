@@ -15,11 +15,12 @@ import benchmarks.resolvers  # noqa: F401 (its resolver)
 
 SCORES, CURVES, GALLERY, CONFIG = "scores.parquet", "curves.parquet", "gallery.npz", "config.yaml"
 LOCK, SWEEP, DONE = ".lock", "sweep.json", "cell.json"
+LATER = [("model", "epoch", None)]  # settings that came later, with the value that cells had before
 # Settings that cannot change a score, by the node in which they stand.
 NEUTRAL = {
     "benchmark": {"entry", "gallery"},
     "data": {"strict"},
-    "model": {"cache", "device"},
+    "model": {"cache", "device", "checkpoints"},
     "entry": {"batch", "canonical"},  # and of metrics
 }
 
@@ -186,7 +187,7 @@ def flat(node: dict, part: str) -> dict[str, object]:
     return {
         key: int(value) if isinstance(value, float) and value.is_integer() else value
         for key, value in flattened(node).items()
-        if not {"_convert_", *NEUTRAL[part]}.intersection(key.split("."))
+        if not {"_convert_", *NEUTRAL[part]}.intersection(key.split(".")) and (part, key, value) not in LATER
     }
 
 
