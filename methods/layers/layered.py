@@ -70,15 +70,17 @@ class Layered:
 
         The layer's maps are handed to what follows the last layer. A layer whose maps do not suit that gives None.
         """
-        found = self.keep((x,), ("skipped", self.names), lambda: [self.without(x, name) for name in self.names])
+        found = self.keep((x,), ("skipped", self.names), lambda: self.shortened(x))
         return [part if part is None else part.cpu() for part in found]
 
-    @torch.no_grad()
-    def without(self, x: Tensor, name: str) -> Tensor | None:
+    def shortened(self, x: Tensor) -> list[Tensor | None]:
         last = layer_names(self.model, x)[-1]
         shapes = {call.name: call.shape for call in calls(self.model, x)[0]}
-        if len(shapes[name]) != len(shapes[last]) or shapes[name][1] != shapes[last][1]:
-            return None
+        forms = {name: (len(shape), shape[1:2]) for name, shape in shapes.items()}  # and the number of channels
+        return [self.without(x, name, last) if forms[name] == forms[last] else None for name in self.names]
+
+    @torch.no_grad()
+    def without(self, x: Tensor, name: str, last: str) -> Tensor | None:
         parts = []
         for images in x.split(self.batch):
             maps: list[Tensor] = []
@@ -87,7 +89,7 @@ class Layered:
                 maps.append(output.clone())
 
             def replaced(_: str, output: Tensor, maps: list[Tensor] = maps) -> Tensor:
-                return maps[0]
+                return maps[0] if maps else output  # a layer that comes after the last one skips nothing
 
             try:
                 with hooked(self.model, {name: record}), hooked(self.model, {last: replaced}):

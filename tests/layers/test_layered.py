@@ -100,10 +100,12 @@ def test_features_are_means_over_positions_in_one_pass_and_leave_nothing():
 
 def test_skipped_layers_go_to_what_follows_the_last():
     model, x = small(), torch.rand(5, 3, 12, 12)
-    first, last, image = Layered(model, ("norm", "act", "inner"), 2).skipped(x)
+    first, inner, last, after = Layered(model, ("norm", "inner", "act", "pool"), 2).skipped(x)
     maps = model.norm(model.first(x))
     assert torch.allclose(first, model.head(model.pool(maps).mean((2, 3))), atol=1e-6)
-    assert torch.allclose(last, model(x), atol=1e-6) and image.shape == (5, 4)
+    branch = model.inner(maps.relu())
+    assert torch.allclose(inner, model.head(model.pool(branch).mean((2, 3))), atol=1e-6)
+    assert torch.allclose(last, model(x), atol=1e-6) and torch.allclose(after, model(x), atol=1e-6)
     wide = frozen(
         nn.Sequential(nn.Conv2d(3, 7, 1), nn.ReLU(), nn.Conv2d(7, 6, 1), nn.ReLU(), nn.Flatten(), nn.Linear(864, 4))
     )
