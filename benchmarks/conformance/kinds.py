@@ -3,8 +3,9 @@
 It has `case(n)`, a batch of n images (a dataclass with the fields `model`, `x` and `shared`), and `part(batch, index)`,
 some images of it with nothing shared. It may have TRAITS, which further checks ask for: "explained" (the batch is an
 `Explained`, whose images pass through its network) and "map" (the score judges its maps); DTYPE, the type of scores,
-if it is not float32; `score(metric, batch)`, if that is not a plain call; and `parts(metric, batch)`, the scores of
-parts and the shape that they need.
+if it is not float32; `suits(metric)`, whether a metric scores images, without which its batch is not asked for;
+`score(metric, batch)`, if that is not a plain call; and `parts(metric, batch)`, the scores of parts and the shape that
+they need.
 """
 
 from functools import cache

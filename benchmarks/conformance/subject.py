@@ -85,6 +85,8 @@ class Subject:
     def __call__(self, batch: Batch) -> Tensor:
         """Score a batch; one number per image is the least that every check asks for."""
         scores = score(self.metric, batch)
+        if not self.suits:
+            return scores
         if not isinstance(scores, Tensor) or scores.shape != (len(batch.x),):
             given = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
             raise Fails(f"{len(batch.x)} images need {len(batch.x)} scores; it gives {given}")
@@ -100,7 +102,12 @@ class Subject:
 
     @property
     def traits(self) -> set[str]:
-        return {"", "batch", *getattr(self.brought, "TRAITS", ())} if self.brought else {""}
+        return {"", "batch", *getattr(self.brought, "TRAITS", ())} if self.brought and self.suits else {""}
+
+    @property
+    def suits(self) -> bool:
+        """Return whether the metric scores images; others of its kind score a network once."""
+        return getattr(self.brought, "suits", lambda metric: True)(self.metric)
 
     def case(self, n: int = 6) -> Batch:
         """Return a batch of what the metric reads."""
