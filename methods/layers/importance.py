@@ -10,11 +10,12 @@ none, nor have the convolutions of a head that see the whole map, as in timm's V
 from collections.abc import Sequence
 from functools import partialmethod
 from math import inf, nan
+from re import sub
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 
 from entries import Inapplicable, choice, explains, whole
 from methods.graph import Canonical, Kept, canonical_form
@@ -25,7 +26,7 @@ from methods.layers.layered import Layered
 class Importance(NamedTuple):
     """What filters are worth, of each convolution from the image to the logits; float64, on the CPU."""
 
-    names: tuple[str, ...]  # timm's names of the convolutions
+    names: tuple[str, ...]  # timm's names of the convolutions; the canonical form's where it merges several
     signed: list[Tensor]  # (k, c) mean fall of a class's logit over images of that class; nan: not told
     order: list[Tensor]  # (draws, c) size by which filters are ordered
     alive: list[Tensor]  # (c,) bool
@@ -48,9 +49,24 @@ def filters(entry: object, network: Layered, x: Tensor) -> tuple[GraphModule, Fi
     if not removals:
         need = f"{type(entry).__name__} needs a network with convolutions"
         raise Inapplicable(f"{need}; {type(network.model).__name__} has none")
-    known = {name.replace(".", "_"): name for name, _ in network.model.named_modules()}
-    names = tuple(known.get(removal.layer.target, removal.layer.target) for removal in removals)
+    names = modules_of(network.model, graph, [removal.layer for removal in removals])
     return graph, Filters(removals, names, *observed(graph, removals, x, network.batch))
+
+
+def modules_of(model: nn.Module, graph: GraphModule, layers: Sequence[Node]) -> tuple[str, ...]:
+    """Return the names of the modules that the nodes of a canonical form stand for.
+
+    A convolution that a module of another library calls as a function is told by its turn and its shape.
+    """
+    modules = dict(model.named_modules())
+    known = {sub(r"(?<=[a-z])(?=[A-Z])|\.", "_", name).lower(): name for name in modules}  # as torch.fx names nodes
+    called = {known.get(node.target) for node in graph.graph.nodes}
+    nameless = [layer for layer in layers if layer.target not in known]
+    free = [name for name, of in modules.items() if isinstance(of, nn.Conv2d) and name not in called]
+    shapes = [graph.get_submodule(layer.target).weight.shape for layer in nameless]
+    if shapes == [modules[name].weight.shape for name in free]:
+        known |= {layer.target: name for layer, name in zip(nameless, free, strict=True)}
+    return tuple(known.get(layer.target, layer.target) for layer in layers)
 
 
 @torch.no_grad()
@@ -76,6 +92,12 @@ def observed(
         read = [varies[end][(place := removal.places[end]) : place + len(own)] for end in removal.ends]
         alive.append((own & torch.stack(read).any(0)).cpu())
     return alive, [sums[layer] / len(x) for layer in layers]
+
+
+def in_turn(labels: Tensor, n: int) -> Tensor:
+    """Return the places of n images, the first of every class before the second of any, and so on."""
+    turn = (labels[:, None] == labels).tril(-1).sum(1)
+    return turn.argsort(stable=True)[:n].sort().values
 
 
 def told(found: Filters, falls: Sequence[Tensor], labels: Tensor, classes: int) -> Importance:
@@ -106,17 +128,27 @@ class Ablation:
 
     The paper removes what comes after the activation and reads the accuracy; we remove before it, where a batch norm
     ends, and read the logit. `fill` says what a removed channel is at every position: zero, or its mean over images and
-    positions. Filters are ordered by the mean of |fall|.
+    positions. Filters are ordered by the mean of |fall| over at most so many `images`, class by class in turn.
+
+    Every filter costs what follows its layer for every image: of a ResNet18 at 64 pixels 87 billion products an image,
+    600 times its pass, and of a VGG16 about 1.5 trillion. In a fitted ResNet18 the orders by 100 and by 500 images have
+    rank correlations of .98 and more in all layers but the last five, which have .83 to .96 and cost little.
     """
 
     fill: str
+    images: int
     canonical: Canonical
-    __post_init__ = partialmethod(choice, "fill", ("zero", "mean"))
+
+    def __post_init__(self) -> None:
+        choice(self, "fill", ("zero", "mean"))
+        whole(self, images=1)
 
     def __call__(self, network: Layered, x: Tensor, labels: Tensor) -> Importance:
         graph, found = filters(self, network, x)
         fills = [mean.to(x) if self.fill == "mean" else torch.zeros_like(mean).to(x) for mean in found.means]
         rows = 4 * network.batch  # without gradients a pass keeps few maps at a time
+        asked = in_turn(labels, self.images)
+        x, labels = x[asked], labels[asked]
         falls = [x.new_zeros(len(x), len(fill)) for fill in fills]
         for i, label in enumerate(labels.tolist()):
             clean = outputs(graph, x[i : i + 1])

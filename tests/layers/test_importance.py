@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
@@ -23,8 +24,8 @@ from tests.methods.networks import images, network, precise
 
 FAMILIES = ["residual", "branches", "mobile", "gated"]
 ENTRIES = {
-    "ablation_zero": Ablation("zero", canonical),
-    "ablation_mean": Ablation("mean", canonical),
+    "ablation_zero": Ablation("zero", 500, canonical),
+    "ablation_mean": Ablation("mean", 500, canonical),
     "taylor": Taylor(canonical),
 }
 METRICS = ["removal_most_first", "removal_least_first", "layer_removal", "channel_importance", "dead_filters"]
@@ -91,7 +92,7 @@ def mean_of(model: nn.Module, x: Tensor, name: str) -> Tensor:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_filter_weighs_what_a_hook_that_removes_it_shows(family, fill):
     model, x, labels = subject(family)
-    found, clean = Ablation(fill, canonical)(layered(model), x, labels), model(x)
+    found, clean = Ablation(fill, 500, canonical)(layered(model), x, labels), model(x)
     assert set(found.names) == {n for n, m in model.named_modules() if isinstance(m, nn.Conv2d)}
     for name, signed, order in zip(found.names, found.signed, found.order, strict=True):
         value = mean_of(model, x, name)[:, None, None] if fill == "mean" else 0
@@ -100,6 +101,21 @@ def test_each_filter_weighs_what_a_hook_that_removes_it_shows(family, fill):
                 fall = (clean - model(x)).gather(1, labels[:, None])[:, 0]
             assert (order[0, channel] - fall.abs().mean()).abs() < 1e-9
             assert (signed[:3, channel] - fall).abs().max() < 1e-9 and signed[3, channel].isnan(), "one image a class"
+
+
+def test_fewer_images_are_spread_over_the_classes():
+    model, x, _ = subject("residual")
+    x, labels = torch.cat([x, x.flip(3)]), torch.tensor([1, 1, 1, 2, 2, 3])
+    few, chosen = (Ablation("zero", images, canonical) for images in (4, 500))
+    few, chosen = few(layered(model), x, labels), chosen(layered(model), x[[0, 1, 3, 5]], labels[[0, 1, 3, 5]])
+    assert all(torch.equal(a, b) for a, b in zip(few.order, chosen.order, strict=True)) and few.order[0].min() > 0
+
+
+def test_layers_have_the_names_of_their_modules_whoever_calls_the_convolution():
+    """This network's own convolutions with a stride are functions in the canonical form."""
+    model = timm.create_model("tf_efficientnet_lite0", num_classes=4).eval().requires_grad_(False)
+    found = Taylor(canonical)(layered(model), *images(2, 32))
+    assert found.names == tuple(n for n, module in model.named_modules() if isinstance(module, nn.Conv2d))
 
 
 def test_taylor_is_ablation_where_the_rest_of_the_network_is_linear():
