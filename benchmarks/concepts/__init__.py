@@ -1,0 +1,1 @@
+"""Concepts: which of those given decide a class, and which are found in a layer."""
