@@ -37,11 +37,11 @@ class Seen:
 
 
 def seen(model: Network, x: Tensor) -> Seen:
-    """Return images with the predictions of both layers, right for every second image, and two orders of filters."""
+    """Return images that the network gets wrong, with the predictions of both layers, and two orders of filters."""
     with torch.no_grad():
         layers = outputs(model, x)
         logits = model.head(layers[1].mean((2, 3)))
-    labels = (logits.argmax(1) + (x[:, 0, 0, 0] > 0)) % logits.shape[1]
+    labels = (logits.argmax(1) + 1) % logits.shape[1]
     told = torch.stack([a.mean((2, 3))[:, : logits.shape[1]].softmax(1) for a in layers])
     network, shared = None, {}
     probed = Probed(model, x, labels, logits, ("first", "second"), told, None, network, None, MEAN, STD, None, shared)
@@ -108,4 +108,5 @@ def score(metric: Callable, batch: object) -> Tensor:
     """
     of_probes = type(metric).__module__.endswith(".probe")
     scores = metric(getattr(batch, "probed" if of_probes else "ranked", batch))
-    return scores if scores.ndim == 1 or not suits(metric) else scores.mean(1 if of_probes else 0)
+    scores = scores if scores.ndim == 1 or not suits(metric) else scores.mean(1 if of_probes else 0)
+    return scores.double()

@@ -63,9 +63,9 @@ class RemovalLeastFirst:
 
 @ranks(higher_is_better=False, cites="", passes="1 of the network, and at most 1 for each layer and draw")
 class LayerRemoval:
-    """Does an image keep its class when the most important share of one layer's filters is removed, layer by layer?
+    """Does an image keep its class without the most important filters of one layer? Layer by layer.
 
-    The other layers stay whole. The share of draws that keep it is the score.
+    A `share` of the filters is removed. The other layers stay whole. The share of draws that keep it is the score.
     """
 
     share: float
@@ -87,9 +87,9 @@ class LayerRemoval:
     undefined="the importance says nothing of a single class, or no reference image is of this one",
 )
 class ChannelImportance:
-    """By how much a class's logit falls without a filter, the mean over reference images of the class, signed.
+    """By how much a class's logit falls without a filter.
 
-    Above 0 the filter supports the class, below it speaks against it.
+    It is the mean over reference images of the class, and signed. Above 0 the filter supports the class, below it speaks against it.
     """
 
     of_images = False
@@ -114,9 +114,9 @@ class ChannelImportance:
 
 @ranks(higher_is_better=False, cites="")
 class DeadFilters:
-    """Share of a layer's filters that are dead on the reference images: constant, or constant after the activation.
+    """Share of a layer's filters that are dead on the reference images.
 
-    They are never removed.
+    A dead filter is constant, or constant after the activation. Dead filters are never removed.
     """
 
     of_images = False

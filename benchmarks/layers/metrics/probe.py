@@ -54,7 +54,7 @@ class LayerProbability:
 
 @predicts(higher_is_better=False, cites="Baldock et al. 2021", bounds=(1.0, inf))
 class DecisionDepth:
-    """The first layer from which all later probes agree with the network's own prediction (n,) [Baldock et al. 2021].
+    """The first layer from which all probes say what the network says, (n,) [Baldock et al. 2021].
 
     Layers count from 1, and it is one more than there are if the last probe does not agree. The paper reads nearest
     neighbours; here any probe gives a depth.
@@ -71,7 +71,7 @@ class DecisionDepth:
     higher_is_better=False, bounds=(1.0, inf), undefined="the network is right about the image, or its label is unknown"
 )
 class Divergence:
-    """The first layer from which no later probe predicts the true class of an image that the network gets wrong (n,).
+    """Of an image that the network gets wrong, the first layer from which no probe is right, (n,).
 
     Layers count from 1, and it is one more than there are if the last probe still predicts the true class.
     """
@@ -104,7 +104,7 @@ def settled(probed: Probed, holds: Tensor) -> Tensor:
     passes="1 for each rendering of each image, once",
 )
 class Selectivity:
-    """Accuracy on the classes minus accuracy on classes drawn at random, of each layer (l,) [Hewitt & Liang 2019].
+    """Accuracy of each layer (l,) minus that on classes drawn at random [Hewitt & Liang 2019].
 
     In the paper every type of word has a random class and each of its occurrences is a token. Here the first `images`
     train images are types and their `renderings` tokens: shifted by reflection up to the share `shift` of the side,

@@ -209,7 +209,7 @@ class CkaResidual:
 
 @aligns(higher_is_better=False, cites="Davari et al. 2022", bounds=(-2.0, 2.0))
 class CkaInfluence:
-    """What the CKA of a pair of layers gains when the images of largest norm are left out [after Davari et al. 2022].
+    """What CKA of a pair of layers gains without the farthest images [after Davari et al. 2022].
 
     The authors show that few far points can decide CKA; the rule is ours. An image's norm is its distance from the mean
     image in the features. Squared, over its sum, and added up over both layers, it says which `share` of the images,
