@@ -89,7 +89,8 @@ class LayerRemoval:
 class ChannelImportance:
     """By how much a class's logit falls without a filter.
 
-    It is the mean over reference images of the class, and signed. Above 0 the filter supports the class, below it speaks against it.
+    It is the mean over reference images of the class, and signed. Above 0 the filter supports the class, below it the
+    filter speaks against it.
     """
 
     of_images = False
