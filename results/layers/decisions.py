@@ -32,8 +32,11 @@ def decisions(gallery: Mapping[str, np.ndarray], title: str, probe: str = "probe
     for k, (image, cam, matrix, line) in enumerate(panels):
         names = [str(name).split(",")[0] for name in gallery["classes"][k]]
         label, said = int(gallery["label"][k]), int(gallery["predicted"][k])
+        words = names[label] if label >= 0 else "class unknown"
+        words += "" if label == said else f",\ntaken for {names[said]}"
+        label = label if label >= 0 else said
         image.imshow(gallery["pixels"][k])
-        image.set_title(style.wrapped(f"{names[label]}{_answer(names, label, said)}", 1.0, 7), size=7, loc="left")
+        image.set_title(style.wrapped(words, 1.0, 7), size=7, loc="left")
         cam.imshow(gallery["map"][k], cmap="magma", vmin=0, vmax=top(np.nan_to_num(gallery["map"][k])))
         for axes, name in zip((cam, matrix, line), HEADS, strict=True) if k == 0 else ():
             axes.set_title(name, size=7, loc="left")
@@ -60,10 +63,6 @@ def decided(odds: np.ndarray, said: int) -> int:
     having = np.flatnonzero(~np.isnan(odds).any(1))
     last = int(np.cumprod((odds[having].argmax(1) == said)[::-1]).sum())
     return int([*having, len(odds)][len(having) - last])
-
-
-def _answer(names: list[str], label: int, said: int) -> str:
-    return "" if label == said else f",\ntaken for {names[said]}"
 
 
 def _matrix(axes: Axes, odds: np.ndarray, layers: list[str], names: list[str], label: int, said: int):

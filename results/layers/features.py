@@ -57,12 +57,12 @@ def similarity_tables(network: Network) -> list[Table]:
         values, numbers = table.to_numpy(), [*map(str, range(1, len(table) + 1))]
         lines[name] = [np.diag(values, 1).mean(), values[~np.eye(len(values), dtype=bool)].mean(), values[0, -1]]
         places = [f"{k} {layer}" for k, layer in zip(numbers, table.index, strict=True)]
-        frame = pd.DataFrame([numerals(row, ".2f") for row in values], places, numbers)
+        frame = pd.DataFrame([numerals(row, "z.2f") for row in values], places, numbers)
         pairs = table.rename_axis("layer").reset_index().melt("layer", var_name="other", value_name="cka")
         what = name if name.startswith("cka") else f"CKA of {name}"
         tables.append(table_of(network, what, frame, pairs.assign(of=name), CKA))
     data = pd.DataFrame.from_dict(lines, "index", columns=["neighbours", "all", "first and last"])
-    frame = data.apply(numerals, spec=".2f")
+    frame = data.apply(numerals, spec="z.2f")
     return [table_of(network, "CKA at a glance", frame, data.rename_axis("of").reset_index(), CKA), *tables]
 
 

@@ -16,7 +16,7 @@ FILTERS = [
     "The same share of every layer's filters is removed, the most or the least important ones first. Scores are areas "
     "under the share of images whose class the network keeps, over the share removed.",
     "An order of importance is good if its most important filters hurt more than random ones, and its least important "
-    "ones less. Differences are paired over images, and positive is better; those of random itself are 0.",
+    "ones less. Differences are paired over images, and positive is better.",
     "Verdicts compare each method's area most first with the best one's in a paired test over images (5 %).",
     BRACKETS,
 ]
@@ -46,7 +46,7 @@ def filter_tables(network: Network) -> list[Table]:
         tables.append(_methods(network, methods))
     if len(signed) > 1:
         data = agreements(signed)
-        frame = data.apply(numerals, spec=".2f")
+        frame = data.apply(numerals, spec="z.2f")
         tables.append(table_of(network, "agreement of orders", frame, data.rename_axis("of").reset_index(), ORDERS))
     if len(by_layer := removed_layers(network)):
         tables.append(_layers(network, by_layer))

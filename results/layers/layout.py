@@ -21,11 +21,12 @@ def table_of(
     network: Network, what: str, frame: pd.DataFrame, data: pd.DataFrame, said: Sequence[str], **about: object
 ) -> Table:
     """Return a table of one network, whose title and caption say of what; too few images are said in a note."""
-    of = counted(network, "n" not in data)
+    scored = "n" in data and data.n.notna().any()
+    of = counted(network, reference=not scored)
     title = f"{network.dataset} / {network.title}: {what}, {of}"
     caption = f"{what[0].upper()}{what[1:]}, {label(network.title)} on {label(network.dataset)}, {of}"
-    few = "n" in data and len(data) and data.n.max() < FEWEST
-    notes = [f"Intervals need at least {FEWEST} images; there are {data.n.max()}."] if few else []
+    few = scored and data.n.max() < FEWEST
+    notes = [f"Intervals need at least {FEWEST} images; there are {data.n.max():g}."] if few else []
     name = f"{what} {network.dataset} {network.name}"
     frame, data = frame.rename_axis(None), data.assign(dataset=network.dataset, model=network.model)
     return Table(name, title, frame, notes, caption, data, legend=LEGEND, explanations=said, **about)

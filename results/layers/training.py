@@ -63,7 +63,7 @@ def over_epochs(epochs: list[Network]) -> pd.DataFrame:
     method = best_method(epochs[-1]) if len(last) else ""
     ends = {entry: importance(signed) for entry, signed in channels(last).items()} if len(last) else {}
     found = [part.assign(epoch=one.epoch) for one in epochs for part in _quantities(one, method, ends)]
-    columns = ["quantity", "layer", "epoch", "mean", "low", "high"]
+    columns = ["quantity", "layer", "epoch", "mean", "low", "high", "n"]
     return pd.concat(found, ignore_index=True).reindex(columns=columns).fillna({"layer": ""})
 
 
@@ -72,11 +72,11 @@ def _quantities(network: Network, method: str, ends: Mapping[str, pd.Series]) ->
     right, n = network.accuracy, network.images
     if right == right:
         low, high = summary.wilson(np.array([right]), n)[:, 0] if n >= summary.FEWEST else (np.nan, np.nan)
-        yield pd.DataFrame({"quantity": ["network, accuracy"], "mean": right, "low": low, "high": high})
+        yield pd.DataFrame({"quantity": ["network, accuracy"], "mean": right, "low": low, "high": high, "n": n})
     if len(network.probe):
         probe, table = entries(network.probe)[0], depths(network)
-        middle = table[["entry", "median", "median_low", "median_high"]]
-        middle = middle.set_axis(["entry", "mean", "low", "high"], axis=1)
+        middle = table[["entry", "n", "median", "median_low", "median_high"]]
+        middle = middle.set_axis(["entry", "n", "mean", "low", "high"], axis=1)
         yield middle[middle.entry == probe].assign(quantity=f"decision depth, {probe}")
         yield probes(network).query("entry == @probe").assign(quantity=f"accuracy, {probe}")
     if len(network.importance):
