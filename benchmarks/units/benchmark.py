@@ -1,0 +1,93 @@
+"""Benchmark of units: what single channels of a layer respond to, shown in images or named in words.
+
+A cell has one entry: a visualisation, which gives an image for every unit, or a labelling, which gives it a word. The
+scores belong to no single image of the test split.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib import import_module
+
+import torch
+from torch import Tensor
+
+from benchmarks.loop import Evaluated, Prepared, alone, suited
+from entries import whole
+from methods.units.reading import units_of
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Images on which units are read, normalised for the network, and others that are held out.
+
+    The first are of the data set's train split, or without one its background; the others are of its test split.
+    """
+
+    cell: Prepared
+    images: int
+    held_out_images: int
+
+    @cached_property
+    def pixels(self) -> Tensor:
+        """Return the reference images (n, 3, h, w) in [0, 1]."""
+        dataset = self.dataset
+        if hasattr(dataset, "train"):
+            return dataset.train(self.cell.size)[0][: self.images].float() / 255
+        if hasattr(dataset, "background"):
+            return dataset.background(self.cell.size, self.images)
+        own = type(dataset).__name__
+        raise ValueError(f"benchmark=units needs a data set with a train split or a background; {own} has neither")
+
+    @cached_property
+    def x(self) -> Tensor:
+        """Return the reference images (n, 3, h, w), normalised for the network."""
+        return self.normalised(self.pixels)
+
+    @cached_property
+    def held_out(self) -> Tensor:
+        """Return the first images (m, 3, h, w) of the test split, normalised; fewer where it has fewer."""
+        images = self.dataset.test(self.cell.size)
+        some = [images[k][1] for k in range(min(self.held_out_images, len(images)))]
+        return self.normalised(torch.stack(some))
+
+    @property
+    def dataset(self) -> object:
+        return suited(self.cell.dataset, self.cell.network)
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        return self.cell.common.normalised(pixels.to(self.cell.device))
+
+    @cached_property
+    def data(self) -> str:
+        """Return a digest of the reference images, which scores of no single image carry."""
+        return hashlib.sha256(self.x.cpu().numpy().tobytes()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """Score what an entry of one of the groups says of the units of a layer.
+
+    `layer` is the name of a module, or "auto". `units` are how many of its channels are asked about, spread evenly, or
+    their indices, or null: all. They are read on `reference_images` and judged on `held_out_images`.
+    """
+
+    entry: list[str]
+    layer: str
+    units: int | list[int] | None
+    reference_images: int
+    held_out_images: int
+    gallery: dict[str, int]
+
+    def __post_init__(self) -> None:
+        whole(self, reference_images=2, held_out_images=2)
+        shown = self.gallery.get("units")
+        if type(shown) is not int or shown < 0:
+            raise ValueError(f"benchmark.gallery.units needs a whole number >= 0; {shown!r} was given")
+
+    def __call__(self, cell: Prepared) -> Evaluated:
+        """Compute one cell."""
+        reference = Reference(cell, self.reference_images, self.held_out_images)
+        units = units_of(cell.model, reference.x[:1], self.layer, self.units, cell.cfg.batch_size, cell.store)
+        step = import_module(f"benchmarks.units.{cell.cell.group}").step
+        return alone(cell, partial(step, cell, units, reference, self), self.gallery["units"])
