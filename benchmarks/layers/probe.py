@@ -59,7 +59,7 @@ def fitted(cell: Prepared, network: Layered, reference: Reference, classes: int)
         if not reference.trained:
             need = f"{name} needs a data set with a train split, whose labels are known"
             raise Inapplicable(f"{need}; {type(cell.dataset).__name__} has none")
-        n, widths = len(reference.x), [part.shape[1] for part in network.features(reference.x)]
+        n, widths = len(reference.x), [part.shape[1] for part in network.features(reference.x[:1])]
         if n < max(widths) and not getattr(cell.entry, "equal_width", False):
             given = f"is fitted on {n} images, and {network.names[np.argmax(widths)]} has {max(widths)} channels"
             trap = "a probe of more channels than images can learn labels by heart, so read selectivity beside accuracy"

@@ -99,7 +99,10 @@ class Layered:
         return torch.cat(parts)
 
     def untrained(self, seed: int) -> "Layered":
-        """Return the same architecture with its initial weights drawn anew."""
+        """Return the same architecture with the weights of its modules drawn anew, and batch norms that do nothing.
+
+        A parameter that no module resets, such as an embedding of positions, stays as it is.
+        """
         model = deepcopy(self.model)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed)

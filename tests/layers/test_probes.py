@@ -326,7 +326,7 @@ def test_a_cell_has_rows_of_images_layers_and_probes_and_pictures(caplog):
     said = [record.getMessage() for record in caplog.records]
     assert sum("80 images, and 3 has 90 channels" in line for line in said) == 1
     passes = scores[scores.metric == "decision_depth"].explain_forwards.to_numpy()
-    assert np.allclose(passes, [*[(80 + 3) / 3] * 3, 1, 1]), "the train images belong to the first batch"
+    assert np.allclose(passes, [*[(1 + 80 + 3) / 3] * 3, 1, 1]), "widths and train images belong to the first"
 
 
 @pytest.mark.parametrize(("probe", "fits"), [("linear", True), ("untrained", True), ("skip_forward", False)])
