@@ -33,9 +33,9 @@ class Ranked:
 
         The same share goes in every layer, or in one `layer` only, rounded to whole filters. Dead filters stay.
         """
-        draws = len(self.importance.order[0])
-        if share in (0, 1):  # all draws remove the same
-            draws, most_first = 1, True
+        if share == 0:
+            return torch.ones(len(self.x), dtype=torch.float64, device=self.x.device)
+        draws = 1 if share == 1 else len(self.importance.order[0])  # all draws remove everything
 
         def compute() -> Tensor:
             layers = range(len(self.importance.names))
@@ -43,10 +43,14 @@ class Ranked:
                 [self.removed(k, draw, share, most_first) if layer in (None, k) else None for k in layers]
                 for draw in range(draws)
             ]
-            hits = [self.without(mask).argmax(1) == self.predicted for mask in masks]
-            return torch.stack(hits).double().mean(0)
+            return torch.stack([self.hit(mask) for mask in masks]).double().mean(0)
 
         return self.once((share, most_first, layer), compute)
+
+    def hit(self, removed: Sequence[Tensor | None]) -> Tensor:
+        """Return which images (n,) keep their class without these filters (c,) of each layer."""
+        key = tuple(None if mask is None else mask.numpy().tobytes() for mask in removed)
+        return self.once(("hit", key), lambda: self.without(removed).argmax(1) == self.predicted)
 
     def removed(self, layer: int, draw: int, share: float, most_first: bool) -> Tensor:
         """Return which filters (c,) of a layer are removed; equal ones go in the order of channels, or against it."""

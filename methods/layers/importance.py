@@ -199,7 +199,10 @@ class WeightNorm:
 
 @explains("control", cites="", class_specific=False, passes=(1, 0))
 class Random:
-    """Control: random orders of each layer's filters, several of them."""
+    """Control: random orders of each layer's filters.
+
+    They come in pairs, an order and its reverse, so that the same filters are removed from either end.
+    """
 
     draws: int
     seed: int
@@ -209,6 +212,8 @@ class Random:
     def __call__(self, network: Layered, x: Tensor, labels: Tensor) -> Importance:
         graph, found = filters(self, network, x)
         rng = torch.Generator().manual_seed(self.seed)
-        return untold(
-            found, [torch.rand(self.draws, len(alive), generator=rng) for alive in found.alive], classes_of(graph)
-        )
+        order = []
+        for alive in found.alive:
+            places = torch.rand(-(-self.draws // 2), len(alive), generator=rng).argsort(1)
+            order.append(torch.stack([places, len(alive) - 1 - places], 1).flatten(0, 1)[: self.draws])
+        return untold(found, order, classes_of(graph))
