@@ -15,7 +15,7 @@ from results.layers.decisions import FULL, decisions
 from results.layers.features import QUANTITIES, features, similarities
 from results.layers.layout import counted
 from results.layers.predictions import UNDECIDED, decided, depths, probes
-from results.layers.reading import Network, control, entries, finished, layers, networks
+from results.layers.reading import Network, control, entries, finished, has, layers, networks
 from results.layers.training import over_epochs, said, series
 from results.panels import banded, described, legend, looks
 
@@ -47,11 +47,11 @@ Colours: a quantity of each layer at each epoch of the fit, each on a scale of i
 the finished network. Higher is better in accuracy only. Lines: order is the rank correlation of the channels' \
 importance with that at the last epoch. {ORDER} {BANDS}"""
 LINES = {  # by title: how the quantities of a panel begin
-    "accuracy ↑, area most first ↓": ("network", "area"),
+    "accuracy ↑, area most first ↓": ("accuracy of", "area"),
     "median decision depth": ("decision depth",),
     "order of channels": ("order",),
 }
-CURVES = {"removal_most_first": "most first", "removal_least_first": "least first"}
+CURVES = ("removal_most_first", "removal_least_first")
 
 
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
@@ -65,7 +65,7 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
             ("features", correlations, "representation", "feature_correlation"),
             ("removal", removal, "importance", "removal_most_first"),
         ):
-            having = [network for network in own if (getattr(network, group).metric_stem == metric).any()]
+            having = [network for network in own if has(getattr(network, group), metric)]
             for k in range(0, len(having), ACROSS):
                 yield f"{name}_{dataset}" + f"_{k // ACROSS + 1}" * (len(having) > ACROSS), draw(having[k : k + ACROSS])
         for network in own:
@@ -116,8 +116,7 @@ def accuracy(own: Sequence[Network]) -> Figure:
         data, names = probes(network), layers(network.probe, "layer_accuracy")
         data["place"] = data.layer.map(names.index)
         for entry in entries(network.probe):
-            look = styles[entry] | {"marker": "o", "ms": 1.8}
-            banded(axes, data[data.entry == entry], "place", look)
+            banded(axes, data[data.entry == entry], "place", styles[entry] | {"marker": "o", "ms": 1.8})
         axes.axhline(network.accuracy, color="black", lw=0.8, ls=(0, style.DASHES[1]))
         axes.set_title(style.readable([network.title])[0], size=8, loc="left")
         axes.set(ylim=(-0.02, 1.03), ylabel="accuracy")
@@ -215,8 +214,8 @@ def similarity(network: Network, found: Mapping[str, pd.DataFrame]) -> Figure:
 
 def removed(network: Network) -> pd.DataFrame:
     """Return one row per order, entry and share removed: the share of images whose class is kept, with its interval."""
-    lines = stored.curves(network.importance[network.importance.metric_stem.isin([*CURVES])])
-    lines = lines.assign(first=lines.metric.astype(str).str.partition(" (")[0], entry=lines.entry.astype(str))
+    lines = stored.curves(network.importance[network.importance.metric_stem.isin(CURVES)])
+    lines = lines.assign(first=[str(name).partition(" (")[0] for name in lines.metric], entry=lines.entry.astype(str))
     values = lines.pivot_table(index="image", columns=["first", "fraction", "entry"], values="value", observed=True)
     return summary.summary(values, True, True).reset_index() if len(values) else pd.DataFrame()
 
@@ -231,7 +230,7 @@ def removal(own: Sequence[Network]) -> Figure:
     for network, line in zip(own, panels, strict=True):
         data, random = removed(network), control(network.importance, "random")
         for method, axes in zip(methods, line, strict=True):
-            chosen = [("removal_most_first", method), ("removal_least_first", method), ("removal_most_first", random)]
+            chosen = [*((first, method) for first in CURVES), (CURVES[0], random)]
             for look, (first, entry) in zip(lines.values(), chosen, strict=True):
                 if len(data):
                     banded(axes, data[(data["first"] == first) & (data.entry == entry)], "fraction", look)

@@ -68,7 +68,10 @@ def similarity_tables(network: Network) -> list[Table]:
 
 def similarities(network: Network) -> dict[str, pd.DataFrame]:
     """Return the matrix of CKA of each entry, and after the first one's that without the input; influence is last."""
-    rows, (own, *others) = network.representation, entries(network.representation)
+    rows = network.representation
+    if rows.empty:
+        return {}
+    own, *others = entries(rows)
     pairs = [("cka", own), ("cka_residual", own), *(("cka", name) for name in others), ("cka_influence", own)]
     found = {entry if metric == "cka" else metric: matrix(rows, metric, entry) for metric, entry in pairs}
     return {name: table for name, table in found.items() if table.notna().any(axis=None)}

@@ -61,7 +61,7 @@ def removals(network: Network) -> pd.DataFrame:
     rows, random = network.importance, control(network.importance, "random")
     most = of_images(rows, "removal_most_first")
     if most.empty:
-        return pd.DataFrame()
+        return pd.DataFrame(columns=["first", "entry", "mean"])
     least = of_images(rows, "removal_least_first", [*most.index])
     values = pd.concat({"most": most, "least": least} if len(least) else {"most": most}, axis=1)
     higher = values.columns.get_level_values(0) == "least"
@@ -77,7 +77,7 @@ def best_method(network: Network, among: Collection[str] | None = None) -> str:
     """Return the method, of all or `among` some, whose most important filters hurt most, or the first one."""
     methods, names = removals(network), entries(network.importance, controls=False)
     names = [name for name in names if among is None or name in among]
-    known = methods[(methods["first"] == "most") & methods.entry.isin(names)] if len(methods) else methods
+    known = methods[(methods["first"] == "most") & methods.entry.isin(names)]
     return known.set_index("entry")["mean"].idxmin() if len(known) else names[0]
 
 

@@ -114,6 +114,10 @@ def control(rows: pd.DataFrame, stem: str) -> str | None:
     return next(iter(rows.entry[rows.entry_stem == stem].astype(str).unique()), None)
 
 
+def has(rows: pd.DataFrame, metric: str) -> bool:
+    return bool((rows.metric_stem == metric).any())
+
+
 def layers(rows: pd.DataFrame, metric: str) -> list[str]:
     """Return the layers of a metric from the image on."""
     return [*rows.part[rows.metric_stem == metric].astype(str).unique()]

@@ -11,7 +11,7 @@ from results.layers.features import QUANTITIES, features
 from results.layers.filters import agreement, best_method, importance, removals, removed_layers
 from results.layers.layout import BRACKETS, table_of, texts
 from results.layers.predictions import depths, probes
-from results.layers.reading import END, Network, channels, entries, networks
+from results.layers.reading import END, Network, channels, entries, has, networks
 from results.tables import NONE, Inapplicable, Table, writer
 
 TRAINING = [
@@ -72,17 +72,18 @@ def _quantities(network: Network, method: str, ends: Mapping[str, pd.Series]) ->
     right, n = network.accuracy, network.images
     if right == right:
         low, high = summary.wilson(np.array([right]), n)[:, 0] if n >= summary.FEWEST else (np.nan, np.nan)
-        yield pd.DataFrame({"quantity": ["network, accuracy"], "mean": right, "low": low, "high": high, "n": n})
-    if len(network.probe):
-        probe, table = entries(network.probe)[0], depths(network)
-        middle = table[["entry", "n", "median", "median_low", "median_high"]]
-        middle = middle.set_axis(["entry", "n", "mean", "low", "high"], axis=1)
-        yield middle[middle.entry == probe].assign(quantity=f"decision depth, {probe}")
+        yield pd.DataFrame({"quantity": ["accuracy of the network"], "mean": right, "low": low, "high": high, "n": n})
+    probe = next(iter(entries(network.probe)), None)
+    if has(network.probe, "decision_depth"):
+        table = depths(network).drop(columns=["mean", "low", "high"]).query("entry == @probe")
+        names = {"median": "mean", "median_low": "low", "median_high": "high"}
+        yield table.rename(columns=names).assign(quantity=f"decision depth, {probe}")
+    if has(network.probe, "layer_accuracy"):
         yield probes(network).query("entry == @probe").assign(quantity=f"accuracy, {probe}")
     if len(network.importance):
-        table = removals(network)
-        own = (table["first"] == "most") & (table.entry == method) if len(table) else []
-        yield table[own].assign(quantity=f"area most first, {method}")
+        if has(network.importance, "removal_most_first"):
+            table = removals(network).query("first == 'most' and entry == @method")
+            yield table.assign(quantity=f"area most first, {method}")
         for entry, signed in channels(network.importance).items():
             alike = agreement(importance(signed), ends[entry]) if entry in ends else np.nan
             yield pd.DataFrame({"quantity": [f"order, {entry}"], "mean": alike})

@@ -259,6 +259,9 @@ def test_quantities_over_epochs(stored):
 def test_a_sweep_offers_the_views_that_it_has_the_rows_for(table, stored):
     assert layers.suited(table) == [view for view in layers.VIEWS if view != "training"]
     assert layers.default(stored) == "training" and layers.default(table) == "probes"
+    for group, own in (("probe", ["probes", "depth"]), ("importance", ["filters"])):
+        some = synthetic.categorical(sweep((2, None), groups=(group,)))
+        assert layers.suited(some) == [*own, "training"] and layers.VIEWS["training"](some, OPTIONS)
     some = synthetic.categorical(sweep(groups=("representation",)))
     assert layers.suited(some) == ["features", "similarity"] and layers.default(some) == "features"
     for view in ("probes", "filters", "training"):
@@ -294,6 +297,8 @@ def test_figures(stored, tmp_path):
     for figure in drawn.values():
         checked(figure)
         assert min(one.get_size() for one in figure.findobj(Text) if one.get_text()) >= 6
+    for group, count in (("probe", 3), ("importance", 2), ("representation", 3)):  # without curves and galleries
+        assert len(dict(layers.figures(synthetic.categorical(sweep((2, None), (group,))), OPTIONS))) == count
     layers.pictures(gallery(), tmp_path)
     assert (tmp_path / "first_decisions.png").stat().st_size > 10_000
 
