@@ -2,9 +2,10 @@
 
 The two families are two groups of entries, each with its metrics in `metrics/GROUP.py` and its step in `GROUP.py`.
 
-- `concept`: methods.concepts.cavs, directions of concepts that are given as images, and whether a class depends on them.
-  The truth is the measured effect of a concept's word on the network.
-- `discovery`: methods.concepts.discovery, concepts that are found in activations, against the factors that were planted.
+- `concept`: methods.concepts.cavs, directions of concepts that are given as images, and whether a class depends on
+  them. The truth is the measured effect of a concept's word on the network.
+- `discovery`: methods.concepts.discovery, concepts that are found in activations, against the factors that were
+  planted.
 
 `GROUP.step(cell, layer, settings)` gives all scores of a cell at once; none belongs to a single image. Splits of drawn
 scenes: 0 train, 1 test, 2 the scenes of measured effects, from 3 on two for each seed: concepts and random scenes.
@@ -27,9 +28,10 @@ class Concepts:
     """Score what an entry of one of the groups says of concepts in a layer.
 
     `layer` is the name of a module, or "auto". `classes` are names of classes, `concepts` words of drawn scenes or
-    folders below `root`; null is all. Given concepts have `images` images in each of `runs` runs. The measured effect of
-    a word is over `pairs` scenes, and `delta` the smallest that counts, in standard deviations of the class's logit. A
-    claim counts at level `alpha`. Discovery has `train_images` to find concepts in and `test_images` to be judged on.
+    folders below `root`; null is all. Given concepts have `images` images in each of `runs` runs, and up to
+    `class_images` of a class are asked about. The measured effect of a word is over `pairs` scenes, and `delta` the
+    smallest that counts, in standard deviations of the class's logit. A claim counts at level `alpha`. Discovery has
+    `train_images` to find concepts in and `test_images` to be judged on.
     """
 
     entry: list[str]
@@ -52,6 +54,8 @@ class Concepts:
         whole(self, images=1, runs=2, class_images=2, pairs=2, train_images=2, test_images=2)
         positive(self, "delta")
         number(self, "alpha", "in (0, 1)", lambda alpha: 0 < alpha < 1)
+        if 2 ** (1 - self.runs) > self.alpha:
+            refuse(self, "runs", f"more runs for a claim to be significant at alpha={self.alpha}")
         for name in ("classes", "concepts"):
             value = getattr(self, name)
             listed = isinstance(value, Sequence) and not isinstance(value, str) and len(value)
@@ -63,7 +67,11 @@ class Concepts:
 
     def __call__(self, cell: Prepared) -> Evaluated:
         """Compute one cell."""
+        return alone(cell, partial(self.scored, cell), self.gallery["concepts"])
+
+    def scored(self, cell: Prepared) -> Scored:
+        """Return all scores of a cell."""
         blank = torch.zeros(1, 3, cell.size, cell.size, device=cell.device)
         layer = Layer(cell.model, chosen_layer(cell.model, blank, self.layer), cell.cfg.batch_size, cell.store)
         step: Callable[..., Scored] = import_module(f"benchmarks.concepts.{cell.cell.group}").step
-        return alone(cell, partial(step, cell, layer, self), self.gallery["concepts"])
+        return step(cell, layer, self)
