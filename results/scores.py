@@ -126,8 +126,15 @@ def accuracy(scores: pd.DataFrame) -> float:
 
 def numbered(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the number of each row's combination of `columns`, and the combinations in order of appearance."""
-    number, kinds = pd.factorize(_keys(rows, columns))
-    return number, rows[list(columns)].iloc[_first(number, len(kinds))].reset_index(drop=True)
+    key, size = _keys(rows, columns)
+    if size > 4 * len(key):  # a table of all keys would be larger than that of those which occur
+        key, seen = pd.factorize(key)
+        size = len(seen)
+    first = _first(key, size)
+    places = np.sort(first[first >= 0])
+    number = np.empty(size, dtype=np.intp)
+    number[key[places]] = np.arange(len(places))
+    return number[key], rows[list(columns)].iloc[places].reset_index(drop=True)
 
 
 def _first(number: np.ndarray, size: int) -> np.ndarray:
@@ -137,21 +144,25 @@ def _first(number: np.ndarray, size: int) -> np.ndarray:
     return first
 
 
-def _keys(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
-    """Return whole numbers, the same for rows that are the same in all columns."""
-    key, size = np.zeros(len(rows), dtype=np.int64), 1
+def _keys(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, int]:
+    """Return whole numbers, the same for rows that are the same in all columns, and one that is larger than all."""
+    key, size, gaps = np.zeros(len(rows), dtype=np.int64), 1, 0
     for column in columns:
-        values = rows[column].astype("category").cat
-        codes, kinds = values.codes.to_numpy(), len(values.categories) + 1  # the code of a gap is -1
-        if len(codes) and (codes == codes[0]).all():
+        values = rows[column]
+        plain = values.cat.codes if values.dtype == "category" else values
+        plain = plain.to_numpy()
+        if len(plain) and (plain == plain[0]).all():
             continue
+        values = values.astype("category").cat
+        kinds = len(values.categories) + 1
         if size * kinds > 2**62:
             key, seen = pd.factorize(key)
-            size = len(seen)
+            size, gaps = len(seen), 0
         key *= kinds
-        key += codes
-        size *= kinds
-    return key
+        key += values.codes.to_numpy()
+        size, gaps = size * kinds, gaps * kinds + 1  # the code of a gap is -1, and no key may be
+    key += gaps
+    return key, size
 
 
 def _is_temporary(file: Path) -> bool:
@@ -228,7 +239,7 @@ def _relabel(scores: pd.DataFrame, column: str, labels: Sequence[str], number: n
 
 
 def _refuse_repetition(scores: pd.DataFrame) -> None:
-    keys = _keys(scores, ROW)
+    keys, _ = _keys(scores, ROW)
     ordered = np.sort(keys)
     if (again := ordered[1:] == ordered[:-1]).any():
         rows = scores[keys == ordered[1:][again][0]]
