@@ -36,10 +36,12 @@ def step(cell: Prepared, network: Layered, reference: Reference, settings: Layer
             settings.shares,
             removal(cell, batch.explained.x),
         )
-        tables, curves, spent = [], [], rows.per_image(cost, n, "explain_")
+        tables, curves = [], []
         for name, metric in cell.metrics.items():
             if new or metric.of_images:
-                told[name] = scored(name, metric, ranked, batch.image, reference.data).assign(**spent)
+                table = scored(name, metric, ranked, batch.image, reference.data)
+                spent = rows.per_image(cost, n if metric.of_images else len(table), "explain_")
+                told[name] = table.assign(**spent)
                 curves += rows.curves(metric, told[name], ranked)
             tables.append(told[name] if new or metric.of_images else told[name][:0])
         return Scored(tables, curves, lambda images: {})

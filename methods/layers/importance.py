@@ -131,8 +131,8 @@ class Ablation:
     positions. Filters are ordered by the mean of |fall| over at most so many `images`, class by class in turn.
 
     Every filter costs what follows its layer for every image: of a ResNet18 at 64 pixels 87 billion products an image,
-    600 times its pass, and of a VGG16 about 1.5 trillion. In a fitted ResNet18 the orders by 100 and by 500 images have
-    rank correlations of .98 and more in all layers but the last five, which have .83 to .96 and cost little.
+    600 times its pass, and of a VGG16 about 1.5 trillion. In a fitted ResNet18 the orders by 100 and by 500 images are
+    estimated to have rank correlations of .98 and more in all layers but the last five, which have .85 to .96.
     """
 
     fill: str
