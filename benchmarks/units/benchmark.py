@@ -5,7 +5,7 @@ scores belong to no single image of the test split.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib import import_module
 
@@ -46,8 +46,13 @@ class Reference:
 
     @cached_property
     def held_out(self) -> Tensor:
-        """Return the first images (m, 3, h, w) of the test split, normalised; fewer where it has fewer."""
-        images = self.dataset.test(self.cell.size)
+        """Return the first images (m, 3, h, w) of the test split, normalised; fewer where it has fewer.
+
+        Scenes are drawn, and so many of them as are wanted, whatever the number of images that other kinds score.
+        """
+        drawn = hasattr(self.dataset, "factors")
+        dataset = replace(self.dataset, images=self.held_out_images) if drawn else self.dataset
+        images = dataset.test(self.cell.size)
         some = [images[k][1] for k in range(min(self.held_out_images, len(images)))]
         return self.normalised(torch.stack(some))
 
@@ -69,7 +74,8 @@ class Neurons:
     """Score what an entry of one of the groups says of the units of a layer.
 
     `layer` is the name of a module, or "auto". `units` are how many of its channels are asked about, spread evenly, or
-    their indices, or null: all. They are read on `reference_images` and judged on `held_out_images`.
+    their indices, or null: all. They are read on `reference_images` and judged on `held_out_images`. Maps are compared
+    with masks at `side` positions along a side, or at those of an image that has fewer.
     """
 
     entry: list[str]
@@ -77,10 +83,11 @@ class Neurons:
     units: int | list[int] | None
     reference_images: int
     held_out_images: int
+    side: int
     gallery: dict[str, int]
 
     def __post_init__(self) -> None:
-        whole(self, reference_images=2, held_out_images=2)
+        whole(self, reference_images=2, held_out_images=2, side=4)
         shown = self.gallery.get("units")
         if type(shown) is not int or shown < 0:
             raise ValueError(f"benchmark.gallery.units needs a whole number >= 0; {shown!r} was given")

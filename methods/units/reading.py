@@ -80,6 +80,12 @@ class Units:
         means = lambda: torch.cat([maps.mean((2, 3)) for maps in self.streamed(x)])  # noqa: E731
         return self.keep((x,), ("unit means", self.layer), means).cpu()
 
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (n, k) of images, on the CPU; they are kept."""
+        with torch.no_grad():
+            compute = lambda: torch.cat([self.model(images.clone()) for images in x.split(self.batch)])  # noqa: E731
+            return self.keep((x,), "logits", compute).float().cpu()
+
     def dead(self, x: Tensor) -> Tensor:
         """Return which units (c,) bool are the same at all positions of all images; it is kept."""
 
