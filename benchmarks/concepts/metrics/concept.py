@@ -39,10 +39,10 @@ def whole(metric: object, claimed: Claimed) -> list[str]:
 
 @claims(higher_is_better=True, cites="Kim et al. 2018", bounds=(0.0, 1.0))
 class ConceptScore:
-    """TCAV score of every pair: the share of the class's images whose logit rises along the vector, mean over runs.
+    """TCAV score of every pair: the share of the class's images whose logit rises along the vector.
 
-    It is not to be compared with .5: slopes of one class are nearly parallel, so that random vectors have scores near
-    0 and near 1.
+    It is the mean over runs, and not to be compared with .5: slopes of one class are nearly parallel, so that random
+    vectors have scores near 0 and near 1.
     """
 
     parts = pairs
@@ -73,7 +73,7 @@ class ConceptPValue:
 
 @claims(higher_is_better=True, cites="", passes=SCENES)
 class ConceptEffect:
-    """Measured effect of every pair: the mean change of the class's logit between scenes with and without the word.
+    """Measured effect of every pair: the mean change of the logit as the word comes into a scene.
 
     It is the truth that claims are compared with, and does not depend on them. Its unit is the standard deviation of
     the logit over scenes.
@@ -93,7 +93,7 @@ class ConceptEffect:
     passes=SCENES,
 )
 class ConceptAuroc:
-    """AUROC of the size of the claimed effect for the pairs whose measured effect counts, against those without."""
+    """AUROC of the size of claimed effects, for pairs whose measured effect counts against the others."""
 
     parts = whole
 
@@ -124,12 +124,15 @@ class ConceptSpearman:
 
 @claims(higher_is_better=False, cites="", bounds=(0.0, 1.0), undefined=ALL_COUNT, passes=SCENES)
 class FalsePositives:
-    """Share of significant claims among the pairs whose measured effect does not count; at most alpha is promised."""
+    """Share of significant claims among the pairs whose measured effect does not count.
+
+    At most `benchmark.alpha` is promised.
+    """
 
     parts = whole
 
     def __call__(self, claimed: Claimed) -> Tensor:
-        return claimed.significant[claimed.irrelevant].double().mean()
+        return claimed.significant[claimed.irrelevant].double().mean()[None]
 
 
 @claims(higher_is_better=True, cites="", bounds=(0.0, 1.0), undefined=NONE_COUNTS, passes=SCENES)
@@ -140,7 +143,7 @@ class Power:
 
     def __call__(self, claimed: Claimed) -> Tensor:
         right = claimed.claims.effects.sign() == claimed.truth.mean.sign()
-        return (claimed.significant & right)[claimed.relevant].double().mean()
+        return (claimed.significant & right)[claimed.relevant].double().mean()[None]
 
 
 @claims(
