@@ -32,7 +32,8 @@ class Reference:
     def pixels(self) -> Tensor:
         """Return the reference images (n, 3, h, w) in [0, 1]."""
         dataset = self.dataset
-        if hasattr(dataset, "train"):
+        drawn = hasattr(dataset, "factors")  # its background is the first train images, and no others are drawn
+        if hasattr(dataset, "train") and not drawn:
             return dataset.train(self.cell.size)[0][: self.images].float() / 255
         if hasattr(dataset, "background"):
             return dataset.background(self.cell.size, self.images)
