@@ -255,6 +255,24 @@ def test_selectivity_of_learning_by_heart_is_nothing_and_of_classes_is_one_less_
     assert torch.equal(selectivity(), selectivity()) and not torch.equal(selectivity(), selectivity(seed=1))
 
 
+def test_selectivity_asks_for_renderings_that_were_not_fitted_on():
+    fitted_on, asked = [], []
+
+    def probe(network: object, x: torch.Tensor, labels: torch.Tensor, classes: int) -> object:
+        fitted_on.append((x, labels))
+        return lambda x: asked.append(x) or torch.zeros(1, len(x), classes)
+
+    probe.needs = ("train",)
+    x, labels = torch.rand(6, 3, 8, 8), torch.tensor([0, 1, 2, 0, 1, 2])
+    batch = replace(by_hand(torch.zeros(1, 2, 3)), probe=probe, train=lambda: (x, labels))
+    metrics.Selectivity(6, 4, 0.2, 0.3, 0)(batch)
+    (seen, true), (again, control) = fitted_on
+    assert torch.equal(seen, again) and true.tolist() == 2 * labels.tolist() and control[:6].tolist() != labels.tolist()
+    assert torch.equal(control[:6], control[6:]) and {*control.tolist()} <= {0, 1, 2}
+    images = {image.numpy().tobytes() for image in torch.cat([seen, asked[0]])}
+    assert len(seen) == len(asked[0]) == 12 and len(images) == 24 and torch.equal(*asked)
+
+
 def test_renderings_keep_to_pixels_and_move_by_reflection():
     metric = metrics.Selectivity(4, 2, 0.25, 0.5, 0)
     mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.4])
