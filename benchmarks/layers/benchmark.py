@@ -38,7 +38,9 @@ class Reference:
         cell, dataset = self.cell, suited(self.cell.dataset, self.cell.network)
         if self.trained:
             pixels, labels = dataset.train(cell.size)
-            pixels, labels = pixels[: self.images].float() / 255, labels[: self.images].long()
+            # A split may be sorted by class.
+            some = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[: self.images].sort().values
+            pixels, labels = pixels[some].float() / 255, labels[some].long()
         elif hasattr(dataset, "background"):
             pixels, labels = dataset.background(cell.size, self.images), None
         else:
