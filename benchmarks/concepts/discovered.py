@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -38,9 +37,9 @@ class Discovered:
     halves: Callable[[], tuple[Tensor, Tensor]]  # directions (k, c) found in either half of the images
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`
 
-    @cached_property
+    @property
     def encoded(self) -> Tensor:
-        """How much of each concept is in each image (n, k): the mean over positions."""
+        """Return how much of each concept is in each image (n, k): the mean over positions."""
         return self.maps.mean((2, 3))
 
     @property

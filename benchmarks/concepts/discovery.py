@@ -13,15 +13,17 @@ from torch.nn.functional import interpolate
 from benchmarks import rows
 from benchmarks.concepts.benchmark import Concepts
 from benchmarks.concepts.discovered import Discovered, Planted, Read
+from benchmarks.concepts.given import occurring
 from benchmarks.contracts import untouched
 from benchmarks.cost import measured
 from benchmarks.datasets import scenes, shapes
 from benchmarks.loop import Prepared, Scored, suited
 from entries import Inapplicable
 from methods.concepts.activations import Layer
-from methods.concepts.dictionary import Dictionary, total_sobol
+from methods.concepts.dictionary import Dictionary, positioned, total_sobol
 
-CROPS, POSITIONS = 5, 2  # crops of a concept in figures, and the least positions of a map along a crop's side
+CROPS = 5  # of a concept in figures
+SIDE, POSITIONS = 0.25, 2  # the least side of a crop, of the image's and in positions of the map
 DESIGNS = 32  # Sobol points of the importance in figures, as in the paper
 CLASSES, OF_CLASS = 8, 4  # the most frequent classes of which figures show the importance, and images of each
 
@@ -67,17 +69,12 @@ def tested(cell: Prepared, settings: Concepts) -> tuple[Tensor, Planted | None]:
         return torch.stack([images[k][1] for k in range(min(settings.test_images, len(images)))]), None
     table = cell.dataset.factors(1, settings.test_images)
     drawn = shapes.redrawn(cell.dataset, table, cell.size)
-    wanted = settings.concepts or [word for words in scenes.FACTORS.values() for word in words]
-    words = tuple(word for word in wanted if 0 < scenes.shows(table, word).mean() < 1)
-    shown = np.array([scenes.shows(table, word) for word in words], bool).reshape(len(words), len(table)).T
+    words, shown = occurring(cell.dataset, settings.concepts), np.empty((0, len(table)), bool)
+    for word in words:
+        shown = np.vstack([shown, scenes.shows(table, word)])
     masked = tuple(word for word in settings.concepts or scenes.MASKED if word in scenes.MASKED)
     mask: Callable[[str], Tensor] = lambda word: torch.from_numpy(scenes.masks(drawn, table, (word,))[:, 0])  # noqa: E731
-    return torch.from_numpy(drawn.pixels).float() / 255, Planted(words, torch.from_numpy(shown.copy()), masked, mask)
-
-
-def positioned(encoded: Tensor) -> Tensor:
-    """Return an encoding as maps (n, k, h, w), also that of a layer without positions."""
-    return encoded if encoded.ndim == 4 else encoded[..., None, None]
+    return torch.from_numpy(drawn.pixels).float() / 255, Planted(words, torch.from_numpy(shown.T), masked, mask)
 
 
 def read(layer: Layer, dictionary: Dictionary, x: Tensor) -> Read:
@@ -101,7 +98,7 @@ def pictures(
     total Sobol indices over test images that the network takes for that class.
     """
     maps = found.maps[:, :concepts].float()
-    best = maps.amax((2, 3)).argsort(0, descending=True, stable=True)[:CROPS].T
+    best = maps.amax((2, 3)).argsort(dim=0, descending=True, stable=True)[:CROPS].T
     chosen = torch.stack([maps[places, j] for j, places in enumerate(best)])
     sized = interpolate(chosen[:, :1], pixels.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     crops = [
@@ -124,7 +121,7 @@ def pictures(
 def cropped(image: Tensor, heat: Tensor) -> Tensor:
     """Return the square of an image (3, h, w) around the largest value of its map."""
     height, width = image.shape[1:]
-    side = max(1, min(height, width) * POSITIONS // max(POSITIONS, *heat.shape))
+    side = round(min(height, width) * max(SIDE, POSITIONS / max(POSITIONS, *heat.shape)))
     i, j = divmod(int(heat.argmax()), heat.shape[1])
     middle = ((i + 0.5) * height / heat.shape[0], (j + 0.5) * width / heat.shape[1])
     top, left = (

@@ -37,6 +37,11 @@ def rows(maps: Tensor) -> Tensor:
     return maps.movedim(1, -1).flatten(0, -2).double()
 
 
+def positioned(maps: Tensor) -> Tensor:
+    """Return maps (n, c, h, w); those of a layer without positions, (n, c), get one."""
+    return maps if maps.ndim == 4 else maps[..., None, None]
+
+
 def projecting(directions: Tensor, centre: Tensor) -> Dictionary:
     """Return the dictionary whose encoding is the maps' component along each direction.
 

@@ -4,7 +4,7 @@
 CRAFT look for the concepts of one class; here those of all images are found at once.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,10 +16,11 @@ from torch.nn.functional import interpolate, normalize
 
 from entries import Inapplicable, explains, number, refuse, whole
 from methods.concepts.activations import Layer
-from methods.concepts.dictionary import Dictionary, projecting, rows
+from methods.concepts.dictionary import Dictionary, positioned, projecting, rows
 from superpixels import superpixels
 
 STARTS = 10  # of k-means, of which the best is kept
+GROUP = 100  # images
 finds = partial(explains, "structure", class_specific=False)
 
 
@@ -37,14 +38,23 @@ def fitting(entry: object, channels: int) -> None:
         raise Inapplicable(f"{type(entry).__name__} needs at most as many concepts as channels; {given}")
 
 
-def seen(layer: Layer, x: Tensor, key: tuple, cut: Callable[[Tensor], Iterator[Tensor]]) -> np.ndarray:
-    """Return the layer's means (m, c) over positions for parts that are cut from each image; they are kept."""
+def seen(layer: Layer, x: Tensor, key: tuple, cut: Callable[[Tensor], Tensor]) -> np.ndarray:
+    """Return the layer's means (m, c) over positions for parts (m, 3, h, w) that are cut from each image.
 
-    def compute() -> Tensor:
-        parts = [part for image in x for part in torch.cat([*cut(image)]).split(layer.batch)]
-        return torch.cat([layer.passed(part)[0].flatten(2).mean(2) for part in parts])
+    They are kept by `GROUP` images, so that a part of the images has them already.
+    """
 
-    return layer.keep((x,), (layer.name, *key), compute).cpu().double().numpy()
+    def compute(group: Tensor) -> Tensor:
+        parts = [part for image in group for part in cut(image).split(layer.batch)]
+        return torch.cat([positioned(layer.passed(part)[0]).mean((2, 3)) for part in parts])
+
+    found = [layer.keep((group,), (*key, layer.name), partial(compute, group)).cpu() for group in x.split(GROUP)]
+    return torch.cat(found).double().numpy()
+
+
+def enlarged(parts: Tensor, image: Tensor) -> Tensor:
+    """Return parts of an image in its size."""
+    return interpolate(parts, image.shape[1:], mode="bilinear", align_corners=False)
 
 
 @finds(cites="Ghorbani et al. 2019 b", passes="1 for each segment of a reference image, and 1 for each image")
@@ -70,7 +80,7 @@ class Ace:
             refuse(self, "segments", "a list of whole numbers > 1 as segments")
 
     def __call__(self, layer: Layer, x: Tensor) -> Dictionary:
-        points = seen(layer, x, ("segments", *self.segments), self.cut)
+        points = seen(layer, x, ("segments", *self.segments), self.segmented)
         clusters = clustered(self, points)
         distance, means = clusters.transform(points), []
         for j in range(self.k):
@@ -79,16 +89,17 @@ class Ace:
         centre = points.mean(0)
         return projecting(torch.from_numpy(np.stack(means) - centre), torch.from_numpy(centre))
 
-    def cut(self, image: Tensor) -> Iterator[Tensor]:
-        """Yield the superpixels (1, 3, h, w) of an image (3, h, w), each alone and enlarged."""
+    def segmented(self, image: Tensor) -> Tensor:
+        """Return the superpixels (m, 3, h, w) of an image (3, h, w), each alone and enlarged."""
+        parts = []
         for count in self.segments:
             labels = superpixels(image[None], count)[0]
             for label in labels.unique():
                 inside = labels == label
                 across, down = (inside.any(axis).nonzero().flatten() for axis in (0, 1))
                 box = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
-                alone = (image * inside)[:, *box][None]
-                yield interpolate(alone, image.shape[1:], mode="bilinear", align_corners=False)
+                parts.append(enlarged((image * inside)[None, :, *box], image))
+        return torch.cat(parts)
 
 
 @finds(cites="Fel et al. 2023", passes="1 for each crop of a reference image, and 1 for each image")
@@ -113,7 +124,7 @@ class Craft:
             number(self, name, "in (0, 1]", lambda share: 0 < share <= 1)
 
     def __call__(self, layer: Layer, x: Tensor) -> Dictionary:
-        points = seen(layer, x, ("crops", self.crop, self.step), self.cut)
+        points = seen(layer, x, ("crops", self.crop, self.step), self.cropped)
         if points.min() < 0:
             given = f"{layer.name} gives {points.min():.3g}"
             raise Inapplicable(f"Craft needs a layer whose activations are at least 0; {given}")
@@ -122,14 +133,13 @@ class Craft:
         coded = lambda r: torch.from_numpy(factors.transform(r.numpy()))  # noqa: E731
         return Dictionary(normalize(atoms), atoms, torch.zeros_like(atoms[0]), coded)
 
-    def cut(self, image: Tensor) -> Iterator[Tensor]:
-        """Yield the crops (m, 3, h, w) of an image (3, h, w), each enlarged."""
+    def cropped(self, image: Tensor) -> Tensor:
+        """Return the crops (m, 3, h, w) of an image (3, h, w), each enlarged."""
         crops = image
         for axis, full in enumerate(image.shape[1:], 1):
             side = max(1, round(self.crop * full))
             crops = crops.unfold(axis, side, max(1, round(self.step * side)))
-        crops = crops.flatten(1, 2).transpose(0, 1)
-        yield interpolate(crops, image.shape[1:], mode="bilinear", align_corners=False)
+        return enlarged(crops.flatten(1, 2).transpose(0, 1), image)
 
 
 @finds(cites="Zhang et al. 2021; Fel et al. 2023 b", passes=(1, 0))
