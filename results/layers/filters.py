@@ -90,7 +90,8 @@ def _methods(network: Network, methods: pd.DataFrame) -> Table:
     ):
         own = methods[methods["first"] == first]
         cells |= {area: texts(own, "mean", write, by="entry"), gain: texts(own, "gain", write, "+", by="entry")}
-    frame = pd.DataFrame(cells).reindex(entries(network.importance)).fillna(NONE)
+    frame = pd.DataFrame({head: own for head, own in cells.items() if (own != NONE).any()})
+    frame = frame.reindex(entries(network.importance)).fillna(NONE)
     verdicts = pd.DataFrame("", frame.index, frame.columns)
     verdicts["most first ↓"] = methods[methods["first"] == "most"].set_index("entry").verdict.reindex(frame.index)
     about = {"verdicts": verdicts, "controls": int(methods.control.any())}
