@@ -17,7 +17,7 @@ LINE = 0.105  # inches of a layer's name
 NOTE = """\
 Each row is one decision. Pixels; Grad-CAM of the deepest maps of 4 x 4 or more positions (bright: for the true \
 class); the probability of each class, as the {probe} reads it from each layer (image on top, logits at the bottom), a \
-dot for the likeliest class; the probability of the true class (line) beside the likeliest other one (grey). The \
+dot for the likeliest class, grey where there is none; the probability of the true class (line) beside the likeliest other one (grey). The \
 dashed line is the decision depth: from there on all layers say what the network says. Bold: the true class.{most} To \
 the right is surer of the true class."""
 
@@ -73,6 +73,7 @@ def _matrix(axes: Axes, odds: np.ndarray, layers: list[str], names: list[str], l
     for row, own in enumerate(odds):
         if not np.isnan(own).any() and (best := int(own.argmax())) in chosen:
             axes.plot(chosen.index(best), row, ".", ms=3, color="white" if own[best] > 0.5 else "black")
+    axes.set_facecolor("0.88")  # where a layer has no prediction
     axes.set_yticks(range(len(layers)), layers, size=style.SMALL)
     axes.set_xticks(range(len(chosen)), [names[k] for k in chosen], size=style.SMALL, rotation=30, ha="right")
     axes.get_xticklabels()[chosen.index(label)].set_weight("bold")
