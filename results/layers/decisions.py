@@ -17,8 +17,9 @@ LINE = 0.105  # inches of a layer's name
 NOTE = """\
 Each row is one decision. Pixels; Grad-CAM of the deepest maps of 4 x 4 or more positions (bright: for the true \
 class); the probability of each class, as the {probe} reads it from each layer (image on top, logits at the bottom), a \
-dot for the likeliest class, grey where there is none; the probability of the true class (line) beside the likeliest other one (grey). The \
-dashed line is the decision depth: from there on all layers say what the network says. Bold: the true class.{most} To \
+dot for the likeliest class, grey where there is none; the probability of the true class (line) beside the likeliest \
+other one (grey). The dashed line is the decision depth: from there on all layers say what the network says. Bold: \
+the true class.{most} To \
 the right is surer of the true class."""
 
 
