@@ -50,16 +50,21 @@ def step(cell: Prepared, layer: Layer, settings: Concepts) -> Scored:
 
 
 def reference(cell: Prepared, images: int) -> Tensor:
-    """Return the first train images, or without a train split the data set's background, normalised for the network."""
+    """Return train images, or without a train split the data set's background, normalised for the network.
+
+    They come in random order, since a split may be sorted by class and halves of them are compared.
+    """
     dataset = suited(cell.dataset, cell.network)
     if hasattr(dataset, "train"):
-        pixels = dataset.train(cell.size)[0][:images].float() / 255
+        pixels = dataset.train(cell.size)[0]
     elif hasattr(dataset, "background"):
         pixels = dataset.background(cell.size, images)
     else:
         own = type(dataset).__name__
         raise Inapplicable(f"discovery needs a data set with a train split or a background; {own} has neither")
-    return cell.common.normalised(pixels.to(cell.device))
+    some = pixels[torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))[:images]]
+    some = some if some.is_floating_point() else some.float() / 255
+    return cell.common.normalised(some.to(cell.device))
 
 
 def tested(cell: Prepared, settings: Concepts) -> tuple[Tensor, Planted | None]:
@@ -69,12 +74,12 @@ def tested(cell: Prepared, settings: Concepts) -> tuple[Tensor, Planted | None]:
         return torch.stack([images[k][1] for k in range(min(settings.test_images, len(images)))]), None
     table = cell.dataset.factors(1, settings.test_images)
     drawn = shapes.redrawn(cell.dataset, table, cell.size)
-    words, shown = occurring(cell.dataset, settings.concepts), np.empty((0, len(table)), bool)
-    for word in words:
-        shown = np.vstack([shown, scenes.shows(table, word)])
+    shown = {word: scenes.shows(table, word) for word in occurring(cell.dataset, settings.concepts)}
+    words = tuple(word for word, of in shown.items() if 0 < of.mean() < 1)
+    found = np.array([shown[word] for word in words], bool).reshape(len(words), len(table)).T
     masked = tuple(word for word in settings.concepts or scenes.MASKED if word in scenes.MASKED)
     mask: Callable[[str], Tensor] = lambda word: torch.from_numpy(scenes.masks(drawn, table, (word,))[:, 0])  # noqa: E731
-    return torch.from_numpy(drawn.pixels).float() / 255, Planted(words, torch.from_numpy(shown.T), masked, mask)
+    return torch.from_numpy(drawn.pixels).float() / 255, Planted(words, torch.from_numpy(found), masked, mask)
 
 
 def read(layer: Layer, dictionary: Dictionary, x: Tensor) -> Read:

@@ -128,7 +128,7 @@ class Craft:
         if points.min() < 0:
             given = f"{layer.name} gives {points.min():.3g}"
             raise Inapplicable(f"Craft needs a layer whose activations are at least 0; {given}")
-        factors = NMF(self.k, init="random", max_iter=self.iterations, random_state=self.seed).fit(points)
+        factors = NMF(self.k, max_iter=self.iterations, random_state=self.seed).fit(points)
         atoms = torch.from_numpy(factors.components_)
         coded = lambda r: torch.from_numpy(factors.transform(r.numpy()))  # noqa: E731
         return Dictionary(normalize(atoms), atoms, torch.zeros_like(atoms[0]), coded)

@@ -77,7 +77,7 @@ def test_the_oracle_recovers_planted_factors_and_random_directions_do_not():
     oracle = RecoveredShare()(discovered(projecting(directions, maps.mean((0, 2, 3))).encode(maps), shown))
     assert oracle.tolist() == [1] * 5
     drawn = [RandomDirections(5, seed)(Given(), maps).encode(maps) for seed in range(5)]
-    assert max(RecoveredShare()(discovered(u, shown)).mean() for u in drawn) < 0.7
+    assert max(RecoveredShare()(discovered(u, shown)).mean() for u in drawn) < 0.85
     part = RecoveredShare()(discovered(projecting(directions[:3], maps.mean((0, 2, 3))).encode(maps), shown))
     assert part.tolist() == [1, 1, 1, 0, 0], "a word without a concept has 0"
 
@@ -152,10 +152,10 @@ def test_principal_components_lose_the_least():
 def test_ace_sees_each_superpixel_alone_and_clusters_them():
     colours = torch.tensor([[2.0, 0.1, 0.1], [0.1, 0.1, 2]])
     image = colours[(torch.arange(24) >= 12).long()].T[:, None].expand(3, 24, 24)  # the left half red, the other blue
-    ace = Ace(k=2, segments=[2, 4], nearest=3, seed=0)
+    ace = Ace(k=2, segments=[4, 8], nearest=3, seed=0)
     parts = ace.segmented(image)
     shares = (parts.mean((2, 3))[:, :, None] - colours.T).abs().amin(2).amax(1)
-    assert len(parts) >= 4 and shares.max() < 1e-6, "a superpixel fills the image and holds nothing of the others"
+    assert len(parts) >= 8 and shares.max() < 1e-6, "a superpixel fills the image and holds nothing of the others"
     maps = torch.stack([image + 0.1 * normal(3, 24, 24, seed=s).float() for s in range(6)])
     found = ace(Given(), maps)
     across = nn.functional.normalize((colours[0] - colours[1]).double(), dim=0)
@@ -267,10 +267,10 @@ class Small:
         return Network(module.eval().requires_grad_(False), (0.5,) * 3, (0.25,) * 3, 32, "small")
 
 
-def cell(entry: str, dataset: str = "rules"):
+def cell(entry: str, dataset: str = "rules", fewer: tuple[str, ...] = ("dataset.train_images=40",)):
     few = ["benchmark.train_images=40", "benchmark.test_images=30", "benchmark.gallery.concepts=2"]
-    chosen = ["benchmark=concepts", f"discovery={entry}", f"dataset={dataset}", "dataset.images=30", METRICS]
-    return evaluated(*chosen, *few, f"discovery.k={3}", model={"_target_": f"{__name__}.Small"})
+    chosen = ["benchmark=concepts", f"discovery={entry}", f"dataset={dataset}", METRICS]
+    return evaluated(*chosen, *few, *fewer, "discovery.k=3", model={"_target_": f"{__name__}.Small"})
 
 
 @pytest.mark.parametrize("entry", ["ace", "craft", "pca", "kmeans", "random_directions"])
@@ -281,13 +281,13 @@ def test_a_cell_scores_words_and_concepts_and_no_image(entry):
     assert parts["purity"] == parts["concept_iou"] == names and parts["discovery_stability"] == [""]
     assert {"red", "striped", "disc", "small"} < {*parts["recovered_share"]} and "large" not in parts["recovered_share"]
     assert not scores.status.eq("failed").any() and scores[scores.metric == "recovered_share"].score.notna().all()
-    assert gallery["image"].tolist() == names[:2] and gallery["crops"].shape == (2, 5, 8, 8, 3)
+    assert gallery["image"].tolist() == names[:2] and gallery["crops"].shape == (2, 5, 9, 9, 3)
     assert gallery["map"].shape == gallery["pixels"].shape[:3] == (2, 32, 32)
     assert gallery["importance"].shape == gallery["classes"].shape and np.isfinite(gallery["importance"]).any()
 
 
 def test_concepts_are_found_where_nothing_is_planted():
-    scores = cell("pca", "planted").scores.groupby("metric").status.agg(set)
+    scores = cell("pca", "planted", ("dataset.images=30",)).scores.groupby("metric").status.agg(set)
     assert scores["recovered_share"] == scores["purity"] == scores["concept_iou"] == {"undefined"}
     assert scores["discovery_stability"] == {"ok"}
 

@@ -21,7 +21,7 @@ from benchmarks.concepts.discovered import Discovered, Planted
 from entries import Inapplicable, number, positive, scores, whole
 
 recovers = partial(scores, "recovery", higher_is_better=True)
-NOT_DRAWN = "the data set is not drawn, so that nobody knows what its images show"
+NOT_DRAWN = "nobody knows what the images of this data set show"
 
 
 def planted(metric: object, discovered: Discovered) -> Planted:
