@@ -134,9 +134,8 @@ def overlap(active: Active, masks: Tensor, orders: Tensor | None = None) -> Over
 
 
 def best(match: Tensor) -> Tensor:
-    """Return the place (units,) of the largest value of each row that is above 0; -1 where none is."""
-    most = match.nan_to_num(-inf).max(1)
-    return torch.where(most.values > 0, most.indices, -1)
+    """Return the place (units,) of the largest value of each row; -1 where all are nan."""
+    return torch.where(match.isnan().all(1), -1, match.nan_to_num(-inf).argmax(1))
 
 
 def dissected(units: Units, directions: Tensor, marked: Marked, quantile: float) -> Labels:
@@ -195,7 +194,8 @@ class ClassAblation:
     """The class whose logit falls most, on its own images, when a unit is set to zero everywhere.
 
     The match is the mean fall of a class's logit over the images of that class among the first `images`, after Bau et
-    al. 2020, who measure accuracy; its chance is 0 and it has no bound. A class without such an image has nan.
+    al. 2020, who measure accuracy; its chance is 0 and it has no bound. A class without such an image has nan, and so
+    has a unit whose removal changes nothing.
     """
 
     images: int
@@ -207,6 +207,7 @@ class ClassAblation:
         directions = torch.eye(units.channels)[[*units.index]]
         some = slice(0, self.images)
         match = falls(units, directions, marked.x[some], marked.labels[some], len(marked.classes))
+        match = match.masked_fill((match.nan_to_num(0) == 0).all(1)[:, None], nan)
         chance, bound = torch.zeros_like(match), torch.full_like(match, inf)
         return Labels(match, best(match), marked.classes, directions, chance, bound)
 

@@ -94,7 +94,7 @@ def p_values(metric: object, labelled: Labelled) -> np.ndarray:
         for part in orders.split(size):
             null = labelled.overlap(scenes, metric.quantile, part)
             largest += ((null.iou - null.chance).nan_to_num(-inf).amax(2) >= own).sum(0)
-        return torch.where(own.isnan(), nan, (largest + 1) / (metric.permutations + 1)).numpy()
+        return ((largest + 1) / (metric.permutations + 1)).double().masked_fill(own.isnan(), nan).numpy()
 
     return labelled.once(("p", metric.quantile, metric.permutations, metric.seed), compute)
 

@@ -1,0 +1,271 @@
+"""Words of units and their metrics, against literal loops, other libraries and networks whose units are known."""
+
+import json
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from torch import Tensor, nn
+
+from benchmarks.datasets import scenes, shapes
+from benchmarks.datasets.rules import Rules
+from benchmarks.units.labelled import Labelled, Scenes
+from benchmarks.units.metrics.labelling import (
+    AblationAgreement,
+    Detectors,
+    UniqueDetectors,
+    UnitAuroc,
+    UnitDifference,
+    UnitIou,
+    UnitPrecision,
+    UnitPValue,
+    average_precision,
+    p_values,
+)
+from methods.units.labelling import (
+    ClassAblation,
+    Dissection,
+    Marked,
+    RotatedBasis,
+    active,
+    along,
+    dissected,
+    overlap,
+    thresholds,
+)
+from methods.units.reading import units_of
+from tests.conftest import evaluated
+
+COLOURS = ("red", "green", "blue")
+PERMUTED = {"quantile": 0.005, "permutations": 199, "seed": 0}
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+class Colours(nn.Module):
+    """A network with a unit for red, for green and for blue, a dead unit and units of noise; each colour is a class.
+
+    Of colours a and b a channel has relu(a - b); a unit adds those of its colour and takes off that of the other two.
+    """
+
+    def __init__(self, noise: int = 0):
+        super().__init__()
+        pairs = [(a, b) for a in range(3) for b in range(3) if a != b]
+        first = [[(k == a) - (k == b) for k in range(3)] for a, b in pairs]
+        then = [[(a == k) - (k not in (a, b)) for a, b in pairs] for k in range(3)] + [[-1] * 6]
+        self.pairs, self.sums, self.noise = nn.Conv2d(3, 6, 1, bias=False), nn.Conv2d(6, 4, 1, bias=False), noise
+        for conv, weight in ((self.pairs, first), (self.sums, then)):
+            conv.weight.data = torch.tensor(weight).float()[:, :, None, None]
+        self.relu, self.units, self.head = nn.ReLU(), nn.ReLU(), nn.Linear(4 + noise, 3, bias=False)
+        self.head.weight.data = 100 * torch.eye(3, 4 + noise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.sums(self.relu(self.pairs(x)))
+        noise = [normal(self.noise, *x.shape[2:], seed=int(1e4 * image.mean())) for image in x]
+        return self.head(self.units(torch.cat([maps, 3 * torch.stack(noise)], 1)).mean((2, 3)))
+
+
+def drawn(model: nn.Module, labelling: object, images: int = 60) -> Labelled:
+    """Words of all units of a network by scenes whose class is red, green or other, which is blue."""
+    dataset = Rules(images=images, train_images=images, seed=0, rules=[["red"], ["green"]])
+    found, held_out = (
+        Scenes(dataset, dataset.factors(split, images), x.float(), 32, lambda pixels: pixels)
+        for split, x in enumerate(
+            (dataset.background(32, images), torch.from_numpy(dataset.drawn(1, images, 32)[0]) / 255)
+        )
+    )
+    units = units_of(model.eval().requires_grad_(False), found.x, "units", None, batch=16)
+    words = found.words
+    marked = Marked(found.x, found.masks(words), words, found.labels, dataset.classes)
+    return Labelled(model, found.x, units, labelling(units, marked), found, held_out)
+
+
+@pytest.fixture(scope="module")
+def wired() -> Labelled:
+    return drawn(Colours(), Dissection(quantile=0.005))
+
+
+def words(labelled: Labelled) -> list[str]:
+    return [(*labelled.labels.words, "")[label] for label in labelled.labels.label]
+
+
+def test_a_unit_wired_to_a_colour_has_its_name_and_a_dead_one_has_none(wired):
+    assert words(wired) == [*COLOURS, ""]
+    assert [json.loads(part) for part in wired.parts] == [["units", k] for k in range(4)]
+    for metric in (UnitIou(quantile=0.005), UnitPrecision(), UnitAuroc(images=30, seed=0)):
+        *scores, dead = metric(wired).tolist()
+        assert min(scores) > 0.9 and np.isnan(dead), metric
+    *p, dead = UnitPValue(**PERMUTED)(wired).tolist()
+    assert max(p) < 0.02 and np.isnan(dead)
+    assert Detectors(**PERMUTED, alpha=0.05)(wired).item() == 0.75
+    assert UniqueDetectors(**PERMUTED, alpha=0.05)(wired).item() == 3
+
+
+def test_units_that_decide_agree_with_what_their_ablation_does(wired):
+    assert AblationAgreement(images=60)(wired).item() == pytest.approx(1)
+    means, labels = wired.units.means(wired.held_out.x), wired.held_out.labels
+    falls = [[100 * means[labels == k, u].mean() * (u == k) for k in range(3)] for u in range(4)]
+    torch.testing.assert_close(wired.effects(60), torch.tensor(falls).double(), atol=1e-4, rtol=1e-4)
+
+
+def test_ablation_names_units_by_the_class_that_needs_them():
+    by_class = drawn(Colours(), ClassAblation(images=60))
+    assert words(by_class) == ["red", "green", "other", ""]
+    assert AblationAgreement(images=60)(by_class).item() == pytest.approx(1)
+    assert UnitAuroc(images=60, seed=0)(by_class)[:3].min() > 0.9 and UnitIou(quantile=0.005)(by_class)[:3].min() > 0.5
+
+
+def test_a_rotated_basis_has_fewer_detectors():
+    model, metric = Colours(noise=12), Detectors(**PERMUTED, alpha=0.05)
+    own = metric(drawn(model, Dissection(quantile=0.005))).item()
+    rotated = [metric(drawn(model, RotatedBasis(quantile=0.005, seed=seed))).item() for seed in range(3)]
+    assert own == 3 / 16 and max(rotated) < own
+
+
+def test_a_rotation_is_one():
+    x = normal(3, 5, 6, 6)
+    masks = normal(3, 2, 12, 12, seed=1) > 1
+    directions = RotatedBasis(quantile=0.05, seed=1)(given(5), Marked(x, masks, ("a", "b"), None, ())).directions
+    torch.testing.assert_close(directions @ directions.T, torch.eye(5))
+
+
+def given(channels: int) -> SimpleNamespace:
+    """Units whose maps are the images."""
+    index = tuple(range(channels))
+    return SimpleNamespace(channels=channels, index=index, layer="maps", streamed=lambda x: iter(x.split(2)))
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Scenes whose masks are given."""
+
+    x: Tensor
+    all_masks: Tensor
+    side: int = field(default=8)
+
+    def masks(self, words: tuple[str, ...]) -> Tensor:
+        return self.all_masks
+
+
+def bilinear(maps: np.ndarray, side: int) -> np.ndarray:
+    """A map (h, h) at side * side positions, between the centres of its own."""
+    h, out = len(maps), np.empty((side, side))
+    places = [min(max((k + 0.5) * h / side - 0.5, 0), h - 1) for k in range(side)]
+    for i, y in enumerate(places):
+        for j, x in enumerate(places):
+            a, b = int(y), int(x)
+            c, d = min(a + 1, h - 1), min(b + 1, h - 1)
+            top = maps[a, b] * (1 - x + b) + maps[a, d] * (x - b)
+            low = maps[c, b] * (1 - x + b) + maps[c, d] * (x - b)
+            out[i, j] = top * (1 - y + a) + low * (y - a)
+    return out
+
+
+def test_overlap_is_that_of_literal_loops():
+    n, u, w, side, q = 4, 3, 2, 8, 0.1
+    maps, masks = normal(n, u, 5, 5), normal(n, w, side, side, seed=1) > 0.8
+    threshold = thresholds(maps, q)
+    orders = torch.tensor([[0, 1, 2, 3], [2, 0, 3, 1]])
+    found = overlap(active(maps, threshold, side), masks, orders)
+    plain = overlap(active(maps, threshold, side), masks)
+    torch.testing.assert_close(found.iou[0], plain.iou)
+    for k in range(u):
+        values = np.sort(maps[:, k].double().numpy().ravel())[::-1]
+        assert threshold[k].item() == pytest.approx(values[int(q * len(values))])
+        on = np.array([bilinear(m, side) > threshold[k].item() for m in maps[:, k].double().numpy()])
+        for j in range(w):
+            for p, order in enumerate(orders):
+                mask = masks[order, j].numpy()
+                assert found.iou[p, k, j].item() == pytest.approx((on & mask).sum() / (on | mask).sum())
+            a, b = on.mean(), mask.mean()
+            assert found.chance[k, j].item() == pytest.approx(a * b / (a + b - a * b))
+            assert found.bound[k, j].item() == pytest.approx(min(a, b) / max(a, b))
+
+
+def test_iou_has_its_chance_and_its_bound():
+    maps = normal(40, 2, 32, 32)
+    inside = maps[:, :1] > 1
+    masks = torch.cat([inside, maps[:, :1] > 3.2, normal(40, 1, 32, 32, seed=1) > 0.5], 1)
+    found = overlap(active(maps, thresholds(maps, 0.02), 32), masks)
+    torch.testing.assert_close(found.iou[0, :2], found.bound[0, :2])
+    assert found.iou[:, 2].tolist() == pytest.approx(found.chance[:, 2].tolist(), rel=0.1)
+    assert found.bound[0, 0] < 0.15, "one in six positions cannot have a large IoU with one in fifty"
+
+
+def test_nowhere_is_no_overlap():
+    maps, masks = normal(3, 2, 6, 6), torch.zeros(3, 2, 6, 6, dtype=torch.bool)
+    maps[:, 1], masks[:, 0, 0] = 0, True
+    labels = dissected(given(2), torch.eye(2), Marked(maps, masks, ("a", "b"), None, ()), 0.1)
+    assert labels.match.isnan().tolist() == [[False, True], [True, True]] and labels.label[1] == -1
+
+
+def test_precision_is_that_of_scikit_learn():
+    maps, masks = normal(6, 2, 8, 8), normal(6, 3, 8, 8, seed=1) > 1
+    maps[:, 1] = (2 * maps[:, 1]).round().clamp(min=0)  # with ties
+    labels = dissected(given(2), torch.eye(2), Marked(maps, masks, ("a", "b", "c"), None, ()), 0.05)
+    labelled = Labelled(nn.Identity(), maps, given(2), labels, None, Given(maps, masks))
+    wanted = [average_precision_score(masks[:, k].flatten(), maps[:, u].flatten()) for u, k in enumerate(labels.label)]
+    assert UnitPrecision()(labelled).tolist() == pytest.approx(wanted)
+    assert average_precision(torch.zeros(8), torch.arange(8) < 2) == 0.25
+
+
+def test_p_values_of_units_that_have_nothing_to_do_with_masks_are_uniform():
+    """The masks of an image hang together, and so do the maps; only their images are exchangeable."""
+    n, u = 24, 120
+    maps = normal(n, u, 4, 4) + 2 * normal(n, u, 1, 1, seed=1) + normal(1, u, 4, 4, seed=2)
+    masks = normal(n, 5, 8, 8, seed=3) + normal(n, 5, 1, 1, seed=4) + normal(1, 5, 8, 8, seed=5) > 1
+    labels = dissected(given(u), torch.eye(u), Marked(maps, masks, tuple("abcde"), None, ()), 0.05)
+    labelled = Labelled(nn.Identity(), maps, given(u), labels, Given(maps, masks), None)
+    metric = UnitPValue(quantile=0.05, permutations=199, seed=0)
+    p = p_values(metric, labelled)
+    assert kstest(p, "uniform").pvalue > 0.05 and metric(labelled).min() > 0.05
+
+
+def test_auroc_and_difference_are_those_of_the_drawings(wired):
+    table = wired.held_out.table[:20]
+    auroc, difference = UnitAuroc(images=20, seed=3)(wired), UnitDifference(images=20, seed=3)(wired)
+    for unit, word in enumerate(COLOURS):
+        pair = [shapes.redrawn(wired.held_out.dataset, one, 32).pixels for one in scenes.paired(table, word, 3)]
+        shown, other = (wired.units.means(torch.from_numpy(x).float() / 255)[:, unit].double().numpy() for x in pair)
+        truth = np.repeat([1, 0], 20)
+        assert auroc[unit].item() == pytest.approx(roc_auc_score(truth, np.r_[shown, other]))
+        wanted = (shown.mean() - other.mean()) / other.std(ddof=1)
+        assert difference[unit].item() == pytest.approx(wanted)
+    values = normal(2, 30).mul(2).round()
+    assert UnitAuroc(2, 0).of(*values) == pytest.approx(roc_auc_score([1] * 30 + [0] * 30, values.flatten()))
+    assert np.isnan(UnitDifference(2, 0).of(values[0], torch.zeros(30)))
+
+
+def test_maps_finer_than_masks_are_scaled_down():
+    assert along(given(2), torch.eye(2), normal(3, 2, 16, 16), 8).shape == (3, 2, 8, 8)
+
+
+RUN = ("benchmark=units", "labelling=dissection", "benchmark.reference_images=30", "benchmark.held_out_images=30")
+
+
+def test_a_cell_names_the_units_of_a_network():
+    rules = ("dataset=rules", "dataset.rules=[[red],[green]]", "model=planted", "model.input_size=32")
+    found = evaluated(*RUN, *rules, "metric=[unit_iou,detectors]", "benchmark.gallery.units=2")
+    assert found.scores.part.tolist() == [f'["features", {k}]' for k in range(3)] + [""]
+    assert (found.scores.image == "").all() and found.scores.data.nunique() == 1
+    assert {len(part) for part in found.gallery.values()} == {2} and found.gallery["word"][0] == "red"
+
+
+def test_a_data_set_without_known_words_has_none():
+    scores = evaluated(*RUN, "dataset=planted", "model=planted", "metric=[unit_iou]").scores
+    assert scores.status.tolist() == ["inapplicable"] and "shapes" in scores.reason[0]
+
+
+def test_fields_that_mean_nothing_are_refused():
+    wrong = ({"quantile": 0}, {"quantile": 1}, {"permutations": 0}, {"seed": -1})
+    for fields in wrong:
+        with pytest.raises(ValueError, match="UnitPValue"):
+            UnitPValue(**PERMUTED | fields)
+    with pytest.raises(ValueError, match="at least 20 positions"):
+        dissected(given(1), torch.eye(1), Marked(normal(1, 1, 4, 4), torch.ones(1, 1, 4, 4), ("a",), None, ()), 0.05)
