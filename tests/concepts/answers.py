@@ -12,6 +12,13 @@ from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import frozen
 from methods.concepts.cavs import Claims
 from tests.answers.models import Constant
+from tests.concepts.discovered import (  # noqa: F401 (the answers of discovered concepts)
+    concept_completeness,
+    concept_iou,
+    discovery_stability,
+    purity,
+    recovered_share,
+)
 
 NAN = torch.nan
 WORDS, FACTORS, CLASSES = ("red", "blue", "left"), ("hue", "hue", "x"), ("first", "second")
