@@ -20,7 +20,7 @@ def best(network: Units, x: Tensor, k: int) -> tuple[Tensor, Tensor]:
         return torch.cat([end.values for end in ends]).T, torch.cat([end.indices for end in ends]).T
 
     values, positions = network.keep((x,), ("best positions", network.layer, network.index), compute)
-    images = values.cpu().argsort(1, descending=True, stable=True)[:, :k]
+    images = values.cpu().argsort(dim=1, descending=True, stable=True)[:, :k]
     return images, positions.cpu().gather(1, images)
 
 

@@ -126,7 +126,7 @@ class PathSimilarity:
         among, across = (sum(a @ b.T for a, b in zip(part, real, strict=True)) / len(real) for part in (real, shown))
         if len(among) <= self.top:
             raise Inapplicable(f"PathSimilarity needs more than {self.top} held-out images; there are {len(among)}")
-        best = visualised.real.argsort(0, descending=True, stable=True)[: self.top].T  # (u, top)
+        best = visualised.real.argsort(dim=0, descending=True, stable=True)[: self.top].T  # (u, top)
         unrelated = apart(among)
         natural = torch.stack([apart(among[part][:, part]) for part in best])
         own = across.gather(1, best).mean(1)
