@@ -52,7 +52,7 @@ def auc(encoded: np.ndarray, shown: np.ndarray) -> np.ndarray:
 
 @recovers(bounds=(0.0, 1.0), undefined=f"no word differs between the scenes, or {NOT_DRAWN}")
 class RecoveredShare:
-    """How well the concept that is matched to a planted word tells where it is shown: 2 |AUC - .5| for every word.
+    """How well the concept that is matched to a planted word tells which images show it: 2 |AUC - .5|.
 
     The AUC is that of how much of the concept is in an image, for whether the image shows the word. Concepts and words
     are paired one to one for the largest sum; a word that gets no concept has 0, so that the mean over words is the
@@ -78,7 +78,7 @@ class RecoveredShare:
 
 @recovers(bounds=(-inf, 1.0), undefined=f"the concept is the same in all images, or {NOT_DRAWN}")
 class Purity:
-    """Whether the images with most of a concept share a word: its lift, over that of as many random images.
+    """Whether the images with most of a concept share a word: its lift, over that of random images.
 
     The lift of a word is (share of the `top` images that show it - p) / (1 - p), where p is its share of all images;
     the word with the largest is taken. E is the mean of the same over `draws` sets of random images, and the score is
@@ -117,7 +117,7 @@ class Purity:
     cites="Bau et al. 2017", bounds=(-inf, 1.0), undefined=f"the concept's maps are the same everywhere, or {NOT_DRAWN}"
 )
 class ConceptIou:
-    """How well a concept's maps fit the mask of a word [after Bau et al. 2017]: IoU over what it can be, above chance.
+    """IoU of a concept's maps with the mask of a word, between chance and bound [after Bau et al. 2017].
 
     Maps are resized bilinearly to the size of the image, and a pixel belongs to the concept where its value is in the
     largest `share` of all pixels of all images. With q the share of pixels that do and p that of the mask, IoU is p q /
@@ -156,7 +156,7 @@ def fit(on: Tensor, mask: Tensor) -> Tensor:
 
 @scores("robustness", higher_is_better=True, bounds=(0.0, 1.0), passes="as many as the entry makes")
 class DiscoveryStability:
-    """How alike are the directions that are found in either half of the images, with two seeds: the mean of |cosine|.
+    """Mean |cosine| of the directions that are found in either half of the images, with two seeds.
 
     Directions are paired one to one for the largest sum. Those of factors >= 0 all lie in one corner of the space, so
     that their score is above that of random directions whatever the images show.
@@ -178,7 +178,7 @@ class DiscoveryStability:
     undefined="the network takes all images for one class, or there is no train split to learn from",
 )
 class ConceptCompleteness:
-    """How much of the network's decision is in the concepts [Yeh et al. 2020]: (accuracy - chance) / (1 - chance).
+    """(accuracy - chance) / (1 - chance) of the network's class, read from concepts [Yeh et al. 2020].
 
     The accuracy is that of a linear read-out of how much of each concept is in an image, for the class that the network
     takes it for; it is fitted on train images by scikit-learn's logistic regression of standardised columns, with `c`
