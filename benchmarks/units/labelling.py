@@ -12,10 +12,10 @@ from benchmarks.loop import Prepared, Scored
 from benchmarks.units.benchmark import Neurons, Reference
 from benchmarks.units.labelled import Labelled, Scenes
 from entries import Inapplicable
-from methods.units.labelling import Marked, scaled
+from methods.units.labelling import Marked, falls, scaled
 from methods.units.reading import Units
 
-SHOWN = 4  # images of a unit in a figure
+SHOWN, REMOVED = 4, 100  # images of a unit in a figure, and images on which it is removed for it
 
 
 def step(cell: Prepared, units: Units, reference: Reference, settings: Neurons) -> Scored:
@@ -47,13 +47,16 @@ def scenes(cell: Prepared, reference: Reference, settings: Neurons, split: int) 
 
 
 def pictures(reference: Reference, labelled: Labelled, units: int) -> dict[str, np.ndarray]:
-    """Return for the first units the images in which they are most active, with maps, masks and matches."""
+    """Return for the first units the images in which they are most active, with maps, masks, matches and effects."""
     maps, labels = labelled.maps(labelled.found)[:, :units], labelled.labels
     few = len(maps[0])
     top = maps.amax((2, 3)).topk(min(SHOWN, len(maps)), 0).indices.T
     label, words = labels.label[:few].tolist(), np.array([*labels.words, ""])
     masks = labelled.masks(labelled.found)
     pixels = np.stack([rows.as_bytes(reference.pixels[own]) for own in top])
+    judged, classes = labelled.held_out, np.array(labelled.held_out.dataset.classes)
+    x, of = judged.x[:REMOVED], judged.labels[:REMOVED]
+    effect = falls(labelled.units, labels.directions[:few], x, of, len(classes))
     return {
         "image": np.array([f"{labelled.units.layer} {unit}" for unit in labelled.units.index[:few]]),
         "pixels": pixels,
@@ -62,4 +65,6 @@ def pictures(reference: Reference, labelled: Labelled, units: int) -> dict[str, 
         "word": words[label],
         "match": (labels.match - labels.chance)[:few].float().numpy(),
         "words": np.tile(words[:-1], (few, 1)),
+        "effect": effect.float().numpy(),
+        "classes": np.tile(classes, (few, 1)),
     }
