@@ -8,7 +8,7 @@ import pandas as pd
 from results import inference, summary
 from results import scores as stored
 from results.layers.layout import BRACKETS, table_of, texts
-from results.layers.reading import Network, channels, control, entries, layers, of_images, of_layers
+from results.layers.reading import Network, channels, control, entries, layers, of_images, of_layers, orders
 from results.tables import NONE, Table, numerals, writer
 
 STRONGEST = 3  # channels that a cell names
@@ -21,9 +21,8 @@ FILTERS = [
     BRACKETS,
 ]
 ORDERS = [
-    "Agreement is Spearman's correlation of two methods over the channels of a layer, averaged over layers; the size "
-    "of a channel is the mean over classes of its signed importance without the sign. Methods that say nothing of "
-    "single classes are left out.",
+    "Agreement is Spearman's correlation of two methods' sizes over the filters of a layer, averaged over layers. The "
+    "sizes are those by which each method orders the filters; random orders have none.",
 ]
 SIGNED = [
     "The signed importance of a channel for a class is the mean fall of the class's logit, over its images, when the "
@@ -44,8 +43,8 @@ def filter_tables(network: Network) -> list[Table]:
     tables, signed = [], channels(network.importance)
     if len(methods := removals(network)):
         tables.append(_methods(network, methods))
-    if len(signed) > 1:
-        data = agreements(signed)
+    if len(sizes := orders(network.importance)) > 1:
+        data = agreements(sizes)
         frame = data.apply(numerals, spec="z.2f")
         tables.append(table_of(network, "agreement of orders", frame, data.rename_axis("of").reset_index(), ORDERS))
     if len(by_layer := removed_layers(network)):
@@ -98,11 +97,6 @@ def _methods(network: Network, methods: pd.DataFrame) -> Table:
     return table_of(network, "order of filters", frame, methods, FILTERS, **about)
 
 
-def importance(signed: pd.DataFrame) -> pd.Series:
-    """Return the size that orders the channels: the mean over classes of |signed importance|."""
-    return signed.abs().mean(axis=1)
-
-
 def agreement(one: pd.Series, other: pd.Series) -> float:
     """Return Spearman's correlation over the channels of a layer, averaged over layers in which it is defined."""
     ranks = pd.concat([one, other], axis=1, join="inner").dropna().groupby(level="layer").rank()
@@ -111,10 +105,9 @@ def agreement(one: pd.Series, other: pd.Series) -> float:
     return float((sums.ab / np.sqrt(sums.aa * sums.bb).replace(0, np.nan)).mean())
 
 
-def agreements(signed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def agreements(sizes: Mapping[str, pd.Series]) -> pd.DataFrame:
     """Return the agreement of every two methods."""
-    orders = {entry: importance(own) for entry, own in signed.items()}
-    return pd.DataFrame({a: {b: agreement(orders[a], orders[b]) for b in orders} for a in orders})
+    return pd.DataFrame({a: {b: agreement(sizes[a], sizes[b]) for b in sizes} for a in sizes})
 
 
 def removed_layers(network: Network) -> pd.DataFrame:

@@ -16,7 +16,10 @@ from results.tables import Inapplicable, known
 
 GROUPS = {
     "probe": ("layer_accuracy", "layer_probability", "decision_depth", "divergence", "selectivity"),
-    "importance": ("removal_most_first", "removal_least_first", "layer_removal", "channel_importance", "dead_filters"),
+    "importance": (
+        *("removal_most_first", "removal_least_first", "layer_removal"),
+        *("channel_importance", "filter_importance", "dead_filters"),
+    ),
     "representation": (
         *("feature_correlation", "feature_redundancy", "effective_rank", "class_correlation", "dead_channels"),
         *("cka", "cka_residual", "cka_influence", "cka_to_last"),
@@ -161,16 +164,22 @@ def matrix(rows: pd.DataFrame, metric: str, entry: str) -> pd.DataFrame:
 
 def channels(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return for each method the signed importance of channels: (layer, channel) x class, nan where undefined."""
-    own = rows[(rows.metric_stem == "channel_importance") & (rows.status == "ok")]
-    codes, parts = pd.factorize(own.part)
-    names = pd.DataFrame([*map(json.loads, parts)], columns=["layer", "channel", "target"])
-    names["layer"] = pd.Categorical(names.layer, names.layer.unique())  # in this order
-    own = names.loc[codes].assign(entry=own.entry.to_numpy(), score=own.score.to_numpy())
-    place, found = ["layer", "channel"], {}
+    tables = placed(rows, "channel_importance", ["layer", "channel", "target"])
+    return {entry: own.unstack("target") for entry, own in tables.items()}
+
+
+def orders(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return for each method the size (layer, channel) by which it orders the filters."""
+    return placed(rows, "filter_importance", ["layer", "channel"])
+
+
+def placed(rows: pd.DataFrame, metric: str, place: list[str]) -> dict[str, pd.Series]:
+    """Return for each method the scores of a metric by what its parts name."""
+    own, found = rows[(rows.metric_stem == metric) & (rows.status == "ok")], {}
     for entry in entries(rows):
         if len(part := own[own.entry == entry]):
-            table = part.pivot_table(index=place, columns="target", values="score", observed=True)
-            found[entry] = table.set_axis(pd.MultiIndex.from_frame(table.index.to_frame().astype({"layer": str})))
+            index = pd.MultiIndex.from_tuples([*map(tuple, map(json.loads, part.part))], names=place)
+            found[entry] = part.set_axis(index).score.groupby(level=place, sort=False).mean()
     return found
 
 

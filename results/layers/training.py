@@ -8,10 +8,10 @@ import pandas as pd
 
 from results import summary
 from results.layers.features import QUANTITIES, features
-from results.layers.filters import agreement, best_method, importance, removals, removed_layers
+from results.layers.filters import agreement, best_method, removals, removed_layers
 from results.layers.layout import BRACKETS, table_of, texts
 from results.layers.predictions import depths, probes
-from results.layers.reading import END, Network, channels, entries, has, networks
+from results.layers.reading import END, Network, entries, has, networks, orders
 from results.tables import NONE, Inapplicable, Table, writer
 
 TRAINING = [
@@ -61,7 +61,7 @@ def over_epochs(epochs: list[Network]) -> pd.DataFrame:
     """
     last = epochs[-1].importance
     method = best_method(epochs[-1]) if len(last) else ""
-    ends = {entry: importance(signed) for entry, signed in channels(last).items()} if len(last) else {}
+    ends = orders(last) if len(last) else {}
     found = [part.assign(epoch=one.epoch) for one in epochs for part in _quantities(one, method, ends)]
     columns = ["quantity", "layer", "epoch", "mean", "low", "high", "n"]
     return pd.concat(found, ignore_index=True).reindex(columns=columns).fillna({"layer": ""})
@@ -84,8 +84,8 @@ def _quantities(network: Network, method: str, ends: Mapping[str, pd.Series]) ->
         if has(network.importance, "removal_most_first"):
             table = removals(network).query("first == 'most' and entry == @method")
             yield table.assign(quantity=f"area most first, {method}")
-        for entry, signed in channels(network.importance).items():
-            alike = agreement(importance(signed), ends[entry]) if entry in ends else np.nan
+        for entry, sizes in orders(network.importance).items():
+            alike = agreement(sizes, ends[entry]) if entry in ends else np.nan
             yield pd.DataFrame({"quantity": [f"order, {entry}"], "mean": alike})
         table = removed_layers(network).query("entry == @method")
         yield table.assign(quantity=f"class kept without half of the layer, {method}")

@@ -28,7 +28,14 @@ ENTRIES = {
     "ablation_mean": Ablation("mean", 500, canonical),
     "taylor": Taylor(canonical),
 }
-METRICS = ["removal_most_first", "removal_least_first", "layer_removal", "channel_importance", "dead_filters"]
+METRICS = [
+    "removal_most_first",
+    "removal_least_first",
+    "layer_removal",
+    "channel_importance",
+    "filter_importance",
+    "dead_filters",
+]
 SMALL = ["benchmark=layers", "dataset=planted", "model=planted", "dataset.images=6", "batch_size=4"]
 SMALL += ["benchmark.reference_images=5", "benchmark.shares=[0.25,0.5]", "seed=3"]
 built = cache(network)
@@ -216,7 +223,7 @@ def pixels() -> Tensor:
 def test_a_row_of_each_image_and_layer_and_once_of_each_filter_and_class():
     scores = cell("importance=taylor").scores
     sizes = scores.groupby("metric").size().to_dict()
-    assert sizes == dict(zip(METRICS, (6, 6, 6 * 5, 5 * 6 * 4, 5), strict=True))
+    assert sizes == dict(zip(METRICS, (6, 6, 6 * 5, 5 * 6 * 4, 5 * 6, 5), strict=True))
     told = scores[scores.metric == "channel_importance"]
     assert set(told.image) == {""} and set(told.target) == {0, 1, 2, 3} and told.data.nunique() == 1
     assert [json.loads(part) for part in told.part.unique()[:2]] == [["features.0", 0, 0], ["features.0", 0, 1]]

@@ -74,6 +74,8 @@ def sweep(epochs=(None,), groups=("probe", "importance", "representation")) -> p
                 parts.append(rows(kept, "layer_removal", True, part=layer, **about))
                 size |= {json.dumps([layer, k]): rng.normal() for k in range(count)}
             parts.append(of_no_image({layer: 1 / count for layer, count in FILTERS.items()}, "dead_filters", **about))
+            if entry != "random":
+                parts.append(of_no_image({part: abs(v) for part, v in size.items()}, "filter_importance", **about))
             for target in range(CLASSES):
                 own = {part[:-1] + f", {target}]": value + rng.normal(0, 0.3) for part, value in size.items()}
                 parts.append(of_no_image(own, "channel_importance", target=target, **about))
@@ -189,13 +191,14 @@ def test_orders_are_compared_with_random_ones_and_with_one_another(table, networ
     assert found.verdict["most"].to_dict() == {"ablation_zero": "best", "taylor": "worse", "random": "worse"}
     assert filters.best_method(network) == "ablation_zero"
     alike = []
-    for layer in FILTERS:
+    for layer, count in FILTERS.items():
+        places = [json.dumps([layer, k]) for k in range(count)]
         sizes = [
-            np.mean([np.abs(signed(table, method, layer, k)) for k in range(CLASSES)], axis=0)
-            for method in ("ablation_zero", "taylor")
+            [raw(table, "filter_importance", entry, part)[0] for part in places]
+            for entry in ("ablation_zero", "taylor")
         ]
         alike.append(stats.spearmanr(*sizes).statistic)
-    own = filters.agreements(reading.channels(network.importance))
+    own = filters.agreements(reading.orders(network.importance))
     assert own.loc["ablation_zero", "taylor"] == pytest.approx(np.mean(alike)) and np.allclose(np.diag(own), 1)
 
 

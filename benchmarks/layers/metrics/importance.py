@@ -7,12 +7,13 @@ order is the area of `random` less its own, most important filters first, and bo
 
 import json
 from functools import partial
+from math import inf
 
 import torch
 from torch import Tensor
 
 from benchmarks.layers.ranked import Ranked
-from entries import number, scores
+from entries import Inapplicable, number, scores
 
 ranks = partial(scores, "importance", bounds=(0.0, 1.0))
 
@@ -111,6 +112,26 @@ class ChannelImportance:
     def __call__(self, ranked: Ranked) -> Tensor:
         told = torch.cat([signed.T.flatten() for signed in ranked.importance.signed])
         return told if self.filters(ranked) else told[:1]
+
+
+@scores("importance", higher_is_better=True, cites="", bounds=(0.0, inf))
+class FilterImportance:
+    """The size by which the filters of a layer are ordered, filter by filter.
+
+    Of ablation and Taylor it is the mean over reference images of |fall of the label's logit|.
+    """
+
+    of_images = False
+
+    def parts(self, ranked: Ranked) -> list[str]:
+        """Return layer and channel in JSON."""
+        sizes = zip(ranked.importance.names, ranked.importance.order, strict=True)
+        return [json.dumps((name, channel)) for name, order in sizes for channel in range(order.shape[1])]
+
+    def __call__(self, ranked: Ranked) -> Tensor:
+        if len(ranked.importance.order[0]) > 1:
+            raise Inapplicable("FilterImportance needs an importance with one order; several draws have no common one")
+        return torch.cat([order[0] for order in ranked.importance.order])
 
 
 @ranks(higher_is_better=False, cites="")
