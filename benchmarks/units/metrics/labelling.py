@@ -32,7 +32,7 @@ def quantile(metric: object) -> None:
     undefined=f"{NO_WORD}, or its word is in no held-out image",
 )
 class UnitIou:
-    """IoU of where a unit is active with its word, over the largest that their sizes allow [after Bau et al. 2017].
+    """IoU of a unit with its word, over the largest that their sizes allow [after Bau et al. 2017].
 
     Of a unit that is active in a share q of all positions and a word in a share p of them, the IoU is at most
     min(p, q) / max(p, q). A word in a fifth of all positions can reach .025 only, where the paper's bar is .04. By
@@ -135,9 +135,9 @@ class UnitPValue:
 
 @names(higher_is_better=True, cites="Bau et al. 2017", bounds=(0.0, 1.0))
 class Detectors:
-    """Share of units whose adjusted p-value is at most `alpha` [after Bau et al. 2017, who have a bar of IoU].
+    """Share of units whose adjusted p-value is at most `alpha` [after Bau et al. 2017].
 
-    A unit that is never active detects nothing.
+    The authors have a bar of .04 for the IoU instead. A unit that is never active detects nothing.
     """
 
     quantile: float
@@ -182,7 +182,7 @@ def contrasts(metric: object, labelled: Labelled) -> Tensor:
 
 @names(higher_is_better=True, cites="Kopf et al. 2024", bounds=(0.0, 1.0), undefined=CONTRAST)
 class UnitAuroc:
-    """Does a unit's mean activation tell drawings with its word from those without (AUROC) [Kopf et al. 2024].
+    """AUROC of a unit's mean activation, drawings with its word against those without [Kopf et al. 2024].
 
     CoSy makes images of a word by a generator and compares them with photographs. Here the first `images` held-out
     scenes are drawn twice, with the word and without, all else equal; for a class, scenes of it and of others are
@@ -206,9 +206,9 @@ class UnitAuroc:
     undefined=f"{CONTRAST}, or the unit's activation is the same in all drawings without it",
 )
 class UnitDifference:
-    """Mean activation with a unit's word less that without, over the standard deviation without [Kopf et al. 2024].
+    """Mean activation with a unit's word less that without, in deviations without it [Kopf et al. 2024].
 
-    The drawings are those of `unit_auroc`.
+    The deviation is the standard one. The drawings are those of `unit_auroc`.
     """
 
     images: int
