@@ -1,0 +1,107 @@
+"""Figures of units: sheets of what shows and names them, and detectors by layer."""
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from results import style
+from results.panels import described, legend, looks, panels
+from results.pictures import Column
+from results.units.parts import Network, controls, networks, pictured
+from results.units.sheets import Bars, sheet
+from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, detectors, layer, layers
+
+WORDS, PATCHES = 3, 4  # of a unit on a sheet
+SHEET = """\
+Each row is a unit. Images that methods give to it; the best real patches: the reference images' parts that the unit \
+sees where it is most active; the image in which it is most active with the mask of the unit's word (outline) and the \
+unit's map (bright: active); the words whose masks fit best, as IoU less chance; effect: by how much a class's logit \
+falls, on images of the class, when the unit is set to 0 (below 0: it rises). Every map has its own scale; bars have \
+one scale for all units."""
+DETECTORS = """\
+Share of a layer's units that are detectors, how many different words these have, and the rank correlation of the \
+units' matches with what their removal does; higher is better. Grey: directions of a rotated basis, which are no \
+units; a word that they find as well is the layer's. Lines, where there are several seeds, reach from the least to the \
+largest. Layers stand in the order of the sweep."""
+
+
+def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
+    """Yield every figure that the sweep has the data for."""
+    every = networks(rows, options, VISUALISATION + OF_UNITS + OF_LAYERS)
+    for network in every:
+        shown = pictured(network.rows, "visualised") | pictured(network.rows, "word")
+        if shown:
+            title = (
+                f"{{shown}} units of {layer(network)}, {' on '.join(style.readable([network.model, network.dataset]))}"
+            )
+            yield f"units_{network.dataset}_{network.model}", of_units(shown, controls(network.rows), title)
+    for together in layers([network for network in every if network.rows.metric_stem.isin(OF_LAYERS).any()]):
+        first = together[0].rows.iloc[0]
+        yield f"detectors_{first.dataset_stem}_{first.model}", by_layer(together)
+
+
+def pictures(gallery: Mapping[str, np.ndarray], folder: Path) -> None:
+    """Write the units of one cell, which MLflow shows beside its scores."""
+    if "image" in gallery:
+        entry = "image" if "visualised" in gallery else "words"
+        style.save(of_units({entry: gallery}, [], "{shown} units"), folder / "first_units", [".png"])
+
+
+def of_units(shown: Mapping[str, Mapping[str, np.ndarray]], grey: list[str], title: str) -> Figure:
+    """Draw the first units, by the galleries of entries; controls are left out where there are others."""
+    shown = {entry: own for entry, own in shown.items() if entry not in grey} or shown
+    seen = {entry: own for entry, own in shown.items() if "visualised" in own}
+    named = {entry: own for entry, own in shown.items() if "word" in own}
+    units = [*next(iter(shown.values()))["image"]]
+    units = [str(unit) for unit in units if all(unit in own["image"] for own in shown.values())]
+    at = {entry: [[*own["image"]].index(unit) for unit in units] for entry, own in shown.items()}
+    optimised = [entry for entry in seen if entry != "top_patches"]  # whose image is the best patch
+    columns = [Column(style.readable([entry])[0], seen[entry]["visualised"][at[entry]]) for entry in optimised]
+    for entry, own in [*seen.items()][:1]:
+        best = own["patches"][at[entry]]
+        columns += [Column(f"best real patch {k + 1}", best[:, k]) for k in range(min(PATCHES, best.shape[1]))]
+    bars = []
+    for entry, own in named.items():
+        (name,), here = style.readable([entry]), at[entry]
+        outlined = {"outlines": own["mask"][here, 0], "words": own["word"][here]}
+        columns += [Column(name, own["pixels"][here, 0], **outlined), Column("its map", own["map"][here, 0])]
+        matches = [_best(own["words"][k], own["match"][k], WORDS) for k in here]
+        bars.append(Bars(f"match, {name}", *zip(*matches, strict=True)))
+    for entry, own in [*named.items()][:1]:
+        effects = [_best(own["classes"][k], own["effect"][k], 8) for k in at[entry]]
+        bars.append(Bars("effect of removal", *zip(*effects, strict=True)))
+    return sheet(columns, bars, units, title, SHEET)
+
+
+def _best(names: np.ndarray, values: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:
+    """Return the largest values by size, in the order of the names where all are shown."""
+    best = np.argsort(-np.nan_to_num(values if count == WORDS else abs(values)), kind="stable")[:count]
+    best = np.sort(best) if count >= len(values) else best
+    return [str(names[k]) for k in best], values[best]
+
+
+def by_layer(together: list[Network]) -> Figure:
+    """Draw for every score of layers one panel: layers across, a point for each entry."""
+    data = detectors(together)
+    grey = {entry for network in together for entry in controls(network.rows)}
+    entries, order = [*data.entry.unique()], [*data.layer.unique()]
+    metrics = [*data.metric.unique()]
+    figure, axes = panels(len(metrics), 3, style.PAGE, 1.9)
+    styles = looks([entry for entry in entries if entry not in grey], grey)
+    styles = {entry: styles[entry] | {"marker": "o", "ms": 3} for entry in entries}
+    for metric, panel in zip(metrics, axes, strict=True):
+        for k, entry in enumerate(entries):
+            own = data[(data.metric == metric) & (data.entry == entry)]
+            places = own.layer.map(order.index).to_numpy() + 0.08 * (k - (len(entries) - 1) / 2)
+            panel.plot(places, own["mean"], **styles[entry])
+            panel.vlines(places, own.low, own.high, color=styles[entry]["color"], lw=0.8)
+        panel.set_xticks(range(len(order)), order, size=style.SMALL, rotation=90)
+        panel.set(title=style.readable([metric])[0], xlim=(-0.5, len(order) - 0.5))
+        panel.set_ylim(bottom=min(0, data["mean"][data.metric == metric].min()) * 1.05)
+    legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
+    stem = together[0].rows.dataset_stem.iloc[0]
+    return described(figure, f"Detectors of {' on '.join(style.readable([together[0].model, stem]))}", DETECTORS)
