@@ -34,10 +34,11 @@ class Asked(NamedTuple):
 
 def step(cell: Prepared, layer: Layer, settings: Concepts) -> Scored:
     """Return all scores of a cell, and what figures draw of the first concepts."""
-    asked, sets = of_classes(cell, settings), given(cell, layer, settings)
+    asked = of_classes(cell, settings)
     images = [cell.common.normalised(pixels.to(cell.device)) for pixels in asked.pixels]
-    slopes = [sloped(cell, layer, x, k) for x, k in zip(images, asked.index, strict=True)]
     with untouched(type(cell.entry).__name__, cell.common), measured(cell.model, cell.device) as cost:
+        sets = given(cell, layer, settings)
+        slopes = [sloped(cell, layer, x, k) for x, k in zip(images, asked.index, strict=True)]
         claims = cell.entry(sets.concepts, sets.random, slopes)
     drawn = settings.root is None
     factors = tuple(scenes.factor(word) if drawn else word for word in sets.words)
@@ -74,7 +75,8 @@ def of_classes(cell: Prepared, settings: Concepts) -> Asked:
     if few or not wanted:
         name = few[0] if few else max(found, key=lambda name: len(found[name]))
         need = f"benchmark=concepts needs at least {LEAST} images of a class"
-        raise ValueError(f"{need}; {type(cell.dataset).__name__} has {len(found.get(name, ()))} of {name!r}")
+        error = ValueError if settings.classes else Inapplicable
+        raise error(f"{need}; {type(cell.dataset).__name__} has {len(found.get(name, ()))} of {name!r}")
     chosen = [found[name][: settings.class_images] for name in wanted]
     pixels = [torch.stack([images[k][1] for k in places]) for places in chosen]
     return Asked(tuple(int(labels[places[0]]) for places in chosen), tuple(wanted), pixels)

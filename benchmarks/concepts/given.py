@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ from benchmarks.cell import text
 from benchmarks.concepts.benchmark import Concepts
 from benchmarks.datasets import shapes
 from benchmarks.datasets.class_folders import ClassFolders
-from benchmarks.datasets.folder import Folder, readable
+from benchmarks.datasets.folder import INTERPOLATIONS, OPEN, readable
+from benchmarks.datasets.photographs import Photographs
 from benchmarks.datasets.scenes import FACTORS, shows
 from benchmarks.loop import Prepared
 from entries import Inapplicable
@@ -52,17 +54,17 @@ def drawn(cell: Prepared, layer: Layer, settings: Concepts) -> Given:
     table, found = showing(cell.dataset, words, split, need)
     rows = [rng.permutation(found[word])[:need] for word in words]
     used = np.unique(np.concatenate(rows))
-    table, others = table.iloc[used], cell.dataset.factors(split + 1, 8 * need)
+    table, others = table.iloc[used], cell.dataset.factors(split + 1, 4 * need)
     others = others.iloc[rng.permutation(len(others))[: 2 * need]]
     pooled, random = (read(cell, layer, part)["pooled"].cpu() for part in (table, others))
     form = (settings.runs, settings.images, pooled.shape[1])
     concepts = [pooled[np.searchsorted(used, part)].reshape(form) for part in rows]
-    return Given(words, concepts, random.reshape(2, *form), f"{identity(cell, table, others)}")
+    return Given(words, concepts, random.reshape(2, *form), identity(cell, table, others))
 
 
 def occurring(dataset: object, words: list[str] | None) -> tuple[str, ...]:
     """Return the words that some scenes show and others do not, in the order of FACTORS; refuse one that is not so."""
-    table = dataset.factors(EFFECT, 1000)
+    table = dataset.factors(EFFECT, 500)
     share = {word: shows(table, word).mean() for word in words or [w for column in FACTORS.values() for w in column]}
     usual = tuple(word for word, part in share.items() if RARE <= part < 1)
     if words and len(usual) < len(share):
@@ -116,11 +118,15 @@ def pixels(cell: Prepared, table: pd.DataFrame) -> Tensor:
 
 def brought(cell: Prepared, layer: Layer, settings: Concepts) -> Given:
     """Return the images of a user's folders; refuse too few of them, and one that stands in two sets."""
-    folder = Folder(ClassFolders(), settings.root, None, None, None, cell.cfg.seed, None, None, None, False)
-    folder, found = folder.suited(cell.network), folder.listing.photos
+    root = Path(settings.root).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"benchmark.root needs a folder of folders of images; {settings.root} is none")
+    found = ClassFolders()(root, None).photos
+    frame = {name: getattr(cell.network, name, usual) for name, usual in OPEN.items()}
+    form = frame["crop_pct"], INTERPOLATIONS[frame["interpolation"]], frame["crop_mode"] == "squash"
     words = tuple(settings.concepts or [word for word in found if word != RANDOM])
     if missing := [word for word in (RANDOM, *words) if word not in found]:
-        raise ValueError(f"{settings.root} needs a folder {missing[0]}; it has {', '.join(found)}")
+        raise ValueError(f"benchmark.root needs a folder {missing[0]}; {root} has {', '.join(found) or 'none'}")
     rng, need = np.random.default_rng(cell.cfg.seed), settings.runs * settings.images
     pooled, digests = {}, {}
     for word in (RANDOM, *words):
@@ -130,16 +136,16 @@ def brought(cell: Prepared, layer: Layer, settings: Concepts) -> Given:
             sets = f"{wanted // need} x benchmark.runs={settings.runs} x benchmark.images={settings.images}"
             fewer = f"benchmark.images={most}" if (most := len(photos) * settings.images // wanted) else "more images"
             raise ValueError(f"{word!r} needs {wanted} images, {sets}; it has {len(photos)}, so give {fewer}")
-        opened = folder.opened([photos[k] for k in rng.permutation(len(photos))[:wanted]], cell.size)
-        pooled[word], digests[word] = passed(cell, layer, opened)
+        chosen = tuple(photos[k] for k in rng.permutation(len(photos))[:wanted])
+        pooled[word], digests[word] = passed(cell, layer, Photographs(chosen, cell.size, *form))
     for word in words:
         if both := {**digests[RANDOM]}.keys() & digests[word].keys():
             one = next(iter(both))
             same = f"{digests[word][one]} and {digests[RANDOM][one]} are the same image"
             raise ValueError(f"{word!r} needs images that are not among the random ones; {same}")
-    form = (settings.runs, settings.images, pooled[RANDOM].shape[1])
+    sets = (settings.runs, settings.images, pooled[RANDOM].shape[1])
     data = hashlib.sha256("".join(one for word in digests for one in digests[word]).encode()).hexdigest()[:12]
-    return Given(words, [pooled[word].reshape(form) for word in words], pooled[RANDOM].reshape(2, *form), data)
+    return Given(words, [pooled[word].reshape(sets) for word in words], pooled[RANDOM].reshape(2, *sets), data)
 
 
 def passed(cell: Prepared, layer: Layer, photos: object) -> tuple[Tensor, dict[str, str]]:
