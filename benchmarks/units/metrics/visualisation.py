@@ -140,7 +140,7 @@ class PathSimilarity:
 @shows(
     higher_is_better=False,
     bounds=(0.0, 1.0),
-    undefined="the entry optimises no image",
+    undefined="the entry makes no starts of its own",
 )
 class DeadStarts:
     """Share of starts of a unit's optimisation that came to nothing: the unit did not rise, or it stays inactive."""
