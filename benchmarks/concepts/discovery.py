@@ -25,7 +25,7 @@ from methods.concepts.dictionary import Dictionary, positioned, total_sobol
 CROPS = 5  # of a concept in figures
 SIDE, POSITIONS = 0.25, 2  # the least side of a crop, of the image's and in positions of the map
 DESIGNS = 32  # Sobol points of the importance in figures, as in the paper
-CLASSES, OF_CLASS = 8, 4  # the most frequent classes of which figures show the importance, and images of each
+CLASSES, OF_CLASS = 8, 3  # the most frequent classes of which figures show the importance, and images of each
 
 
 def step(cell: Prepared, layer: Layer, settings: Concepts) -> Scored:
