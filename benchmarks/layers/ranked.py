@@ -28,14 +28,15 @@ class Ranked:
             self.shared[key] = compute()
         return self.shared[key]
 
-    def kept(self, share: float, most_first: bool, layer: int | None = None) -> Tensor:
+    def kept(self, share: float, most_first: bool, layer: int | None = None, most: int | None = None) -> Tensor:
         """Return on what share of draws (n,) each image keeps its class when a share of the filters is removed.
 
-        The same share goes in every layer, or in one `layer` only, rounded to whole filters. Dead filters stay.
+        The same share goes in every layer, or in one `layer` only, rounded to whole filters. Dead filters stay. Of an
+        importance with several draws, at most the first `most` are taken.
         """
         if share == 0:
             return torch.ones(len(self.x), dtype=torch.float64, device=self.x.device)
-        draws = 1 if share == 1 else len(self.importance.order[0])  # all draws remove everything
+        draws = 1 if share == 1 else len(self.importance.order[0][:most])  # all draws remove everything
 
         def compute() -> Tensor:
             layers = range(len(self.importance.names))
@@ -45,7 +46,7 @@ class Ranked:
             ]
             return torch.stack([self.hit(mask) for mask in masks]).double().mean(0)
 
-        return self.once((share, most_first, layer), compute)
+        return self.once((share, most_first, layer, draws), compute)
 
     def hit(self, removed: Sequence[Tensor | None]) -> Tensor:
         """Return which images (n,) keep their class without these filters (c,) of each layer."""

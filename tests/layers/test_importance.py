@@ -250,4 +250,4 @@ def test_random_lies_between_most_and_least_important_first():
 @pytest.mark.parametrize("share", [0, 1.5, "half"])
 def test_wrong_share_is_named(share):
     with pytest.raises(ValueError, match=r"LayerRemoval needs .* share"):
-        LayerRemoval(share)
+        LayerRemoval(share, 4)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.layers.ranked import Ranked
-from entries import Inapplicable, number, scores
+from entries import Inapplicable, number, scores, whole
 
 ranks = partial(scores, "importance", bounds=(0.0, 1.0))
 
@@ -66,19 +66,23 @@ class RemovalLeastFirst:
 class LayerRemoval:
     """Does an image keep its class without the most important filters of one layer? Layer by layer.
 
-    A `share` of the filters is removed. The other layers stay whole. The share of draws that keep it is the score.
+    A `share` of the filters is removed. The other layers stay whole. The score is the share of draws that keep it, of
+    the first `draws` where an importance has several orders.
     """
 
     share: float
+    draws: int
     of_images = True
     parts = layers
 
     def __post_init__(self) -> None:
         number(self, "share", "in (0, 1]", lambda share: 0 < share <= 1)
+        whole(self, draws=1)
 
     def __call__(self, ranked: Ranked) -> Tensor:
         """Return the scores (l, n)."""
-        return torch.stack([ranked.kept(self.share, True, k).cpu() for k in range(len(ranked.importance.names))])
+        layers = range(len(ranked.importance.names))
+        return torch.stack([ranked.kept(self.share, True, k, self.draws).cpu() for k in layers])
 
 
 @scores(
