@@ -15,7 +15,7 @@ from results.units.parts import Network, controls, networks, pictured
 from results.units.sheets import Bars, sheet
 from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, detectors, layer, layers
 
-WORDS, PATCHES = 3, 4  # of a unit on a sheet
+PATCHES, WORDS, CLASSES = 3, 3, 4  # of a unit on a sheet, the most
 SHEET = """\
 Each row is a unit. Images that methods give to it; the best real patches: the reference images' parts that the unit \
 sees where it is most active; the image in which it is most active with the mask of the unit's word (outline) and the \
@@ -59,28 +59,28 @@ def of_units(shown: Mapping[str, Mapping[str, np.ndarray]], grey: list[str], tit
     units = [*next(iter(shown.values()))["image"]]
     units = [str(unit) for unit in units if all(unit in own["image"] for own in shown.values())]
     at = {entry: [[*own["image"]].index(unit) for unit in units] for entry, own in shown.items()}
-    optimised = [entry for entry in seen if entry != "top_patches"]  # whose image is the best patch
-    columns = [Column(style.readable([entry])[0], seen[entry]["visualised"][at[entry]]) for entry in optimised]
+    columns, bars = [], []
+    for entry, own in seen.items():
+        if entry != "top_patches":  # whose image is the best patch
+            columns.append(Column(style.readable([entry])[0], own["visualised"][at[entry]]))
     for entry, own in [*seen.items()][:1]:
         best = own["patches"][at[entry]]
-        columns += [Column(f"best real patch {k + 1}", best[:, k]) for k in range(min(PATCHES, best.shape[1]))]
-    bars = []
-    for entry, own in named.items():
+        columns += [Column("" if k else "best real patches", best[:, k]) for k in range(min(PATCHES, best.shape[1]))]
+    by_masks = {entry: own for entry, own in named.items() if {*own["words"][0]} != {*own["classes"][0]}}
+    for entry, own in [*(by_masks or named).items()][:1]:
         (name,), here = style.readable([entry]), at[entry]
-        outlined = {"outlines": own["mask"][here, 0], "words": own["word"][here]}
-        columns += [Column(name, own["pixels"][here, 0], **outlined), Column("its map", own["map"][here, 0])]
-        matches = [_best(own["words"][k], own["match"][k], WORDS) for k in here]
-        bars.append(Bars(f"match, {name}", *zip(*matches, strict=True)))
-    for entry, own in [*named.items()][:1]:
-        effects = [_best(own["classes"][k], own["effect"][k], 8) for k in at[entry]]
-        bars.append(Bars("effect of removal", *zip(*effects, strict=True)))
+        about = {"outlines": own["mask"][here, 0], "words": own["word"][here]}
+        columns += [Column(name, own["pixels"][here, 0], **about), Column("its map", own["map"][here, 0])]
+        matches = [_largest(own["words"][k], own["match"][k], WORDS) for k in here]
+        effects = [_largest(own["classes"][k], own["effect"][k], CLASSES) for k in here]
+        bars = [Bars("words that match best", *zip(*matches, strict=True))]
+        bars += [Bars("effect of removal on classes", *zip(*effects, strict=True))]
     return sheet(columns, bars, units, title, SHEET)
 
 
-def _best(names: np.ndarray, values: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:
-    """Return the largest values by size, in the order of the names where all are shown."""
-    best = np.argsort(-np.nan_to_num(values if count == WORDS else abs(values)), kind="stable")[:count]
-    best = np.sort(best) if count >= len(values) else best
+def _largest(names: np.ndarray, values: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:
+    """Return the largest values by size, the largest first."""
+    best = np.argsort(-np.nan_to_num(abs(values)), kind="stable")[:count]
     return [str(names[k]) for k in best], values[best]
 
 
@@ -101,7 +101,8 @@ def by_layer(together: list[Network]) -> Figure:
             panel.vlines(places, own.low, own.high, color=styles[entry]["color"], lw=0.8)
         panel.set_xticks(range(len(order)), order, size=style.SMALL, rotation=90)
         panel.set(title=style.readable([metric])[0], xlim=(-0.5, len(order) - 0.5))
-        panel.set_ylim(bottom=min(0, data["mean"][data.metric == metric].min()) * 1.05)
+        most = data["mean"][data.metric == metric].abs().max()
+        panel.set_ylim(bottom=min(-0.05 * most, data["mean"][data.metric == metric].min() - 0.05 * most))
     legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
     stem = together[0].rows.dataset_stem.iloc[0]
     return described(figure, f"Detectors of {' on '.join(style.readable([together[0].model, stem]))}", DETECTORS)

@@ -119,10 +119,11 @@ def table_of(
 
 
 def pictured(rows: pd.DataFrame, needed: str) -> dict[str, Mapping[str, np.ndarray]]:
-    """Return the gallery of each entry that has the array `needed`, read as it is asked for; the lowest seed's."""
+    """Return the gallery of each entry that has the array `needed`; the lowest seed's."""
     found: dict[str, Mapping[str, np.ndarray]] = {}
     for cell in rows.drop_duplicates("folder").sort_values("seed", kind="stable").itertuples():
         file = Path(cell.folder) / "gallery.npz"
-        if cell.entry not in found and file.exists() and needed in (arrays := np.load(file)):
-            found[cell.entry] = arrays
+        if cell.entry not in found and file.exists():
+            with np.load(file) as arrays:
+                found |= {cell.entry: dict(arrays)} if needed in arrays else {}
     return {entry: found[entry] for entry in rows.entry.unique() if entry in found}

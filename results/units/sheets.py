@@ -33,7 +33,7 @@ def sheet(columns: Sequence[Column], bars: Sequence[Bars], rows: Sequence[str], 
     shown = min(len(rows), max(1, int((style.HEIGHT - 1.2) / tall)))
     figure = style.figure(style.PAGE, 1.2 + shown * tall)
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
-    ratios = [1.0] * len(columns) + [2.4] * len(bars)
+    ratios = [1.0] * len(columns) + [2.0] * len(bars)
     panels = figure.subplots(shown, len(ratios), squeeze=False, width_ratios=ratios)
     for k, line in enumerate(panels):
         for axes, column in zip(line, columns, strict=False):
@@ -41,10 +41,9 @@ def sheet(columns: Sequence[Column], bars: Sequence[Bars], rows: Sequence[str], 
         for axes, part in zip(line[len(columns) :], bars, strict=True):
             _bars(axes, part, k)
         line[0].set_ylabel(style.wrapped(rows[k], tall, style.SMALL), size=style.SMALL)
-    for axes, part in zip(panels[0], [*columns, *bars], strict=True):
-        axes.set_title(
-            style.wrapped(part.name, 0.7 if isinstance(part, Column) else 1.6, style.SMALL), size=style.SMALL
-        )
+    wide = (style.PAGE - 0.8) / sum(ratios)
+    for axes, part, ratio in zip(panels[0], [*columns, *bars], ratios, strict=True):
+        axes.set_title(style.wrapped(part.name, wide * ratio, style.SMALL), size=style.SMALL, loc="left")
     return described(figure, title.replace("{shown}", str(shown)), note)
 
 
@@ -80,4 +79,4 @@ def _bars(axes: Axes, part: Bars, k: int) -> None:
     axes.set_yticks(places, part.names[k], size=style.SMALL)
     axes.tick_params(axis="x", labelsize=style.SMALL, length=2, pad=1)
     axes.tick_params(axis="y", length=0, pad=2)
-    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -1,0 +1,99 @@
+"""What is claimed of given concepts and classes, pair by pair and seed by seed, beside what is measured."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from results import summary
+from results.units.parts import Network
+
+PAIRS = ("concept_score", "concept_cosine", "concept_p_value", "concept_effect")
+WHOLE = ("false_positives", "power", "concept_auroc", "concept_spearman", "stability", "entanglement")
+COUNTS, NONE_COUNTS, UNDECIDED = "counts", "none", "undecided"
+
+
+def claims(network: Network) -> pd.DataFrame:
+    """Return one row per entry, seed, concept and class: the claim, the truth, and whether the claim is right.
+
+    `score` and `p` are stored as rows. `claimed`, the score less that of random vectors, and the interval `low` to
+    `high` of the measured effect stand with the pictures, of as many concepts as `benchmark.gallery.concepts` says. The
+    measured effect is the same for all entries and seeds, so that one cell with all concepts is enough for it. `right`
+    is nan where the truth is not decided, or where it depends on a claim whose sign is not stored.
+    """
+    place, rows = ["entry", "seed", "folder", "part"], network.rows
+    own = rows[rows.metric_stem.isin(PAIRS)]
+    table = own.pivot_table(index=place, columns="metric_stem", values="score", sort=False).reset_index()
+    table = table.reindex(columns=[*place, *PAIRS])
+    pairs = pd.DataFrame([*map(json.loads, table.part)], columns=["concept", "class"], index=table.index)
+    table = table.drop(columns="part").join(pairs)
+    found = [pictured(folder) for folder in rows.folder.unique()]
+    stored = pd.concat([own for own in found if len(own)] or found[:1], ignore_index=True)
+    table = table.merge(stored[["folder", "concept", "class", "claimed"]], "left", ["folder", "concept", "class"])
+    truth = stored.drop_duplicates(["concept", "class"])[["concept", "class", "low", "high"]]
+    table = table.merge(truth, "left", ["concept", "class"]).drop(columns="folder")
+    table = table.rename(columns={name: name.removeprefix("concept_") for name in PAIRS})
+    return judged(table.rename(columns={"p_value": "p"}), network.setting("delta"), network.setting("alpha"))
+
+
+def pictured(folder: str) -> pd.DataFrame:
+    """Return what a cell has stored of pairs beside its pictures."""
+    columns = {"claimed": "claimed", "effect_low": "low", "effect_high": "high"}
+    file = Path(folder) / "gallery.npz"
+    if file.exists():
+        with np.load(file) as arrays:
+            if columns.keys() <= {*arrays}:
+                own = {new: arrays[name].ravel() for name, new in columns.items()}
+                names, classes = arrays["image"], arrays["classes"]
+                own |= {"concept": np.repeat(names, classes.shape[1]), "class": classes.ravel(), "folder": folder}
+                return pd.DataFrame(own).astype({"concept": str, "class": str})
+    return pd.DataFrame(columns=["concept", "class", "folder", *columns.values()])
+
+
+def judged(table: pd.DataFrame, delta: float, alpha: float) -> pd.DataFrame:
+    """Add what is true of each pair, whether it is called significant, and whether that is right."""
+    counts, none = (table.low > delta) | (table.high < -delta), (table.low >= -delta) & (table.high <= delta)
+    called, same = table.p <= alpha, np.sign(table.claimed) == np.sign(table.effect)
+    right = np.where(counts, (called & same).astype(float), np.where(none, (~called).astype(float), np.nan))
+    right[counts & called & table.claimed.isna()] = np.nan
+    truth = np.select([counts, none, table.low.notna()], [COUNTS, NONE_COUNTS, UNDECIDED], "")
+    return table.assign(truth=truth, called=called, right=right)
+
+
+def rates(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """Return one row per entry: the rates of false positives and of power over pairs and seeds, with their intervals.
+
+    `allowed` is alpha and two standard errors of a rate alpha over as many pairs.
+    """
+    found = []
+    for entry, own in table.groupby("entry", sort=False):
+        known = own.dropna(subset="right")
+        line = {"entry": entry, "seeds": own.seed.nunique()}
+        for name, truth in (("false_positives", NONE_COUNTS), ("power", COUNTS)):
+            right = known.right[known.truth == truth]
+            hits, n = ((1 - right) if name == "false_positives" else right).sum(), len(right)
+            share = hits / n if n else np.nan
+            low, high = summary.wilson(np.array([share]), n)[:, 0] if n else (np.nan, np.nan)
+            line |= {name: share, f"{name}_low": low, f"{name}_high": high, f"{name}_n": n}
+        n = line["false_positives_n"]
+        line["allowed"] = alpha + 2 * np.sqrt(alpha * (1 - alpha) / n) if n else np.nan
+        found.append(line)
+    return pd.DataFrame(found)
+
+
+def pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per concept, class and entry: means over seeds, and the number that call it, and rightly."""
+    by = table.groupby(["concept", "class", "entry"], sort=False)
+    own = by.agg(
+        **{name: (name, "first") for name in ("effect", "low", "high", "truth")},
+        **{name: (name, "mean") for name in ("score", "cosine", "claimed")},
+        least=("claimed", "min"),
+        largest=("claimed", "max"),
+        p=("p", "median"),
+        called=("called", "sum"),
+        right=("right", "sum"),
+        known=("right", "count"),
+        seeds=("seed", "nunique"),
+    )
+    return own.reset_index()

@@ -1,0 +1,117 @@
+"""Tables of concepts: whether claims of given ones are right, and what is found in discovered ones."""
+
+from argparse import Namespace
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from results.concepts.claims import PAIRS, WHOLE, claims, pairs, rates
+from results.tables import NONE, Table, numerals, p_value
+from results.units.parts import Network, controls, labels_of, methods, networks, of_parts, table_of, texts
+
+DISCOVERY = ("recovered_share", "purity", "concept_iou", "discovery_stability", "concept_completeness")
+BESIDE = ("shuffled", "pixels")  # parts of completeness that are controls
+RATES = [
+    "An effect is measured in standard deviations of the class's logit, with a 95 % interval over scenes; it counts "
+    "where the interval lies beyond benchmark.delta, there is none where it lies within, and otherwise it is undecided "
+    "and left out. A claim is significant where its p-value, adjusted over all pairs of a seed, is at most "
+    "benchmark.alpha.",
+    "False positives are significant claims of pairs without an effect; power is the share of effects that are found "
+    "with the right sign. Both are over all pairs and seeds, with Wilson's intervals; allowed is alpha and two "
+    "standard errors. Pairs of one seed share their random images, so that the intervals are somewhat too narrow.",
+    "Of AUROC and Spearman brackets hold the least and the largest over seeds, of stability and entanglement the 95 % "
+    "interval over concepts.",
+]
+OF_PAIRS = [
+    *RATES[:1],
+    "claimed is the mean over seeds of the TCAV score, or cosine, less that of random vectors, from the least to the "
+    "largest in brackets; p is the median; called counts the seeds in which the claim is significant. A claim is right "
+    "where an effect is called with its sign, or where none is not called.",
+]
+FOUND = [
+    "recovered_share is 2 |AUC - .5| of the concept that is matched to a planted word, purity how far the top images "
+    "of a concept share a word, concept_iou where between chance and bound the IoU of its map with a word's mask lies, "
+    "discovery_stability the |cosine| of directions from two halves and seeds, concept_completeness how much of the "
+    "network's class is read from the concepts [Yeh et al. 2020].",
+    "Controls: random_directions; completeness of concepts that are shuffled over images, and of as many principal "
+    "components of the pixels.",
+    "Brackets hold 95 % intervals of means over words or concepts, where there are six or more, percentiles of "
+    "resampled ones; of other scores the least and the largest over seeds.",
+]
+UNKNOWN = (
+    "Pairs without an interval are left out; intervals stand with the pictures, and benchmark.gallery.concepts says of "
+    "how many concepts.",
+)
+
+
+def significance(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return for every network the error rates of each entry, and what is claimed and true of each pair."""
+    return [table for network in networks(rows, options, PAIRS + WHOLE) for table in _claimed(network)]
+
+
+def _claimed(network: Network) -> Iterator[Table]:
+    table, alpha = claims(network), network.setting("alpha")
+    if (table.truth != "").any():
+        few = UNKNOWN if (table.truth == "").any() else ()
+        data = rates(table, alpha)
+        frame = pd.DataFrame({"seeds": [*map(str, data.seeds)]}, data.entry)
+        for name, mark in (("false_positives", "↓"), ("power", "↑")):
+            own = texts(data, "entry", name, (f"{name}_low", f"{name}_high"))
+            frame[f"{name} {mark}"], frame[f"of ({name})"] = own, [*map(str, data[f"{name}_n"])]
+            if name == "false_positives":
+                kept = data[name] <= data.allowed
+                frame["allowed"] = numerals(data.allowed, ".3f")
+                frame["kept"] = np.where(data.allowed.isna(), NONE, np.where(kept, "yes", "no"))
+        frame = frame.rename(columns={"of (false_positives)": "of pairs without", "of (power)": "of pairs with"})
+        yield table_of(network, f"errors at level {alpha:g}", frame, data, RATES, notes=few)
+    yield methods(network, "agreement with measured effects, and vectors", WHOLE[2:], RATES)
+    if len(table):
+        yield _pairs(network, pairs(table))
+
+
+def _pairs(network: Network, data: pd.DataFrame) -> Table:
+    """Return concepts and classes down, the largest effects first, and across what is measured and claimed."""
+    data = data.assign(pair=data.concept + " / " + data["class"])
+    data = data.sort_values("effect", key=lambda effect: -abs(effect), kind="stable")
+    first = data.drop_duplicates("pair").set_index("pair")
+    cells: dict[tuple[str, str], object] = {}
+    if data.effect.notna().any():
+        measured = texts(first.reset_index(), "pair", "effect")
+        cells |= {("measured", "effect"): measured, ("measured", "it"): first.truth.replace("", NONE)}
+    for entry, own in data.groupby("entry", sort=False):
+        some = own.set_index("pair")
+        cells[entry, "score"] = pd.Series(numerals(some.score, ".2f"), some.index)
+        if own.claimed.notna().any():
+            cells[entry, "claimed"] = texts(own.assign(several=own.seeds > 1), "pair", "claimed", ("least", "largest"))
+        cells[entry, "p"] = some.p.map(p_value)
+        cells[entry, "called"] = some.called.astype(str) + "/" + some.seeds.astype(str)
+        cells[entry, "is"] = pd.Series([*map(verdict, some.right, some.known)], some.index)
+    frame = pd.DataFrame(cells).reindex(first.index).fillna(NONE)
+    return table_of(network, "claims and measured effects", frame, data.drop(columns="pair"), OF_PAIRS)
+
+
+def verdict(right: float, known: int) -> str:
+    """Return whether a pair is judged rightly, or in how many seeds."""
+    return NONE if not known else "right" if right == known else "wrong" if right == 0 else f"right {right:g}/{known}"
+
+
+def discovery(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return for every network the means of each method, and how well each word is recovered."""
+    return [table for network in networks(rows, options, DISCOVERY) for table in _discovered(network)]
+
+
+def _discovered(network: Network) -> Iterator[Table]:
+    rows, names = network.rows, [*DISCOVERY]
+    beside = rows.part.isin(BESIDE) & (rows.metric_stem == DISCOVERY[-1])
+    for column in ("metric", "metric_stem"):
+        rows = rows.assign(**{column: np.where(beside, f"{DISCOVERY[-1]} (" + rows.part + ")", rows[column])})
+    rows, names = rows.assign(part=rows.part.where(~beside, "")), [*names, *(f"{names[-1]} ({own})" for own in BESIDE)]
+    shown = Network(network.dataset, network.model, rows)
+    yield methods(shown, "discovered concepts", names, FOUND)
+    for metric in labels_of(rows, DISCOVERY[:1]):
+        values = of_parts(rows, metric)
+        last = controls(rows)
+        values = values[[*(name for name in values if name not in last), *(name for name in values if name in last)]]
+        data = values.rename_axis("word").reset_index().melt("word", var_name="entry", value_name=metric)
+        yield table_of(network, f"{metric} of words", values.apply(numerals, spec=".2f"), data, FOUND)
