@@ -1,5 +1,6 @@
 """Score what an entry claims of given concepts: on images of every class, against effects that are measured."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -45,12 +46,12 @@ def step(cell: Prepared, layer: Layer, settings: Concepts) -> Scored:
     measure = partial(truth, cell, layer, settings, sets.words, asked.index)
     limits, x = (settings.delta, settings.alpha), torch.cat(images)
     claimed = Claimed(cell.model, x, sets.words, factors, asked.names, claims, measure, *limits, cell.store)
-    tables = []
+    tables, asks = [], dict(zip(asked.names, asked.index, strict=True))
+    target_of = {json.dumps([word, name]): k for word in sets.words for name, k in asks.items()}
     for name, metric in cell.metrics.items():
         parts = metric.parts(claimed)
         table = rows.answered(name, metric, partial(metric, claimed), len(parts), claimed)
-        target = asked.index * len(sets.words) if len(parts) == claims.effects.numel() else -1
-        spent = rows.per_image(cost, len(parts), "explain_")
+        target, spent = [target_of.get(part, -1) for part in parts], rows.per_image(cost, len(parts), "explain_")
         tables.append(table.assign(image="", part=parts, target=target, data=sets.data, **spent))
     return Scored(tables, [], partial(pictures, layer, sets, asked, claimed))
 

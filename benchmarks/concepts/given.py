@@ -124,7 +124,7 @@ def brought(cell: Prepared, layer: Layer, settings: Concepts) -> Given:
     found = ClassFolders()(root, None).photos
     frame = {name: getattr(cell.network, name, usual) for name, usual in OPEN.items()}
     form = frame["crop_pct"], INTERPOLATIONS[frame["interpolation"]], frame["crop_mode"] == "squash"
-    words = tuple(settings.concepts or [word for word in found if word != RANDOM])
+    words = tuple(dict.fromkeys(settings.concepts or [word for word in found if word != RANDOM]))
     if missing := [word for word in (RANDOM, *words) if word not in found]:
         raise ValueError(f"benchmark.root needs a folder {missing[0]}; {root} has {', '.join(found) or 'none'}")
     rng, need = np.random.default_rng(cell.cfg.seed), settings.runs * settings.images

@@ -275,6 +275,7 @@ def test_folders_of_a_user_are_concepts(folders):
     result = scored(True, *own, "benchmark.gallery.concepts=2")
     scores = result.scores.set_index(["metric", "part"])
     assert scores.score["concept_p_value", '["red", "red"]'] < 0.02
+    assert scores.loc["concept_score"].target.tolist() == [0, 1, 0, 1] and (scores.loc["stability"].target == -1).all()
     truth = scores.loc[["concept_auroc", "power", "concept_effect"]]
     assert (truth.status == "undefined").all() and truth.reason.str.contains("folders").all()
     assert list(result.gallery["image"]) == ["red", "striped"] and result.gallery["map"].shape == (2, 4, 32, 32)
