@@ -33,7 +33,7 @@ def sheet(columns: Sequence[Column], bars: Sequence[Bars], rows: Sequence[str], 
     shown = min(len(rows), max(1, int((style.HEIGHT - 1.2) / tall)))
     figure = style.figure(style.PAGE, 1.2 + shown * tall)
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.01, hspace=0.01)
-    ratios = [1.0] * len(columns) + [2.0] * len(bars)
+    ratios = [1.0] * len(columns) + [1.6] * len(bars)
     panels = figure.subplots(shown, len(ratios), squeeze=False, width_ratios=ratios)
     for k, line in enumerate(panels):
         for axes, column in zip(line, columns, strict=False):

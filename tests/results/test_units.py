@@ -1,0 +1,153 @@
+"""Tables and figures of units, on sweeps that never ran: numbers against literal loops, and the golden text.
+
+`python -m tests.results.test_units` rewrites the golden text after an intended change.
+"""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from results import latex, scores, tables, units
+from results.units import drawing, parts, views
+from tests.results import synthetic
+from tests.results.test_maps import checked
+
+GOLDEN = Path(__file__).with_name("golden") / "units.txt"
+OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)
+LAYERS = {"early": 4, "late": 8}  # units
+VISUAL = ("activation_maximisation", "top_patches", "noise")
+NAMING = ("dissection", "class_ablation", "rotated_basis")
+PICTURED = 3  # units with pictures
+
+
+def rows(scores_: list, metric: str, places: list, layer: str, higher: bool = True, **columns) -> pd.DataFrame:
+    """Return one row for each place of a layer."""
+    nobody = {"images": [""] * len(places), "label": -1, "predicted": -1, "target": -1, "kind": "units"}
+    table = synthetic.rows(np.asarray(scores_, float), metric, "units", higher, **nobody, **columns)
+    table["group"] = np.where(table.entry.isin(["noise", "rotated_basis"]), "control", "structure")
+    return table.assign(part=places, benchmark=json.dumps({"layer": layer, "units": 16}))
+
+
+def sweep(visual=VISUAL, naming=NAMING) -> pd.DataFrame:
+    """Return scores of every metric on two layers and two seeds."""
+    rng, found = np.random.default_rng(0), []
+    for layer, count in LAYERS.items():
+        places = [json.dumps([layer, 2 * unit]) for unit in range(count)]
+        for entry in (*visual, *naming):
+            for seed in (0, 1):
+                about = {"layer": layer, "entry": entry, "seed": seed}
+                for metric in views.VISUALISATION if entry in visual else views.OF_UNITS:
+                    own = np.where(np.arange(count) == 1, np.nan, rng.random(count)).round(4)
+                    own = np.full(count, np.nan) if metric == "transfer" else own
+                    found.append(rows(own, metric, places, higher="p_value" not in metric, **about))
+                for k, metric in enumerate(views.OF_LAYERS if entry in naming else ()):
+                    found.append(rows([rng.random() * (1 + k)], metric, [""], **about))
+    return pd.concat(found, ignore_index=True).assign(folder="nowhere")
+
+
+def gallery(entry: str, layer: str) -> dict[str, np.ndarray]:
+    """Return pictures of the first units as a cell keeps them."""
+    rng, n = np.random.default_rng(1), PICTURED
+    own = {"image": np.array([f"{layer} {2 * unit}" for unit in range(n)])}
+    if entry in VISUAL:
+        own |= {"visualised": rng.integers(0, 255, (n, 16, 16, 3), np.uint8), "activation": rng.random(n)}
+        return own | {"patches": rng.integers(0, 255, (n, 4, 8, 8, 3), np.uint8)}
+    classes = ["disc", "ring", "cross"]
+    words = classes if entry == "class_ablation" else ["red", "striped", "smooth", "ring", "distractor"]
+    own |= {"pixels": rng.integers(0, 255, (n, 4, 16, 16, 3), np.uint8), "map": rng.random((n, 4, 16, 16))}
+    own |= {"mask": rng.random((n, 4, 16, 16)) < 0.3, "word": np.array([words[0], "", words[1]])}
+    own |= {"match": rng.random((n, len(words))), "words": np.array([words] * n)}
+    return own | {"effect": rng.normal(size=(n, 3)), "classes": np.array([classes] * n)}
+
+
+def written(folder: Path) -> Path:
+    synthetic.write(folder, sweep().drop(columns="folder"))
+    for cell in folder.rglob("scores.parquet"):
+        first = pd.read_parquet(cell).iloc[0]
+        np.savez(cell.with_name("gallery.npz"), **gallery(first.entry, json.loads(first.benchmark)["layer"]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    return scores.read(written(tmp_path_factory.mktemp("units")))
+
+
+def raw(table: pd.DataFrame, metric: str, entry: str, layer: str) -> np.ndarray:
+    """Return the scores, seeds x places."""
+    own = table[(table.metric == metric) & (table.entry == entry) & table.benchmark.str.contains(f'"{layer}"')]
+    return np.stack([own.score[own.seed == seed].to_numpy(float) for seed in (0, 1)])
+
+
+def test_means_over_units_are_of_the_means_over_seeds():
+    table = sweep()
+    for network in parts.networks(synthetic.categorical(table), OPTIONS, views.VISUALISATION):
+        layer = views.layer(network)
+        found = parts.means(network.rows, views.VISUALISATION).set_index(["metric", "entry"])
+        assert "transfer" not in found.index.unique("metric") and network.rows.entry.iloc[-1] == "noise"
+        for metric, entry in found.index:
+            units_ = [sum(two) / 2 for two in raw(table, metric, entry, layer).T if two[0] == two[0]]
+            row = found.loc[(metric, entry)]
+            assert [row["mean"], row.n] == pytest.approx([np.mean(units_), LAYERS[layer] - 1])
+            assert (row.low < row["mean"] < row.high) if layer == "late" else np.isnan(row.low), "six units or more"
+
+
+def test_layers_stand_together_with_the_least_and_the_largest_over_seeds():
+    table = sweep()
+    (together,) = views.layers(parts.networks(synthetic.categorical(table), OPTIONS, views.OF_LAYERS + views.OF_UNITS))
+    found = views.detectors(together).set_index(["layer", "metric", "entry"])
+    assert [*found.index.unique("layer")] == [*LAYERS] and len(found) == 2 * 3 * 3
+    for layer, metric, entry in found.index:
+        own = raw(table, metric, entry, layer)
+        expected = [own.mean(), own.min(), own.max(), 2]
+        assert found.loc[(layer, metric, entry)].tolist() == pytest.approx(expected)
+
+
+def test_words_stand_beside_the_units_that_have_them(stored):
+    shown = {table.title: table for table in units.VIEWS["labels"](stored, OPTIONS)}
+    own = shown["shapes (layer=late) / resnet18: words by dissection, 2 seeds"]
+    assert own.frame.index[:4].tolist() == ["late 0", "late 2", "late 4", "late 6"]
+    assert own.frame.word[:4].tolist() == ["red", "-", "striped", "-"] and "gallery.units" in own.notes[0]
+
+
+def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
+    named, seen = (synthetic.categorical(sweep(*some)) for some in (((), NAMING), (VISUAL, ())))
+    assert units.suited(named) == ["labels"] and units.default(seen) == "visualisations"
+    with pytest.raises(tables.Inapplicable, match="needs scores such as activation_ratio"):
+        units.VIEWS["visualisations"](named, OPTIONS)
+    with pytest.raises(ValueError, match="needs one of resnet18"):
+        units.VIEWS["labels"](named, Namespace(**vars(OPTIONS) | {"model": "vgg16"}))
+
+
+def text(table: pd.DataFrame) -> str:
+    return "".join(tables.page(view(table, OPTIONS), 110, True) + "\n" for view in units.VIEWS.values())
+
+
+def test_the_text_is_the_golden_one(stored):
+    assert text(stored) == GOLDEN.read_text(encoding="utf-8")
+    assert all(r"\toprule" in latex.latex(table) for view in units.VIEWS.values() for table in view(stored, OPTIONS))
+
+
+@pytest.mark.slow
+def test_figures(stored, tmp_path):
+    drawn = dict(units.figures(stored, OPTIONS))
+    names = [f"units_shapes (layer={layer})_resnet18" for layer in LAYERS]
+    assert {*drawn} == {*names, "detectors_shapes_resnet18"}
+    for figure in drawn.values():
+        checked(figure)
+    for entry in ("dissection", "top_patches"):
+        units.pictures(gallery(entry, "late"), tmp_path)
+        assert (tmp_path / "first_units.png").stat().st_size > 10_000
+        (tmp_path / "first_units.png").unlink()
+    assert drawing._largest(np.array(["a", "b", "c"]), np.array([0.1, -3, 2]), 2)[0] == ["b", "c"]
+
+
+if __name__ == "__main__":
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as place:
+        GOLDEN.write_text(text(scores.read(written(Path(place)))), encoding="utf-8")
