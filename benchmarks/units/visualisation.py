@@ -49,13 +49,18 @@ def pixels(cell: Prepared, images: Tensor) -> Tensor:
 
 
 def on_the_way(network: Units, x: Tensor) -> tuple[str, ...]:
-    """Return the layers through which the whole decision passes before that of the units, and this last."""
+    """Return the layers through which the whole decision passes before that of the units, and this last.
+
+    The last of them inside of it is left out: it mostly gives the same maps.
+    """
     try:
         names = layer_names(network.model, x)
     except Inapplicable:
         names = ()
     names = chosen_layers(network.model, x, [*names, network.layer])
-    return names[: names.index(network.layer) + 1]
+    before = names[: names.index(network.layer)]
+    inside = before and before[-1].startswith(f"{network.layer}.")
+    return (*(before[:-1] if inside else before), network.layer)
 
 
 def features(network: Layered, x: Tensor) -> list[Tensor]:

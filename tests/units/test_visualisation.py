@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from benchmarks.units.metrics.visualisation import ActivationRatio, DeadStarts, JitterRatio, PathSimilarity, Transfer
+from benchmarks.units.visualisation import on_the_way
 from benchmarks.units.visualised import Visualised
 from entries import Inapplicable
 from methods.units import patches
@@ -290,3 +291,12 @@ def test_fields_that_mean_nothing_are_refused():
     for name, value in wrong.items():
         with pytest.raises(ValueError, match=name):
             replace(ASCENT, **{name: value})
+
+
+def test_the_path_of_an_image_ends_at_the_units():
+    torch.manual_seed(0)
+    block = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU())
+    model = nn.Sequential(block, nn.Conv2d(4, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    model, x = model.eval().requires_grad_(False), random(1, 3, 16, 16)
+    assert on_the_way(units(model, "0"), x) == ("0.1", "0")
+    assert on_the_way(units(model, "1"), x) == ("0.1", "0.3", "1")
