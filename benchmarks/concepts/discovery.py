@@ -1,4 +1,4 @@
-"""Score what an entry discovers: concepts are found in train images and judged on test images."""
+"""Score what an entry discovers: concepts that are found in train images, on test images."""
 
 import hashlib
 from collections.abc import Callable
@@ -18,7 +18,6 @@ from benchmarks.contracts import untouched
 from benchmarks.cost import measured
 from benchmarks.datasets import scenes, shapes
 from benchmarks.loop import Prepared, Scored, suited
-from entries import Inapplicable
 from methods.concepts.activations import Layer
 from methods.concepts.dictionary import Dictionary, positioned, total_sobol
 
@@ -30,8 +29,8 @@ CLASSES, OF_CLASS = 8, 3  # the most frequent classes of which figures show the 
 
 def step(cell: Prepared, layer: Layer, settings: Concepts) -> Scored:
     """Return all scores of a cell, and what figures draw of the first concepts."""
-    x = reference(cell, settings.train_images)
-    pixels, planted = tested(cell, settings)
+    pixels, planted = judged(cell, settings)
+    x = reference(cell, pixels, settings.train_images)
     test = cell.common.normalised(pixels.to(cell.device))
     with untouched(type(cell.entry).__name__, cell.common), measured(cell.model, cell.device) as cost:
         dictionary = cell.entry(layer, x)
@@ -49,25 +48,24 @@ def step(cell: Prepared, layer: Layer, settings: Concepts) -> Scored:
     return Scored(tables, [], partial(pictures, cell, layer, dictionary, discovered, pixels))
 
 
-def reference(cell: Prepared, images: int) -> Tensor:
-    """Return train images, or without a train split the data set's background, normalised for the network.
+def reference(cell: Prepared, tested: Tensor, images: int) -> Tensor:
+    """Return the images in which concepts are found, normalised for the network.
 
-    They come in random order, since a split may be sorted by class and halves of them are compared.
+    They are of the train split; without one, the test images and those of the background, since no score asks there
+    what is in the test images. They come in random order: a split may be sorted by class, and halves are compared.
     """
     dataset = suited(cell.dataset, cell.network)
     if hasattr(dataset, "train"):
         pixels = dataset.train(cell.size)[0]
-    elif hasattr(dataset, "background"):
-        pixels = dataset.background(cell.size, images)
     else:
-        own = type(dataset).__name__
-        raise Inapplicable(f"discovery needs a data set with a train split or a background; {own} has neither")
+        others = [dataset.background(cell.size, images)] if hasattr(dataset, "background") else []
+        pixels = torch.cat([tested, *others])
     some = pixels[torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))[:images]]
     some = some if some.is_floating_point() else some.float() / 255
     return cell.common.normalised(some.to(cell.device))
 
 
-def tested(cell: Prepared, settings: Concepts) -> tuple[Tensor, Planted | None]:
+def judged(cell: Prepared, settings: Concepts) -> tuple[Tensor, Planted | None]:
     """Return the first test images (n, 3, h, w) in [0, 1], and what they show where they are drawn."""
     if not hasattr(cell.dataset, "factors"):
         images = suited(cell.dataset, cell.network).test(cell.size)
