@@ -188,9 +188,10 @@ def layer_names(model: nn.Module, x: Tensor) -> tuple[str, ...]:
 
 
 def cuts(end: Node) -> set[Node]:
-    """Return the nodes of an autograd graph that every way from the image to its end passes.
+    """Return the nodes of an autograd graph that every way from the image to its end passes, by one tensor.
 
-    A node's number is larger than those of what it reads. Ways that pass by a node are edges over its number.
+    A node's number is larger than those of what it reads. Ways that pass by a node are edges over its number. Of a node
+    that splits a tensor several parts are read, none of which is the whole.
     """
     nodes, reached = [end], {end}
     for node in nodes:
@@ -199,13 +200,15 @@ def cuts(end: Node) -> set[Node]:
         reached |= new
     by_age = sorted((node for node in nodes if node.next_functions), key=lambda node: node._sequence_nr())
     last_read: dict[Node, int] = {}
+    parts: dict[Node, set[int]] = {}
     for place, node in enumerate(by_age):
-        for n, _ in node.next_functions:
+        for n, part in node.next_functions:
             if n is not None:
                 last_read[n] = place
+                parts.setdefault(n, set()).add(part)
     found, farthest = set(), 0
     for place, node in enumerate(by_age):
-        if farthest <= place:
+        if farthest <= place and len(parts.get(node, ())) < 2:
             found.add(node)
         farthest = max(farthest, last_read.get(node, 0))
     return found

@@ -81,6 +81,21 @@ def test_a_layer_is_kept_after_its_activation_and_before_pooling():
     assert depends(model, x, "inner") and not depends(model, x, "act")
 
 
+def test_a_part_of_what_is_split_is_no_layer():
+    class Split(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.part = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), nn.Identity()
+            self.mix, self.head = nn.Conv2d(4, 4, 1), nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            left, right = torch.cat([self.one(x), self.two(x)], 1).chunk(2, 1)
+            return self.head(torch.cat([self.part(left), self.mix(right)], 1).mean((2, 3)))
+
+    with pytest.raises(Inapplicable, match="Split has none"):
+        layer_names(frozen(Split()), torch.rand(1, 3, 8, 8))
+
+
 def test_features_are_means_over_positions_in_one_pass_and_leave_nothing():
     model, x = small(), torch.rand(5, 3, 12, 12)
     passes, before = [], state(type("Batch", (), {"model": model, "x": x})())
