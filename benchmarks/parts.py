@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.cell import CURVES, GALLERY, SCORES, write
-from benchmarks.device import ROOT
 from benchmarks.store import sources
 
 
@@ -31,8 +30,7 @@ class Parts:
         """Return those of the cell in this folder; code is the project's and the files of the entries."""
         modules = {sys.modules.get(type(entry).__module__) for entry in entries}
         outside = {Path(file) for module in modules if (file := getattr(module, "__file__", None))}
-        files = sorted({*(ROOT / "methods").rglob("*.py"), *outside})
-        version = hashlib.sha256(b"".join([sources().encode(), *(file.read_bytes() for file in files)]))
+        version = hashlib.sha256(b"".join([sources().encode(), *(file.read_bytes() for file in sorted(outside))]))
         return cls(cell / ".parts", version.hexdigest()[:12])
 
     def keep(self, scores: pd.DataFrame, curves: pd.DataFrame, gallery: dict[str, np.ndarray]) -> None:

@@ -81,6 +81,6 @@ class Store:
 @cache
 def sources() -> str:
     """Digest of the code that computes what is kept: an edit that is not committed must not find the old result."""
-    rooms = sorted(path for room in ("benchmarks", "models") for path in (ROOT / room).rglob("*.py"))
+    rooms = sorted(path for room in ("benchmarks", "methods", "models") for path in (ROOT / room).rglob("*.py"))
     files = [*sorted(ROOT.glob("*.py")), *rooms]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
