@@ -1,19 +1,19 @@
 """Views of concepts: whether claims of given ones are right, what discovered ones recover; sheets of concepts."""
 
+from functools import partial
+
 import pandas as pd
 
 from results.concepts.claims import PAIRS, WHOLE
 from results.concepts.views import DISCOVERY, discovery, significance
+from results.units import parts
 
 VIEWS = {"significance": significance, "discovery": discovery}
 OPTIONS = {view: {"model"} for view in VIEWS}
 NEEDED = {"significance": PAIRS + WHOLE, "discovery": DISCOVERY}
 
 
-def suited(rows: pd.DataFrame) -> list[str]:
-    """Return the views that a sweep has the rows for."""
-    metrics = {*rows.metric[rows.status == "ok"].unique()}
-    return [view for view, needed in NEEDED.items() if metrics.intersection(needed)]
+suited = partial(parts.suited, NEEDED)
 
 
 def default(rows: pd.DataFrame) -> str:

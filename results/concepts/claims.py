@@ -17,10 +17,9 @@ COUNTS, NONE_COUNTS, UNDECIDED = "counts", "none", "undecided"
 def claims(network: Network) -> pd.DataFrame:
     """Return one row per entry, seed, concept and class: the claim, the truth, and whether the claim is right.
 
-    `score` and `p` are stored as rows. `claimed`, the score less that of random vectors, and the interval `low` to
-    `high` of the measured effect stand with the pictures, of as many concepts as `benchmark.gallery.concepts` says. The
-    measured effect is the same for all entries and seeds, so that one cell with all concepts is enough for it. `right`
-    is nan where the truth is not decided, or where it depends on a claim whose sign is not stored.
+    `claimed` and the interval `low` to `high` of the measured effect stand with the pictures of the first concepts; the
+    effect is the same for all entries and seeds, so that one cell with all is enough. `right` is nan where the truth is
+    undecided, or the sign of a claim is not stored.
     """
     place, rows = ["entry", "seed", "folder", "part"], network.rows
     own = rows[rows.metric_stem.isin(PAIRS)]
@@ -33,6 +32,7 @@ def claims(network: Network) -> pd.DataFrame:
     table = table.merge(stored[["folder", "concept", "class", "claimed"]], "left", ["folder", "concept", "class"])
     truth = stored.drop_duplicates(["concept", "class"])[["concept", "class", "low", "high"]]
     table = table.merge(truth, "left", ["concept", "class"]).drop(columns="folder")
+    table = table.astype(dict.fromkeys(("claimed", "low", "high"), float))
     table = table.rename(columns={name: name.removeprefix("concept_") for name in PAIRS})
     return judged(table.rename(columns={"p_value": "p"}), network.setting("delta"), network.setting("alpha"))
 

@@ -26,10 +26,10 @@ vectors, with the least and the largest over seeds. A claim in a shaded corner h
 effects are too small to count, and a filled point is a false positive. The diagonal is where claims would be \
 proportional to effects."""
 GIVEN = """\
-Each row is a concept, those with the largest effects first. The images whose activations are most like the concept's; the map of the first one (red: like \
-the concept, blue: unlike it); bars: the measured effect of the concept on classes, those with the largest effects, \
-with 95 % intervals, in standard deviations of the logit; circles: what the entry claims, the TCAV score, or cosine, \
-less that of random vectors. Right is a claim with the sign of its effect. Every map has its own scale."""
+Each row is a concept, those with the largest effects first. The images whose activations are most like the concept's; \
+the map of the first one (red: like the concept, blue: unlike it); bars: the measured effect of the concept on \
+classes, in standard deviations of the logit, with 95 % intervals; circles: what the entry claims, the TCAV score, or \
+cosine, less that of random vectors; its sign should be that of the effect. Every map has its own scale."""
 FOUND = """\
 Each row is a discovered concept. The parts of test images that have most of it; the image that has most, and the \
 concept's map there (bright: much); bars: the share of a class's decision that depends on the concept, as the mean \

@@ -13,29 +13,24 @@ from results.units.parts import Network, controls, labels_of, methods, networks,
 DISCOVERY = ("recovered_share", "purity", "concept_iou", "discovery_stability", "concept_completeness")
 BESIDE = ("shuffled", "pixels")  # parts of completeness that are controls
 RATES = [
-    "An effect is measured in standard deviations of the class's logit, with a 95 % interval over scenes; it counts "
-    "where the interval lies beyond benchmark.delta, there is none where it lies within, and otherwise it is undecided "
-    "and left out. A claim is significant where its p-value, adjusted over all pairs of a seed, is at most "
-    "benchmark.alpha.",
+    "An effect is measured in standard deviations of the class's logit; it counts where its 95 % interval over scenes "
+    "lies beyond benchmark.delta, there is none where it lies within, and otherwise it is undecided and left out. A "
+    "claim is significant where its p-value, adjusted over all pairs of a seed, is at most benchmark.alpha.",
     "False positives are significant claims of pairs without an effect; power is the share of effects that are found "
-    "with the right sign. Both are over all pairs and seeds, with Wilson's intervals; allowed is alpha and two "
-    "standard errors. Pairs of one seed share their random images, so that the intervals are somewhat too narrow.",
+    "with the right sign, both over all pairs and seeds, with Wilson's intervals; allowed is alpha and two standard "
+    "errors. Pairs of one seed share their random images, so that the intervals are somewhat too narrow.",
     "Of AUROC and Spearman brackets hold the least and the largest over seeds, of stability and entanglement the 95 % "
     "interval over concepts.",
 ]
 OF_PAIRS = [
-    *RATES[:1],
-    "claimed is the mean over seeds of the TCAV score, or cosine, less that of random vectors, from the least to the "
-    "largest in brackets; p is the median; called counts the seeds in which the claim is significant. A claim is right "
-    "where an effect is called with its sign, or where none is not called.",
+    RATES[0],
+    "claimed is the TCAV score, or cosine, less that of random vectors: the mean over seeds, the least and the largest; p "
+    "is the median; called counts the seeds in which the claim is significant. A claim is right where an effect is "
+    "called with its sign, or where none is not called.",
 ]
 FOUND = [
-    "recovered_share is 2 |AUC - .5| of the concept that is matched to a planted word, purity how far the top images "
-    "of a concept share a word, concept_iou where between chance and bound the IoU of its map with a word's mask lies, "
-    "discovery_stability the |cosine| of directions from two halves and seeds, concept_completeness how much of the "
-    "network's class is read from the concepts [Yeh et al. 2020].",
-    "Controls: random_directions; completeness of concepts that are shuffled over images, and of as many principal "
-    "components of the pixels.",
+    "Controls are random_directions, and for completeness concepts that are shuffled over images and as many principal "
+    "components of the pixels. With fewer concepts than words not all words can be recovered.",
     "Brackets hold 95 % intervals of means over words or concepts, where there are six or more, percentiles of "
     "resampled ones; of other scores the least and the largest over seeds.",
 ]

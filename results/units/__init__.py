@@ -1,7 +1,10 @@
 """Views of units: how well images show them, how well words name them; sheets of units."""
 
+from functools import partial
+
 import pandas as pd
 
+from results.units import parts
 from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, labels, visualisations
 
 VIEWS = {"visualisations": visualisations, "labels": labels}
@@ -9,10 +12,7 @@ OPTIONS = {view: {"model"} for view in VIEWS}
 NEEDED = {"visualisations": VISUALISATION, "labels": OF_LAYERS + OF_UNITS}
 
 
-def suited(rows: pd.DataFrame) -> list[str]:
-    """Return the views that a sweep has the rows for."""
-    metrics = {*rows.metric[rows.status == "ok"].unique()}
-    return [view for view, needed in NEEDED.items() if metrics.intersection(needed)]
+suited = partial(parts.suited, NEEDED)
 
 
 def default(rows: pd.DataFrame) -> str:

@@ -17,16 +17,14 @@ from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, detectors, l
 
 PATCHES, WORDS, CLASSES = 3, 3, 4  # of a unit on a sheet, the most
 SHEET = """\
-Each row is a unit. Images that methods give to it; the best real patches: the reference images' parts that the unit \
-sees where it is most active; the image in which it is most active with the mask of the unit's word (outline) and the \
-unit's map (bright: active); the words whose masks fit best, as IoU less chance; effect: by how much a class's logit \
-falls, on images of the class, when the unit is set to 0 (below 0: it rises). Every map has its own scale; bars have \
-one scale for all units."""
+Each row is a unit. Images that methods give to it; the parts of reference images that activate it most; the image \
+that does so with the mask of the unit's word (outline) and the unit's map (bright: active); the words whose masks fit \
+best, as IoU less chance; effect: by how much a class's logit falls, on images of the class, when the unit is set to 0 \
+(below 0: it rises). Every map has its own scale; bars have one for all units."""
 DETECTORS = """\
-Share of a layer's units that are detectors, how many different words these have, and the rank correlation of the \
-units' matches with what their removal does; higher is better. Grey: directions of a rotated basis, which are no \
-units; a word that they find as well is the layer's. Lines, where there are several seeds, reach from the least to the \
-largest. Layers stand in the order of the sweep."""
+Share of units that are detectors, how many different words these have, and the rank correlation of the units' matches \
+with what their removal does; higher is better. Grey: directions of a rotated basis, which are no units; a word that \
+they find as well is the layer's. Lines, where there are several seeds, reach from the least to the largest."""
 
 
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:

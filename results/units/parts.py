@@ -127,3 +127,9 @@ def pictured(rows: pd.DataFrame, needed: str) -> dict[str, Mapping[str, np.ndarr
             with np.load(file) as arrays:
                 found |= {cell.entry: dict(arrays)} if needed in arrays else {}
     return {entry: found[entry] for entry in rows.entry.unique() if entry in found}
+
+
+def suited(needed: Mapping[str, Sequence[str]], rows: pd.DataFrame) -> list[str]:
+    """Return the views that a sweep has the rows for, by the metrics of which each needs one."""
+    metrics = {*rows.metric[rows.status == "ok"].unique()}
+    return [view for view, some in needed.items() if metrics.intersection(some)]

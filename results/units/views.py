@@ -31,21 +31,15 @@ BRACKETS = (
     "scores of a whole layer the least and the largest over seeds."
 )
 SHOWN = [
-    "An activation ratio above 1 says that an image activates its unit more than any held-out real image; the jitter "
-    "ratio is what shifts by a few pixels leave of it; transfer is the ratio in a network of another seed; a path "
-    "similarity is 1 for an image that is processed as the real ones that activate the unit most, 0 for an unrelated "
-    "one [Geirhos et al. 2023]; dead starts came to nothing.",
-    "noise has the norm of the optimised image, other_unit is the optimised image of another unit: a score that they "
-    "have, too, says nothing of the unit.",
+    "An activation ratio above 1 says that an image activates its unit more than any held-out real image; a path "
+    "similarity is 1 for images that are processed as real ones, 0 for unrelated ones. A score that noise or the image "
+    "of another unit has, too, says nothing of the unit.",
     BRACKETS,
 ]
 NAMED = [
-    "unit_iou is the IoU of where a unit is active with its word, over the largest that their sizes allow; "
-    "unit_precision is the average precision of its map; unit_p_value compares with masks of other images, adjusted "
-    "over units; unit_auroc and unit_difference compare drawings with and without the word [Kopf et al. 2024].",
-    "Detectors are units whose adjusted p-value is at most the level of the metric, unique detectors their different "
-    "words. rotated_basis names directions of the layer's space that are no units: where it has as many detectors, "
-    "the words are the layer's, not those of its units.",
+    "A detector is a unit whose word masks of other images do not find as well: its p-value, adjusted over units, is "
+    "small. rotated_basis names directions that are no units: where it has as many detectors, the words are the "
+    "layer's, not those of its units.",
     BRACKETS,
 ]
 
