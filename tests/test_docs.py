@@ -29,11 +29,17 @@ SMALL = {
     "metric": "[deletion,insertion,gini]",
     "tracking_uri": "null",
 }
+SCENES = "dataset=rules dataset.rules=[[red],[green]]"
 SWEEPS = {
     "maps": "method=gradient,uniform",
     "paths": "benchmark=paths selector=relevance,random metric=[set/paths]",
     "networks": "benchmark=networks metric=[loss_gradient,logit_radius] model.scale=24,48",
     "layers": "benchmark=layers probe=linear,untrained importance=taylor,random representation=network,untrained",
+    "units": "benchmark=units visualisation=top_patches,noise labelling=dissection,rotated_basis metric=[set/units] "
+    f"{SCENES} benchmark.reference_images=20 benchmark.held_out_images=16",
+    "concepts": "benchmark=concepts concept=tcav discovery=kmeans metric=[set/concepts] "
+    f"{SCENES} dataset.images=64 benchmark.images=4 benchmark.runs=6 benchmark.pairs=8 benchmark.train_images=60 "
+    "benchmark.test_images=40",
     "networks_maps": "method=gradient,uniform benchmark.target=label metric=[deletion,insertion] model.scale=24,48",
 }
 

@@ -47,9 +47,10 @@ class ActivationRatio:
     passes="8 of every visualisation",
 )
 class JitterRatio:
-    """Mean activation over the eight shifts of a unit's image by `pixels`, straight and diagonal, over the unshifted.
+    """Mean activation of a unit's image over its eight shifts by `pixels`, over the unshifted image's.
 
-    What comes in at the border repeats the border. An image whose activation hangs on single pixels has a low score.
+    Shifts are straight and diagonal. What comes in at the border repeats the border. An image whose activation hangs on
+    single pixels has a low score.
     """
 
     pixels: int
@@ -106,7 +107,7 @@ class Transfer:
     passes="1 of every held-out image and 1 of every visualisation",
 )
 class PathSimilarity:
-    """Whether a unit's image is processed as real images are that activate the unit [after Geirhos et al. 2023].
+    """Whether a unit's image is processed as real images are that activate it [after Geirhos et al. 2023].
 
     It is (s(x, top) - s(u, v)) / (s(top, top') - s(u, v)) of similarities between the visualisation x, the `top`
     held-out images that activate the unit most, and any two held-out images u, v; all are means over all such pairs. 1
@@ -143,7 +144,7 @@ class PathSimilarity:
     undefined="the entry makes no starts of its own",
 )
 class DeadStarts:
-    """Share of starts of a unit's optimisation that came to nothing: the unit did not rise, or it stays inactive."""
+    """Share of starts of a unit's optimisation that failed: the unit did not rise, or stays inactive."""
 
     def __call__(self, visualised: Visualised) -> Tensor:
         return visualised.dead_starts
