@@ -24,8 +24,8 @@ RATES = [
 ]
 OF_PAIRS = [
     RATES[0],
-    "claimed is the TCAV score, or cosine, less that of random vectors: the mean over seeds, the least and the largest; p "
-    "is the median; called counts the seeds in which the claim is significant. A claim is right where an effect is "
+    "claimed is the TCAV score, or cosine, less that of random vectors: the mean over seeds, the least and the largest;"
+    " p is the median; called counts the seeds in which the claim is significant. A claim is right where an effect is "
     "called with its sign, or where none is not called.",
 ]
 FOUND = [
