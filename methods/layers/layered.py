@@ -105,7 +105,7 @@ class Layered:
         """
         model = deepcopy(self.model)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed accelerators as well, and stay
             model = model.cpu()
             for module in model.modules():
                 if hasattr(module, "reset_parameters"):

@@ -142,6 +142,13 @@ def test_an_untrained_network_has_new_weights_of_a_seed_and_keeps_nothing_of_the
     assert torch.equal(one, Layered(model, layers.names, 8).features(x)[1])
 
 
+def test_an_untrained_network_leaves_the_random_state_of_accelerators(monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    Layered(small(), ("act",), 8).untrained(1)
+    assert not seeded
+
+
 def test_passes_of_an_untrained_network_are_counted_with_those_of_the_network():
     model, passes = small(), []
     with model.register_forward_hook(lambda m, i, output: passes.append(len(output))):
