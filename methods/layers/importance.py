@@ -1,8 +1,8 @@
 """Importance of filters: by how much the label's logit falls when the output channel of a convolution is removed.
 
-A removed filter is its output channel after its batch norm, set everywhere to zero or to its mean over the images.
-Every convolution of maps has filters; those of a depthwise convolution are its single channels. Linear layers have
-none, nor have the convolutions of a head that see the whole map, as in timm's VGG.
+A removed filter is its output channel after its batch norm or layer scale, set everywhere to zero or to its mean over
+the images. Every convolution of maps has filters; those of a depthwise convolution are its single channels. Linear
+layers have none, nor have the convolutions of a head that see the whole map, as in timm's VGG.
 
 `importance(network, x, labels)` takes images x (n, 3, h, w) with labels (n,) and gives `Importance`.
 """
@@ -186,7 +186,7 @@ class Taylor:
 class WeightNorm:
     """The sum of |weights| of a filter, with the scale of its batch norm [Li et al. 2017].
 
-    The paper takes the weights without the batch norm, which can make any filter small.
+    The paper takes the weights without the batch norm, which can make any filter small, as can a layer scale.
     """
 
     canonical: Canonical
