@@ -7,14 +7,14 @@ representation, while all other settings are crossed with these.
 from collections.abc import Mapping, Sequence
 from math import prod
 
-from hydra._internal.core_plugins import basic_sweeper
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 
+KNOWN = Plugins.instance().class_name_to_class  # Hydra loads its plugins anew when it lists them
 OF = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
-class BasicSweeper(basic_sweeper.BasicSweeper):
+class BasicSweeper(KNOWN[OF]):
     """Hydra's own sweeper, but for groups of entries; Hydra knows it by the name of its class."""
 
     def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
@@ -23,7 +23,7 @@ class BasicSweeper(basic_sweeper.BasicSweeper):
         jobs = []
         for left_out in unions(self.config.benchmark.entry, last):
             chosen = [override for key, override in last.items() if key not in left_out]
-            jobs += basic_sweeper.BasicSweeper.split_arguments(chosen, None)[0]
+            jobs += super().split_arguments(chosen, None)[0]
         return [*self.split_overrides_to_chunks(jobs, max_batch_size)]
 
 
@@ -39,4 +39,4 @@ def cells(entry: str | Sequence[str] | None, several: Mapping[str, int]) -> int:
     return sum(prod(number for key, number in several.items() if key not in left_out) for left_out in parts)
 
 
-Plugins.instance().class_name_to_class[OF] = BasicSweeper
+KNOWN[OF] = BasicSweeper
