@@ -4,9 +4,9 @@ from functools import partial
 
 import pandas as pd
 
+from results import parts
 from results.concepts.claims import PAIRS, WHOLE
 from results.concepts.views import DISCOVERY, discovery, significance
-from results.units import parts
 
 VIEWS = {"significance": significance, "discovery": discovery}
 OPTIONS = {view: {"model"} for view in VIEWS}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from results import summary
-from results.units.parts import Network
+from results.parts import Network
 
 PAIRS = ("concept_score", "concept_cosine", "concept_p_value", "concept_effect")
 WHOLE = ("false_positives", "power", "concept_auroc", "concept_spearman", "stability", "entanglement")

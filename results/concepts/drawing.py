@@ -14,9 +14,9 @@ from results import style
 from results.concepts.claims import PAIRS, WHOLE, claims, pairs
 from results.concepts.views import DISCOVERY
 from results.panels import described, panels
+from results.parts import Network, networks, pictured
 from results.pictures import Column
-from results.units.parts import Network, networks, pictured
-from results.units.sheets import Bars, sheet
+from results.sheets import Bars, sheet
 
 CLASSES = 6  # of a concept on a sheet, the most
 EFFECTS = """\

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from results.concepts.claims import PAIRS, WHOLE, claims, pairs, rates
+from results.parts import Network, controls, labels_of, methods, networks, of_parts, table_of, texts
 from results.tables import NONE, Table, numerals, p_value
-from results.units.parts import Network, controls, labels_of, methods, networks, of_parts, table_of, texts
 
 DISCOVERY = ("recovered_share", "purity", "concept_iou", "discovery_stability", "concept_completeness")
 BESIDE = ("shuffled", "pixels")  # parts of completeness that are controls

@@ -4,7 +4,7 @@ from functools import partial
 
 import pandas as pd
 
-from results.units import parts
+from results import parts
 from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, labels, visualisations
 
 VIEWS = {"visualisations": visualisations, "labels": labels}

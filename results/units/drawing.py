@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from results import style
 from results.panels import described, legend, looks, panels
+from results.parts import Network, controls, networks, pictured
 from results.pictures import Column
-from results.units.parts import Network, controls, networks, pictured
-from results.units.sheets import Bars, sheet
+from results.sheets import Bars, sheet
 from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, detectors, layer, layers
 
 PATCHES, WORDS, CLASSES = 3, 3, 4  # of a unit on a sheet, the most

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from results.tables import NONE, Table, numerals, p_value
-from results.units.parts import (
+from results.parts import (
     Network,
     controls,
     labels_of,
@@ -20,6 +19,7 @@ from results.units.parts import (
     table_of,
     texts,
 )
+from results.tables import NONE, Table, numerals, p_value
 
 VISUALISATION = ("activation_ratio", "jitter_ratio", "transfer", "path_similarity", "dead_starts")
 OF_UNITS = ("unit_iou", "unit_precision", "unit_p_value", "unit_auroc", "unit_difference")

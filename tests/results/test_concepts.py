@@ -15,9 +15,8 @@ import pytest
 from scipy import stats
 
 from benchmarks.concepts.metrics.concept import FalsePositives, Power
-from results import concepts, latex, scores, tables
+from results import concepts, latex, parts, scores, tables
 from results.concepts import claims, views
-from results.units import parts
 from tests.concepts.answers import CLASSES, WORDS, claimed
 from tests.results import synthetic
 from tests.results.test_maps import checked

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import latex, scores, tables, units
-from results.units import drawing, parts, views
+from results import latex, parts, scores, tables, units
+from results.units import drawing, views
 from tests.results import synthetic
 from tests.results.test_maps import checked
 
