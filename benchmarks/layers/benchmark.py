@@ -8,7 +8,7 @@ which orders the filters.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from importlib import import_module
 from itertools import pairwise
 
@@ -100,12 +100,13 @@ class Layers:
 
     def __call__(self, cell: Prepared) -> Evaluated:
         """Compute one cell."""
+        ready = cache(partial(self.ready, cell))  # with the first batch, so that what does not suit leaves its reason
+        return evaluated(cell, self.target, lambda batch: ready()(batch), self.gallery["images"])
+
+    def ready(self, cell: Prepared) -> Callable[[Batch], Scored]:
+        """Return the step of the entry's group, which scores a batch."""
         group = cell.cell.group
-        images = self.train_images if group == "probe" else self.reference_images
-        reference = Reference(cell, images)
+        reference = Reference(cell, self.train_images if group == "probe" else self.reference_images)
         names = chosen_layers(cell.model, reference.x[:1], self.layers)
         network = Layered(cell.model, names, cell.cfg.batch_size, cell.store)
-        step: Callable[[Batch], Scored] = import_module(f"benchmarks.layers.{group}").step(
-            cell, network, reference, self
-        )
-        return evaluated(cell, self.target, step, self.gallery["images"])
+        return import_module(f"benchmarks.layers.{group}").step(cell, network, reference, self)

@@ -94,6 +94,8 @@ class Layered:
             try:
                 with hooked(self.model, {name: record}), hooked(self.model, {last: replaced}):
                     parts.append(self.model(images.clone()).float().cpu())
+            except torch.OutOfMemoryError:
+                raise
             except RuntimeError:  # what follows the last layer is made for another number of positions
                 return None
         return torch.cat(parts)

@@ -27,7 +27,7 @@ CKA = [
     "CKA is the unbiased one: 1 for layers that are alike but for rotation and scale, about 0 for independent ones; it "
     "can be below 0.",
     "cka_residual has the Gram matrix of the input regressed out [Cui et al. 2022]. cka_influence is the change of CKA "
-    "when the 1 % of images with the largest norms are left out [Davari et al. 2022].",
+    "when the 1 % of images with the largest norms are left out [Davari et al. 2023].",
     "neighbours are pairs of layers that follow one another, all are pairs of different layers.",
 ]
 

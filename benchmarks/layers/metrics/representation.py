@@ -207,9 +207,9 @@ class CkaResidual:
         return of_pairs(cka(residual(all_hsic(self, represented))))
 
 
-@aligns(higher_is_better=False, cites="Davari et al. 2022", bounds=(-2.0, 2.0))
+@aligns(higher_is_better=False, cites="Davari et al. 2023", bounds=(-2.0, 2.0))
 class CkaInfluence:
-    """What CKA of a pair of layers gains without the farthest images [after Davari et al. 2022].
+    """What CKA of a pair of layers gains without the farthest images [after Davari et al. 2023].
 
     The authors show that few far points can decide CKA; the rule is ours. An image's norm is its distance from the mean
     image in the features. Squared, over its sum, and added up over both layers, it says which `share` of the images,
