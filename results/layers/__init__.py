@@ -49,9 +49,9 @@ def default(rows: pd.DataFrame) -> str:
     return (["training"] * ("training" in suited(rows)) + suited(rows) + ["probes"])[0]
 
 
-def published(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows without those of single filters, of which a network has many thousands."""
-    return rows[~rows.metric.isin(["channel_importance", "filter_importance"])]
+def published(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows that are kept: not those of single filters, of which a network has many thousands."""
+    return {"": rows[~rows.metric.isin(["channel_importance", "filter_importance"])]}
 
 
 def __getattr__(name: str):
