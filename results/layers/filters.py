@@ -152,6 +152,8 @@ def _classes(network: Network, signed: pd.DataFrame, method: str) -> Table:
         for target, own in signed.items()
     }
     data = signed.rename_axis(columns="class").stack().rename("importance").reset_index()
+    place = data.importance.abs().groupby(data["class"]).rank(ascending=False, method="first")
+    data = data[place <= 2 * STRONGEST]
     frame, what = pd.DataFrame.from_dict(lines, "index"), f"channels of classes by {method}"
     return table_of(network, what, frame, data.assign(entry=method), SIGNED)
 
