@@ -88,7 +88,8 @@ def _quantities(network: Network, method: str, ends: Mapping[str, pd.Series]) ->
             alike = agreement(sizes, ends[entry]) if entry in ends else np.nan
             yield pd.DataFrame({"quantity": [f"order, {entry}"], "mean": alike})
         table = removed_layers(network).query("entry == @method")
-        yield table.assign(quantity=f"class kept without half of the layer, {method}")
+        if "mean" in table:
+            yield table.assign(quantity=f"class kept without half of the layer, {method}")
         yield table[["layer", "dead"]].set_axis(["layer", "mean"], axis=1).assign(quantity="dead_filters")
     if len(network.representation):
         table = features(network, [*QUANTITIES, "cka_to_last"]).rename(columns={"metric": "quantity"})
