@@ -21,7 +21,8 @@ from methods.layers.layered import Layered
 
 def step(cell: Prepared, network: Layered, reference: Reference, settings: Layers) -> Callable[[Batch], Scored]:
     """Return the function that scores a batch; scores of the probes themselves come with the first one."""
-    predict, done = cache(partial(fitted, cell, network, reference)), set()
+    predict = cache(partial(fitted, cell, network, reference))
+    told: dict[str, pd.DataFrame] = {}
 
     def score(batch: Batch) -> Scored:
         with untouched(type(cell.entry).__name__, batch.explained), measured(cell.model, cell.device) as cost:
@@ -44,9 +45,11 @@ def step(cell: Prepared, network: Layered, reference: Reference, settings: Layer
         for name, metric in cell.metrics.items():
             if metric.of_images:
                 tables.append(scored(name, metric, probed, batch.image).assign(**spent))
-            elif name not in done:
-                tables.append(scored(name, metric, probed, [""]).assign(data=reference.data, **spent))
-                done.add(name)
+            elif name in told:
+                tables.append(told[name][:0])
+            else:
+                told[name] = scored(name, metric, probed, [""]).assign(data=reference.data, **spent)
+                tables.append(told[name])
         return Scored(tables, [], partial(pictures, cell, batch, probed))
 
     return score

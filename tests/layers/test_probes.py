@@ -347,6 +347,11 @@ def test_a_cell_has_rows_of_images_layers_and_probes_and_pictures(caplog):
     assert np.allclose(passes, [*[(1 + 80 + 3) / 3] * 3, 1, 1]), "widths and train images belong to the first"
 
 
+def test_scores_of_probes_alone_come_once_however_many_batches():
+    scores = cell("probe=nearest_mean", "metric=[selectivity]", "batch_size=2").scores
+    assert [*scores.part] == ["1", "3"] and (scores.image == "").all()
+
+
 @pytest.mark.parametrize(("probe", "fits"), [("linear", True), ("untrained", True), ("skip_forward", False)])
 def test_data_without_labelled_images_suit_only_what_fits_nothing(probe, fits):
     scores = cell(f"probe={probe}", "dataset=planted", f"dataset._target_={__name__}.Untaught").scores
