@@ -34,7 +34,8 @@ SWEEPS = {
     "maps": "method=gradient,uniform",
     "paths": "benchmark=paths selector=relevance,random metric=[set/paths]",
     "networks": "benchmark=networks metric=[loss_gradient,logit_radius] model.scale=24,48",
-    "layers": "benchmark=layers probe=linear,untrained importance=taylor,random representation=network,untrained",
+    "layers": "benchmark=layers metric=[set/layers] probe=linear,untrained importance=taylor,random "
+    "representation=network,untrained 'benchmark.layers=[features.conv,features.relu]'",
     "units": "benchmark=units visualisation=top_patches,noise labelling=dissection,rotated_basis metric=[set/units] "
     f"{SCENES} benchmark.reference_images=20 benchmark.held_out_images=16",
     "concepts": "benchmark=concepts concept=tcav discovery=kmeans metric=[set/concepts] "

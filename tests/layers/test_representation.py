@@ -292,7 +292,7 @@ def test_the_planted_network_has_known_correlations():
     scores = evaluated(*one, "benchmark.reference_images=30", METRICS).scores
     known = {"feature_correlation": 0.5, "effective_rank": 2, "class_correlation": 1, "dead_channels": 0}
     found = scores[scores.metric.isin(known)].set_index("metric").score
-    assert found.to_dict() == pytest.approx(known, abs=1e-3)
+    assert found.to_dict() == pytest.approx(known, abs=5e-3)
     assert (scores[scores.part == ""].metric == OF_PAIRS.split(",")).all(), "a single layer has no pairs"
 
 
