@@ -118,8 +118,11 @@ def of_group(config: Mapping, choices: Mapping[str, object]) -> tuple[dict, str 
     others = {*entry} - {group} if isinstance(entry, list) else set()
     config = {key: value for key, value in config.items() if key not in others}
     config["benchmark"] = config["benchmark"] | {"entry": group}
-    if others and isinstance(config.get("metric"), Mapping):
-        config["metric"] = {name: node for name, node in config["metric"].items() if module(node) not in others}
+    if others and isinstance(metrics := config.get("metric"), Mapping):
+        config["metric"] = {name: node for name, node in metrics.items() if module(node) not in others}
+        if metrics and not config["metric"]:
+            need = f"{group}={choices[group]} needs a metric of {group}"
+            raise ValueError(f"{need}; {next(iter(metrics))} is one of {module(next(iter(metrics.values())))}")
     return config, group
 
 

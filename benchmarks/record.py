@@ -137,7 +137,8 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
     resumed = [(asked(part[0]), asked(part[1]), part[2]) for part in parts.read() if len(asked(part[0]))]
     before, curves, gallery = stored(cell, resumed)
     if resumed:
-        log.info("%s: goes on after %d images of a run that was stopped", cell.title, before.image.nunique())
+        known = before.image[before.image != ""].nunique()  # "" is that of scores of no image
+        log.info("%s: goes on after %d images of a run that was stopped", cell.title, known)
     groups = defaultdict(list)  # of metrics, by the images that they have been asked for
     for name in lacking:
         same = before[(before.metric == name) & (before.metric_settings == names[name])] if len(before) else before

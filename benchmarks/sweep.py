@@ -47,7 +47,7 @@ class Sweep(Callback):
             plain = {key: {"_target_": ""} for key in values if key in choices} | plain  # an entry is composed later
             for left_out in unions(config.benchmark.entry, values):
                 firsts = {key: texts[0] for key, texts in values.items() if key not in left_out}
-                chosen = {**choices} | {key: firsts[key] for key in choices if key in firsts}
+                chosen = {key: firsts.get(key, choices[key]) for key in choices if key not in left_out}
                 refused(*of_group(plain, chosen), chosen)
             refuse_strangers(config, values)
             for seed in values.get("seed", []):

@@ -122,8 +122,8 @@ def has(rows: pd.DataFrame, metric: str) -> bool:
 
 
 def layers(rows: pd.DataFrame, metric: str) -> list[str]:
-    """Return the layers of a metric from the image on."""
-    return [*rows.part[rows.metric_stem == metric].astype(str).unique()]
+    """Return the layers of a metric from the image on; a row of an entry that does not suit has none."""
+    return [*filter(None, rows.part[rows.metric_stem == metric].astype(str).unique())]
 
 
 def of_images(rows: pd.DataFrame, metric: str, images: list[str] | None = None) -> pd.DataFrame:
@@ -153,7 +153,7 @@ def of_layers(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 def matrix(rows: pd.DataFrame, metric: str, entry: str) -> pd.DataFrame:
     """Return a metric of pairs of layers, both ways round."""
     own = of_layers(rows, metric)
-    own = own[own.entry == entry].set_index("part")["mean"]
+    own = own[(own.entry == entry) & (own.part != "")].set_index("part")["mean"]
     pairs = [*map(json.loads, own.index)]
     names = [*dict.fromkeys(name for pair in pairs for name in pair)]
     table = pd.DataFrame(np.nan, names, names)

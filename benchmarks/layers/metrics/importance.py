@@ -89,7 +89,7 @@ class LayerRemoval:
     "importance",
     higher_is_better=True,
     cites="",
-    undefined="the importance says nothing of a single class, or no reference image is of this one",
+    undefined="the importance says nothing of a single class",
 )
 class ChannelImportance:
     """By how much a class's logit falls without a filter.
@@ -108,14 +108,19 @@ class ChannelImportance:
         return [target for *_, target in self.filters(ranked)] or [-1]
 
     def filters(self, ranked: Ranked) -> list[tuple[str, int, int]]:
-        if all(signed.isnan().all() for signed in ranked.importance.signed):
-            return []
+        known = self.classes(ranked)
         sizes = zip(ranked.importance.names, ranked.importance.signed, strict=True)
-        return [(name, c, k) for name, signed in sizes for c in range(signed.shape[1]) for k in range(len(signed))]
+        return [(name, c, k) for name, signed in sizes for c in range(signed.shape[1]) for k in known]
+
+    def classes(self, ranked: Ranked) -> list[int]:
+        """Return the classes that the importance tells of, which reference images show."""
+        told = ~torch.cat(ranked.importance.signed, 1).isnan().all(1)
+        return told.nonzero()[:, 0].tolist()
 
     def __call__(self, ranked: Ranked) -> Tensor:
-        told = torch.cat([signed.T.flatten() for signed in ranked.importance.signed])
-        return told if self.filters(ranked) else told[:1]
+        known = self.classes(ranked)
+        told = torch.cat([signed[known].T.flatten() for signed in ranked.importance.signed])
+        return told if known else torch.full((1,), torch.nan)
 
 
 @scores("importance", higher_is_better=True, cites="", bounds=(0.0, inf))
