@@ -102,7 +102,7 @@ def truth(cell: Prepared, layer: Layer, settings: Concepts, words: tuple[str, ..
 
 
 def pictures(layer: Layer, sets: Given, asked: Asked, claimed: Claimed, concepts: int) -> dict[str, np.ndarray]:
-    """Return for the first concepts what is claimed and measured, and the images that are most like them.
+    """Return figures' data of the first concepts: claimed and measured effects, and the images most like each concept.
 
     The likeness of an image is the cosine of its pooled activations, less their mean over random images, with the
     concept's mean vector; the map is the same product at every position.

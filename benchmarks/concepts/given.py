@@ -23,7 +23,8 @@ from methods.concepts.activations import Layer
 
 RANDOM = "random"  # the user's folder of images without regard to any concept
 EFFECT, OWN = 2, 3  # splits: of measured effects, and the first that belongs to a seed
-RARE, MOST = 0.01, 100_000  # the least share of scenes that show a word, and the most scenes that are looked through
+RARE = 0.01  # a word that fewer than this share of scenes show is too rare to be a concept
+MOST = 100_000  # scenes that are drawn at most while images of a word are looked for
 CHUNK = 256  # scenes in memory
 
 

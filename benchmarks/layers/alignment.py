@@ -2,8 +2,9 @@
 
 Where K is a Gram matrix with its diagonal at 0, HSIC(K, L) [Song et al. 2012] is
 [tr(K L) + (1'K1)(1'L1) / ((n - 1)(n - 2)) - 2 / (n - 2) 1'KL1] / (n (n - 3)). This is the inner product of both
-matrices after `centred`, over n (n - 3) [Szekely and Rizzo 2014], so that CKA lies in [-1, 1]. Of more images than one
-Gram matrix holds, HSIC is averaged over minibatches before CKA is made of it [Nguyen et al. 2021].
+matrices after `centred`, over n (n - 3) [Szekely and Rizzo 2014], so that CKA lies in [-1, 1]. Where there are too many
+images for one Gram matrix, HSIC is averaged over minibatches, and CKA is computed from these averages [Nguyen et al.
+2021].
 """
 
 from collections.abc import Callable, Sequence

@@ -36,7 +36,7 @@ class Untrained:
 
 @explains("control", cites="", class_specific=False, passes="1 image in all, which shows the widths of the layers")
 class Gaussian:
-    """Control: independent normal features of the network's widths, which know nothing of the images.
+    """Control: random normal features, as many in each layer as the network has, that ignore the images.
 
     They show what the number of images and channels alone does to a score.
     """

@@ -41,7 +41,7 @@ class Units:
     def live(self, x: Tensor, before: bool = False) -> Tensor:
         """Return the maps (n, c, h, w) of one pass, which are differentiable; `before` the activation function.
 
-        Where the layer's maps are no outputs of an activation function's module, they are the same before and after.
+        If no activation function makes the layer's maps, the maps before and after it are the same.
         """
         inputs, maps = {}, []
 

@@ -44,7 +44,7 @@ def judge(subject: Subject, name: str, check: Callable[[], None], model: str = "
 
 
 def verdicts(subject: Subject) -> Iterator[Verdict]:
-    """Run the checks that suit a metric of this kind, and its known answers; a metric that none suits fails."""
+    """Run the checks that apply to a metric and compare it with its known answers; fail if no check applies."""
     some = False
     for name, check in CHECKS.items():
         if name != "known_answers" and (check.trait in subject.traits or not subject.brought):

@@ -92,9 +92,9 @@ class LayerRemoval:
     undefined="the importance says nothing of a single class",
 )
 class ChannelImportance:
-    """By how much a class's logit falls without a filter.
+    """The fall of a class's logit when a filter is removed.
 
-    It is the mean over reference images of the class, and signed. Above 0 the filter supports the class, below it the
+    The score is the mean over reference images of the class. Above 0 the filter supports the class, below it the
     filter speaks against it.
     """
 
