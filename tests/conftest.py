@@ -12,8 +12,10 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from unittest import mock
 
 import pytest
@@ -87,6 +89,22 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
         finally:
             logging.root.handlers[:] = handlers
     return code, said.getvalue()
+
+
+@contextlib.contextmanager
+def looked_up_in(folder: Path, *packages: ModuleType) -> Iterator[None]:
+    """Let packages have modules in a folder outside the checkout, and forget these afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        for package in packages:
+            patch.setattr(package, "__path__", [*package.__path__, str(folder / package.__name__)])
+        known = {*sys.modules}
+        yield
+    for name in {*sys.modules} - known:
+        package, _, rest = name.partition(".")
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(folder):
+            del sys.modules[name]
+            if "." not in rest:  # a package keeps its modules as attributes, too, and Hydra finds them there
+                delattr(sys.modules[package], rest)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Every metric of conf/metric keeps every promise that is checked of its kind."""
 
 import importlib
-import sys
 from dataclasses import MISSING, fields, replace
 
 import pytest
@@ -13,6 +12,7 @@ from benchmarks.conformance.kinds import brought
 from benchmarks.conformance.subject import Company, Subject
 from benchmarks.cost import counted
 from benchmarks.maps.metrics.baselines import BASELINES
+from tests.conftest import looked_up_in
 from tests.metrics.entries import ANSWERS, METRICS
 
 SMALLER = {  # settings with which the same code is cheaper, by the start of the name
@@ -73,15 +73,14 @@ def test_metrics_of_one_batch_pay_once_for_what_they_share():
 
 
 @pytest.fixture
-def kind(tmp_path, monkeypatch):
+def kind(tmp_path):
     """A kind of benchmark in a folder outside of this checkout, with a metric that the fixture returns."""
-    monkeypatch.setattr(benchmarks, "__path__", [*benchmarks.__path__, str(tmp_path)])
-    (tmp_path / "toy").mkdir()
-    (tmp_path / "toy" / "__init__.py").write_text(TOY)
-    yield lambda conformance="": toy(tmp_path / "toy" / "conformance.py", conformance)
+    own = tmp_path / "benchmarks" / "toy"
+    own.mkdir(parents=True)
+    (own / "__init__.py").write_text(TOY)
+    with looked_up_in(tmp_path, benchmarks):
+        yield lambda conformance="": toy(own / "conformance.py", conformance)
     brought.cache_clear()
-    for name in ("benchmarks.toy", "benchmarks.toy.conformance"):
-        sys.modules.pop(name, None)
 
 
 def toy(path, conformance):

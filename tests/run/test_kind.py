@@ -10,7 +10,7 @@ import benchmarks
 import results
 from results import scores
 from results.__main__ import main
-from tests.conftest import CONF, run
+from tests.conftest import CONF, looked_up_in, run
 
 FILES = {
     "conf/benchmark/toy.yaml": """
@@ -119,13 +119,9 @@ def mine(tmp_path, monkeypatch):
     for name, text in FILES.items():
         (path := tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for package in (benchmarks, results):
-        own = str(tmp_path / "mine" / package.__name__)
-        monkeypatch.setattr(package, "__path__", [*package.__path__, own])
     monkeypatch.chdir(tmp_path)
-    yield tmp_path / "mine"
-    for name in ("benchmarks.toy", "benchmarks.toy.guess", "results.toy"):
-        sys.modules.pop(name, None)
+    with looked_up_in(tmp_path / "mine", benchmarks, results):
+        yield tmp_path / "mine"
 
 
 @pytest.mark.slow
