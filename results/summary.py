@@ -4,7 +4,6 @@
     values = cubes(cells, images)                   # images x (metric, entry), seeds averaged
     resampled = resampled_means(values)             # once, for everything that follows
     rows = summary(values, higher, hits, controls, resampled)
-    ranks = rank_draws(values, higher, resampled)   # {metric: Ranks}; mean_ranks averages them
 
 `values` are images x columns, nan where undefined. The last level of the columns names entries; the levels before it,
 if any, name blocks (a metric, or a part and a metric), and entries are ranked within a block. `higher_is_better` is one
@@ -13,7 +12,6 @@ intervals is in published/coverage.csv.
 """
 
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from zlib import crc32
 
@@ -59,7 +57,7 @@ def cubes(
     shape = tuple(map(len, axes))
     cell = cell[inside]
     total = np.bincount(cell, cells.score.to_numpy(float)[inside], np.prod(shape))
-    mean = _ratio(total, np.bincount(cell, minlength=np.prod(shape))).reshape(shape[0], shape[1] * shape[2])
+    mean = ratio(total, np.bincount(cell, minlength=np.prod(shape))).reshape(shape[0], shape[1] * shape[2])
     return pd.DataFrame(mean, axes[0], pd.MultiIndex.from_product(axes[1:]))
 
 
@@ -152,7 +150,7 @@ def means(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """
     known = ~np.isnan(scores.T)
     mean, gaps = np.nan_to_num(scores).T @ weights.T, ~known.all(1)
-    defined = _ratio(mean[gaps], known[gaps] @ weights.T)
+    defined = ratio(mean[gaps], known[gaps] @ weights.T)
     total = weights.sum(1)
     mean /= np.where(total > 0, total, np.nan)
     mean[gaps] = defined
@@ -198,6 +196,34 @@ def wilson(share: np.ndarray, n: np.ndarray) -> np.ndarray:
     return np.stack([np.minimum(low, share), np.maximum(high, share)]).clip(0, 1)
 
 
+def median(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the median and the ends of its interval: order statistics that hold it in 95 % of samples or more."""
+    from scipy import stats  # takes half a second to import
+
+    known = values[~np.isnan(values)]
+    if len(known) < FEWEST:
+        return np.median(known) if len(known) else np.nan, np.nan, np.nan
+    return np.median(known), *stats.quantile_test(known).confidence_interval()
+
+
+def spearman(x: pd.Series, y: pd.Series) -> tuple[float, float, float, int]:
+    """Return rho over the images on which both are defined, the ends of its interval, and the number of these images.
+
+    rho is nan where there are fewer than three images, or one of both is constant.
+    """
+    from scipy import stats
+
+    both = x.notna() & y.notna()
+    n = int(both.sum())
+    if n < 3 or x[both].nunique() < 2 or y[both].nunique() < 2:
+        return np.nan, np.nan, np.nan, n
+    weights = draws([*x.index[both]]).astype(int)
+    sampled = np.repeat(np.tile(np.arange(n), len(weights)), weights.ravel()).reshape(len(weights), n)
+    a, b = (stats.rankdata(one[both].to_numpy(float)[sampled], axis=1) - (n + 1) / 2 for one in (x, y))
+    rho = ratio((a * b).sum(1), np.sqrt((a**2).sum(1) * (b**2).sum(1)))
+    return (rho[0], *interval(rho[:, None], [n])[:, 0], n)
+
+
 def differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return paired differences (images, ...) to twelve digits of the pair's largest score: equal scores differ by 0.
 
@@ -229,49 +255,6 @@ def ranks(values: np.ndarray, higher_is_better: Flags, rows: int | None = None) 
     return np.where(np.isnan(keys), np.nan, rank)
 
 
-@dataclass(frozen=True)
-class Ranks:
-    """Ranks, or means of ranks, in the sample (row 0) and in every resample of the images."""
-
-    draws: pd.DataFrame  # (1 + resamples, entries)
-    images: int
-    merged: pd.Series  # how many ranks each entry's mean is over
-    of: int
-
-    def table(self) -> pd.DataFrame:
-        """Return the mean ranks, their rank, and the ranks of 95 % of the resamples: stability, no confidence."""
-        values = self.draws.to_numpy()
-        low, high = interval(values, np.where(np.isnan(values[0]), 0, self.images))
-        columns = {"rank": ranks(values, False, 1)[0], "mean": values[0], "low": low, "high": high}
-        return pd.DataFrame(columns, self.draws.columns).assign(merged=self.merged, merged_of=self.of)
-
-
-def rank_draws(
-    values: pd.DataFrame, higher_is_better: Flags, resampled: np.ndarray | None = None
-) -> dict[Hashable, Ranks]:
-    """Return each block's ranks in the sample and in every resample."""
-    means = resampled_means(values) if resampled is None else resampled
-    higher, entries = np.broadcast_to(higher_is_better, means.shape[1]), values.columns.get_level_values(-1)
-    tables = {
-        name: pd.DataFrame(ranks(means[:, places], higher[places]), columns=entries[places])
-        for name, places in blocks(values.columns)
-    }
-    return {name: Ranks(table, len(values), table.loc[0].notna().astype(int), 1) for name, table in tables.items()}
-
-
-def mean_ranks(ranks: Sequence[Ranks]) -> Ranks:
-    """Average ranks draw by draw (over metrics, categories or models), each entry over those that it has."""
-    entries = pd.Index(dict.fromkeys(entry for one in ranks for entry in one.draws.columns))
-    total, count = np.zeros((2, len(ranks[0].draws), len(entries)))
-    for one in ranks:
-        values = one.draws.reindex(columns=entries).to_numpy()
-        known = ~np.isnan(values)
-        total += np.where(known, values, 0)
-        count += known
-    mean, merged = pd.DataFrame(_ratio(total, count), columns=entries), pd.Series(count[0].astype(int), entries)
-    return Ranks(mean, min(one.images for one in ranks), merged, len(ranks))
-
-
 def undefined(scores: pd.DataFrame) -> pd.DataFrame:
     """Return one row per data set, model, entry, metric and reason: how many scores are missing, and of how many.
 
@@ -285,35 +268,12 @@ def undefined(scores: pd.DataFrame) -> pd.DataFrame:
     return table.assign(undefined=table.undefined.where(table.of > 0, 0))
 
 
-def rank_bounds(
-    values: pd.DataFrame, higher_is_better: Flags, lower_bound: np.ndarray, upper_bound: np.ndarray
-) -> pd.DataFrame:
-    """Return `rank_worst` and `rank_best`: a column's rank if its own undefined images had the worst score that the
-    metric can give and those of all others the best, and the other way round.
-
-    A metric without a bound gives the least or the largest score of its block. Entries without any score move nobody.
-    """
-    array, bounds = values.to_numpy(float), np.stack([lower_bound, upper_bound])
-    sign = np.where(np.broadcast_to(higher_is_better, array.shape[1]), 1, -1)
-    rank = np.full((2, array.shape[1]), np.nan)
-    for _, places in blocks(values.columns):
-        places = places[~np.isnan(array[:, places]).all(0)]
-        scores = sign[places] * array[:, places]
-        if scores.size:
-            ends = np.sort(sign[places[0]] * bounds[:, places[0]].astype(float))
-            ends = np.where(np.isfinite(ends), ends, (np.nanmin(scores), np.nanmax(scores)))
-            low, high = comparable(np.stack([np.where(np.isnan(scores), end, scores).mean(0) for end in ends]))
-            others = ~np.eye(len(places), dtype=bool)
-            rank[0, places] = 1 + ((high[:, None] > low) & others).sum(0)
-            rank[1, places] = 1 + ((low[:, None] > high) & others).sum(0)
-    return pd.DataFrame(rank.T, values.columns, ["rank_worst", "rank_best"])
-
-
 def blocks(columns: pd.Index) -> Iterator[tuple[Hashable, np.ndarray]]:
     """Yield the name of each block and the places of its columns; where there is only one, its name is 0."""
     number, names = pd.factorize(columns.droplevel(-1) if columns.nlevels > 1 else np.zeros(len(columns), dtype=int))
     yield from ((name, np.flatnonzero(number == k)) for k, name in enumerate(names))
 
 
-def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+def ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return total / count, nan where the count is 0."""
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)

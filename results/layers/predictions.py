@@ -5,7 +5,7 @@ import pandas as pd
 
 from results import summary
 from results.layers.layout import BRACKETS, table_of, texts
-from results.layers.reading import Network, control, entries, layers, median, of_images, of_layers, spearman
+from results.layers.reading import Network, control, entries, layers, of_images, of_layers
 from results.tables import NONE, Table, numerals, writer
 
 UNDECIDED = "none"  # where the layer of an image that no layer decides would stand
@@ -77,8 +77,8 @@ def depths(network: Network) -> pd.DataFrame:
     for entry in table.entry:
         apart = wrong[entry].dropna().to_numpy() if entry in wrong else np.empty(0)
         margin = sure[sure.columns[-1][0], entry].reindex(values.index) if len(sure) else values[entry] * np.nan
-        middle = median(values[entry].to_numpy())
-        found.append((*middle, *spearman(values[entry], margin), *median(apart), len(apart)))
+        middle, rho = summary.median(values[entry].to_numpy()), summary.spearman(values[entry], margin)[:3]
+        found.append((*middle, *rho, *summary.median(apart), len(apart)))
     columns = [name + end for name in ("median", "rho", "divergence") for end in ("", "_low", "_high")]
     return table.join(pd.DataFrame(found, columns=[*columns, "wrong"]))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from results import scores as stored
 from results import summary
@@ -181,25 +180,3 @@ def placed(rows: pd.DataFrame, metric: str, place: list[str]) -> dict[str, pd.Se
             index = pd.MultiIndex.from_tuples([*map(tuple, map(json.loads, part.part))], names=place)
             found[entry] = part.set_axis(index).score.groupby(level=place, sort=False).mean()
     return found
-
-
-def median(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the median and the ends of its interval: order statistics that hold it in 95 % of samples or more."""
-    known = values[~np.isnan(values)]
-    if len(known) < summary.FEWEST:
-        return np.median(known) if len(known) else np.nan, np.nan, np.nan
-    return np.median(known), *stats.quantile_test(known).confidence_interval()
-
-
-def spearman(x: pd.Series, y: pd.Series) -> tuple[float, float, float]:
-    """Return rho over the images on which both are defined, and its 95 % bootstrap interval; nan if one is constant."""
-    both = x.notna() & y.notna()
-    n, images = int(both.sum()), [*x.index[both]]
-    if n < 3 or x[both].nunique() < 2 or y[both].nunique() < 2:
-        return np.nan, np.nan, np.nan
-    weights = summary.draws(images).astype(int)
-    sampled = np.repeat(np.tile(np.arange(n), len(weights)), weights.ravel()).reshape(len(weights), n)
-    a, b = (stats.rankdata(one[both].to_numpy(float)[sampled], axis=1) - (n + 1) / 2 for one in (x, y))
-    size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    rho = np.divide((a * b).sum(1), size, out=np.full(len(size), np.nan), where=size > 0)
-    return rho[0], *summary.interval(rho[:, None], [n])[:, 0]

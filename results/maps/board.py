@@ -6,7 +6,7 @@ from argparse import Namespace
 import numpy as np
 import pandas as pd
 
-from results import inference, summary
+from results import inference, ranking, summary
 from results import scores as stored
 from results.maps.laws import residuals
 from results.maps.place import ALL_MODELS, places
@@ -39,7 +39,7 @@ def board(scores: pd.DataFrame) -> pd.DataFrame:
             parts.append(table.assign(dataset=dataset, model=model))
         if len(ranks) > 1:
             keys = dict.fromkeys(key for own in ranks.values() for key in own)
-            merged = {key: summary.mean_ranks([own[key] for own in ranks.values() if key in own]) for key in keys}
+            merged = {key: ranking.mean_ranks([own[key] for own in ranks.values() if key in own]) for key in keys}
             parts.append(_merged(merged).assign(dataset=dataset, model=ALL_MODELS))
     table = pd.concat(parts, ignore_index=True)
     group = scores.drop_duplicates("entry").set_index("entry").group.astype(str)
@@ -74,7 +74,7 @@ def controls(cells: pd.DataFrame) -> list[str]:
     return [str(entry) for entry in cells.entry[cells.group == "control"].unique()]
 
 
-def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], summary.Ranks]]:
+def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], ranking.Ranks]]:
     """Rank the entries on one network, by metric, by category and overall."""
     images, left_out = summary.common_images(cells)
     seeds = stored.numbered(cells, ["entry", "seed"])[1].entry.astype(str).value_counts()
@@ -89,16 +89,16 @@ def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], sum
     values = summary.cubes(cells, images, [*facts.index])
     resampled = summary.resampled_means(values)
     table = _metrics(cells, values, facts, resampled)
-    ranks = summary.rank_draws(values, _of(facts.higher_is_better, values).astype(bool), resampled)
+    ranks = ranking.rank_draws(values, _of(facts.higher_is_better, values).astype(bool), resampled)
     ranks = {(facts.category[metric], metric): own for metric, own in ranks.items()}
     merged = {
-        (category, MEAN_RANK): summary.mean_ranks([own for key, own in ranks.items() if key[0] == category])
+        (category, MEAN_RANK): ranking.mean_ranks([own for key, own in ranks.items() if key[0] == category])
         for category in dict.fromkeys(facts.category)
     }
     entries = cells.entry[cells.group != "control"].unique()
     # A law that few methods state would reward them for stating it.
     fair = [own for own in merged.values() if (own.merged.reindex(entries) > 0).mean() >= 0.5]
-    merged = {(OVERALL, MEAN_RANK): summary.mean_ranks(fair or [*merged.values()])} | merged
+    merged = {(OVERALL, MEAN_RANK): ranking.mean_ranks(fair or [*merged.values()])} | merged
     table = pd.concat([table, _merged(merged)], ignore_index=True)
     return table.assign(images=len(images), left_out=left_out, seeds=table.entry.map(seeds)), ranks | merged
 
@@ -116,7 +116,7 @@ def _metrics(cells: pd.DataFrame, values: pd.DataFrame, facts: pd.DataFrame, res
     ends = np.sort(tests[["low", "high"]].mul(sign, axis=0), axis=1).T
     table = table.join(tests[["p", "verdict"]]).assign(difference=sign * tests.difference)
     table = table.assign(difference_low=ends[0], difference_high=ends[1])
-    table = table.join(summary.rank_bounds(values, higher, lower_bound, upper_bound))
+    table = table.join(ranking.rank_bounds(values, higher, lower_bound, upper_bound))
     reached = np.isclose(table["mean"], np.where(higher, upper_bound, lower_bound), rtol=0, atol=1e-12)
     by_control = pd.Series(reached & table.index.get_level_values(1).isin(blind), table.index)
     free = by_control.groupby(level=0).transform("any") & reached & table.verdict.isin(["best", "level", "equal"])
@@ -145,7 +145,7 @@ def _reasons(missing: pd.DataFrame, by: list[str]) -> pd.Series:
     return (missing.status.astype(str) + ": " + missing.reason.astype(str)).set_axis(missing.set_index(by).index)
 
 
-def _merged(ranks: dict[tuple[str, str], summary.Ranks]) -> pd.DataFrame:
+def _merged(ranks: dict[tuple[str, str], ranking.Ranks]) -> pd.DataFrame:
     parts = [
         own.table().rename_axis("entry").reset_index().assign(category=category, metric=metric)
         for (category, metric), own in ranks.items()

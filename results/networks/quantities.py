@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from results import inference, summary
 from results.networks.comparison import Comparison
@@ -31,20 +30,12 @@ def quantities(comparison: Comparison) -> pd.DataFrame:
         table = summary.summary(values, np.array(higher, bool), np.array(hits, bool))
         compared = inference.verdicts(values, np.array(higher, bool), ends=table[["low", "high"]])
         table = table.join(compared[["difference", "p", "verdict"]])
-        table[["median", "median_low", "median_high"]] = [middle(column) for column in values.to_numpy(float).T]
+        table[["median", "median_low", "median_high"]] = [summary.median(column) for column in values.to_numpy(float).T]
         tables.append(table.rename_axis(["number", "network"]).reset_index())
     table = pd.concat(tables).sort_values("number", kind="stable", ignore_index=True)
     facts = pd.DataFrame([[getattr(measure, name) for name in FACTS] for measure in measures.values()], columns=FACTS)
     table = table.join(facts, on="number").assign(dataset=comparison.dataset, images=len(comparison.images))
     return table.assign(left_out=comparison.left_out, verdict=table.verdict if len(comparison.networks) > 1 else "")
-
-
-def middle(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the median and the ends of its interval: order statistics that hold it in 95 % of samples or more."""
-    known = values[~np.isnan(values)]
-    if len(known) < summary.FEWEST:
-        return np.median(known) if len(known) else np.nan, np.nan, np.nan
-    return np.median(known), *stats.quantile_test(known).confidence_interval()
 
 
 def with_medians(rows: pd.DataFrame) -> pd.DataFrame:
@@ -65,9 +56,9 @@ def within(comparison: Comparison) -> pd.DataFrame:
     where one of them is the same on all images.
     """
     rows = [
-        (comparison.dataset, network, y.method, x.metric, y.metric, *spearman(x.values[network], y.values[network]))
+        (comparison.dataset, name, y.method, x.metric, y.metric, *summary.spearman(x.values[name], y.values[name]))
         for x, y in pairs(comparison)
-        for network in comparison.networks
+        for name in comparison.networks
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -80,18 +71,3 @@ def pairs(comparison: Comparison) -> Iterator[tuple[Measure, Measure]]:
     for y in comparison.measures if x is not None else ():
         if (y.what == "gap" or y.block == "attack-induced") and y.stem in READABLE and not y.control:
             yield x, y
-
-
-def spearman(x: pd.Series, y: pd.Series) -> tuple[float, float, float, int]:
-    """Return rho, the ends of its interval, and of how many images."""
-    both = x.notna() & y.notna()
-    images, n = list(x.index[both]), int(both.sum())
-    if n < 3 or x[both].nunique() < 2 or y[both].nunique() < 2:
-        return np.nan, np.nan, np.nan, n
-    pair = np.stack([x[both], y[both]]).astype(float)
-    weights = summary.draws(images).astype(int)
-    sampled = np.repeat(np.tile(np.arange(n), len(weights)), weights.ravel()).reshape(len(weights), n)
-    a, b = stats.rankdata(pair[:, sampled], axis=-1) - (n + 1) / 2
-    size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    rho = np.divide((a * b).sum(1), size, out=np.full(len(size), np.nan), where=size > 0)
-    return (rho[0], *summary.interval(rho[:, None], [n])[:, 0], n)

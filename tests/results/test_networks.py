@@ -13,8 +13,8 @@ from scipy import stats
 from results import latex, networks, scores, tables
 from results.networks import comparison, dots, pictures, views
 from results.networks.measures import BLOCKS, radius
-from results.networks.quantities import quantities, spearman, within
-from results.summary import wilson
+from results.networks.quantities import quantities, within
+from results.summary import spearman, wilson
 from tests.results import synthetic
 from tests.results.test_maps import checked
 

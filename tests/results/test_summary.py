@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from results import ranking
 from results import summary as summaries
 from results.summary import draws, interval, means, ranks, resampled_means, summary, tail, wilson
 from tests.results.synthetic import categorical, names, rows, scores
@@ -103,7 +104,7 @@ def test_blocks_are_summarised_as_if_they_were_alone():
     higher = {"one": True, "other": False}
     both = pd.concat(blocks, axis=1)
     found = summary(both, both.columns.get_level_values(0) == "one", rivals=["b", "c"])
-    drawn = summaries.rank_draws(both, both.columns.get_level_values(0) == "one")
+    drawn = ranking.rank_draws(both, both.columns.get_level_values(0) == "one")
     for name, values in blocks.items():
         alone = summary(values, higher[name], rivals=["b", "c"])
         pd.testing.assert_frame_equal(found.loc[name], alone, check_dtype=False)
@@ -168,7 +169,7 @@ def test_mean_ranks_average_draw_by_draw():
     tables = [pd.DataFrame(rng.integers(1, 4, (9, 2)).astype(float), columns=list(pair)) for pair in ("ab", "bc")]
     tables[1]["c"] = NAN
     both = zip(tables, (8, 7), strict=True)
-    mean = summaries.mean_ranks([summaries.Ranks(own, n, own.loc[0].notna(), 1) for own, n in both])
+    mean = ranking.mean_ranks([ranking.Ranks(own, n, own.loc[0].notna(), 1) for own, n in both])
     np.testing.assert_array_equal(mean.draws.b, (tables[0].b + tables[1].b) / 2)
     np.testing.assert_array_equal(mean.draws.a, tables[0].a)
     assert mean.merged.tolist() == [1, 2, 0] and mean.of == 2 and mean.images == 7
@@ -186,10 +187,10 @@ def test_undefined_scores_are_counted_by_reason():
 @pytest.mark.parametrize("higher", [True, False])
 def test_rank_bounds_are_those_of_all_ways_to_fill_in(higher):
     values = table([[0.2, 0.4, 0.9, NAN], [NAN, 0.5, NAN, NAN], [0.3, 0.1, 0.8, NAN]])
-    found = summaries.rank_bounds(values, higher, np.zeros(4), np.ones(4))
+    found = ranking.rank_bounds(values, higher, np.zeros(4), np.ones(4))
     filled = [values[["a", "b", "c"]].fillna({"a": a, "c": c}) for a, c in product((0, 1), repeat=2)]
     every = pd.concat([own.mean().rank(ascending=not higher, method="min") for own in filled], axis=1)
     assert found.rank_worst[:3].tolist() == every.max(axis=1).tolist()
     assert found.rank_best[:3].tolist() == every.min(axis=1).tolist() and found.loc["d"].isna().all()
-    unbounded = summaries.rank_bounds(values, higher, np.full(4, -np.inf), np.full(4, np.inf))
+    unbounded = ranking.rank_bounds(values, higher, np.full(4, -np.inf), np.full(4, np.inf))
     assert unbounded.notna().all(axis=1).tolist() == [True, True, True, False]
