@@ -1,7 +1,6 @@
 """What is claimed of given concepts and classes, pair by pair and seed by seed, beside what is measured."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,46 +8,32 @@ import pandas as pd
 from results import summary
 from results.parts import Network
 
-PAIRS = ("concept_score", "concept_cosine", "concept_p_value", "concept_effect")
+PAIRS = (
+    "concept_score",
+    "concept_cosine",
+    "concept_claim",
+    "concept_p_value",
+    "concept_effect",
+    "concept_effect_low",
+    "concept_effect_high",
+)
 WHOLE = ("false_positives", "power", "concept_auroc", "concept_spearman", "stability", "entanglement")
-COUNTS, NONE_COUNTS, UNDECIDED = "counts", "none", "undecided"
+COLUMNS = ("score", "cosine", "claimed", "p", "effect", "low", "high")  # what the metrics of PAIRS are called here
+COUNTS, NONE_COUNTS, UNDECIDED = "effect", "none", "undecided"
 
 
 def claims(network: Network) -> pd.DataFrame:
     """Return one row per entry, seed, concept and class: the claim, the truth, and whether the claim is right.
 
-    `claimed` and the interval `low` to `high` of the measured effect stand with the pictures of the first concepts; the
-    effect is the same for all entries and seeds, so that one cell with all is enough. `right` is nan where the truth is
-    undecided, or the sign of a claim is not stored.
+    `low` to `high` is the interval of the measured effect. `right` is nan where the truth is undecided, or the sign of
+    a claim is not stored.
     """
-    place, rows = ["entry", "seed", "folder", "part"], network.rows
+    place, rows = ["entry", "seed", "part"], network.rows
     own = rows[rows.metric_stem.isin(PAIRS)]
-    table = own.pivot_table(index=place, columns="metric_stem", values="score", sort=False).reset_index()
-    table = table.reindex(columns=[*place, *PAIRS])
+    table = own.pivot_table(index=place, columns="metric_stem", values="score", sort=False)
+    table = table.reindex(columns=PAIRS).set_axis(COLUMNS, axis=1).reset_index()
     pairs = pd.DataFrame([*map(json.loads, table.part)], columns=["concept", "class"], index=table.index)
-    table = table.drop(columns="part").join(pairs)
-    found = [pictured(folder) for folder in rows.folder.unique()]
-    stored = pd.concat([own for own in found if len(own)] or found[:1], ignore_index=True)
-    table = table.merge(stored[["folder", "concept", "class", "claimed"]], "left", ["folder", "concept", "class"])
-    truth = stored.drop_duplicates(["concept", "class"])[["concept", "class", "low", "high"]]
-    table = table.merge(truth, "left", ["concept", "class"]).drop(columns="folder")
-    table = table.astype(dict.fromkeys(("claimed", "low", "high"), float))
-    table = table.rename(columns={name: name.removeprefix("concept_") for name in PAIRS})
-    return judged(table.rename(columns={"p_value": "p"}), network.setting("delta"), network.setting("alpha"))
-
-
-def pictured(folder: str) -> pd.DataFrame:
-    """Return what a cell has stored of pairs beside its pictures."""
-    columns = {"claimed": "claimed", "effect_low": "low", "effect_high": "high"}
-    file = Path(folder) / "gallery.npz"
-    if file.exists():
-        with np.load(file) as arrays:
-            if columns.keys() <= {*arrays}:
-                own = {new: arrays[name].ravel() for name, new in columns.items()}
-                names, classes = arrays["image"], arrays["classes"]
-                own |= {"concept": np.repeat(names, classes.shape[1]), "class": classes.ravel(), "folder": folder}
-                return pd.DataFrame(own).astype({"concept": str, "class": str})
-    return pd.DataFrame(columns=["concept", "class", "folder", *columns.values()])
+    return judged(table.drop(columns="part").join(pairs), network.setting("delta"), network.setting("alpha"))
 
 
 def judged(table: pd.DataFrame, delta: float, alpha: float) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from results import style
-from results.concepts.claims import PAIRS, WHOLE, claims, pairs
+from results.concepts.claims import COUNTS, PAIRS, WHOLE, claims, pairs
 from results.concepts.views import DISCOVERY
 from results.panels import described, panels
 from results.parts import Network, networks, pictured
@@ -126,7 +126,7 @@ def _points(axes: Axes, own: pd.DataFrame, y: float) -> None:
     placed: list[tuple[float, float]] = []
     for row in own.sort_values("effect", key=lambda effect: -abs(effect)).itertuples():
         far = all(abs(row.claimed - other) > 0.07 * y or np.sign(row.effect) != side for side, other in placed)
-        if far and len(placed) < 8 and row.truth == "counts":
+        if far and len(placed) < 8 and row.truth == COUNTS:
             placed.append((np.sign(row.effect), row.claimed))
             align = {"ha": "right" if row.effect > 0 else "left", "va": "bottom", "size": style.SMALL}
             axes.text(row.effect, row.claimed + 0.02 * y, f"{row.concept} / {row[2]}", **align)

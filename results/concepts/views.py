@@ -24,9 +24,10 @@ RATES = [
 ]
 OF_PAIRS = [
     RATES[0],
-    "claimed is the TCAV score, or cosine, less that of random vectors: the mean over seeds, the least and the largest;"
-    " p is the median; called counts the seeds in which the claim is significant. A claim is right where an effect is "
-    "called with its sign, or where none is not called.",
+    "The column truth says whether the pair has an effect. The column claimed has the TCAV score, or cosine, less that "
+    "of random vectors: the mean over seeds, the least and the largest. The column p has the median p-value, and "
+    "called the number of seeds in which the claim is significant. A claim is right where an effect is called with its "
+    "sign, or where none is not called.",
 ]
 FOUND = [
     "Controls are random_directions, and for completeness concepts that are shuffled over images and as many principal "
@@ -34,10 +35,6 @@ FOUND = [
     "Brackets hold 95 % intervals of means over words or concepts, where there are six or more, percentiles of "
     "resampled ones; of other scores the least and the largest over seeds.",
 ]
-UNKNOWN = (
-    "Pairs without an interval are left out; intervals stand with the pictures, and benchmark.gallery.concepts says of "
-    "how many concepts.",
-)
 
 
 def significance(rows: pd.DataFrame, options: Namespace) -> list[Table]:
@@ -48,7 +45,6 @@ def significance(rows: pd.DataFrame, options: Namespace) -> list[Table]:
 def _claimed(network: Network) -> Iterator[Table]:
     table, alpha = claims(network), network.setting("alpha")
     if (table.truth != "").any():
-        few = UNKNOWN if (table.truth == "").any() else ()
         data = rates(table, alpha)
         frame = pd.DataFrame({"seeds": [*map(str, data.seeds)]}, data.entry)
         for name, mark in (("false_positives", "↓"), ("power", "↑")):
@@ -59,7 +55,7 @@ def _claimed(network: Network) -> Iterator[Table]:
                 frame["allowed"] = numerals(data.allowed, ".3f")
                 frame["kept"] = np.where(data.allowed.isna(), NONE, np.where(kept, "yes", "no"))
         frame = frame.rename(columns={"of (false_positives)": "of pairs without", "of (power)": "of pairs with"})
-        yield table_of(network, f"errors at level {alpha:g}", frame, data, RATES, notes=few)
+        yield table_of(network, f"errors at level {alpha:g}", frame, data, RATES)
     yield methods(network, "agreement with measured effects, and vectors", WHOLE[2:], RATES)
     if len(table):
         yield _pairs(network, pairs(table))
@@ -73,7 +69,7 @@ def _pairs(network: Network, data: pd.DataFrame) -> Table:
     cells: dict[tuple[str, str], object] = {}
     if data.effect.notna().any():
         measured = texts(first.reset_index(), "pair", "effect")
-        cells |= {("measured", "effect"): measured, ("measured", "it"): first.truth.replace("", NONE)}
+        cells |= {("measured", "effect"): measured, ("measured", "truth"): first.truth.replace("", NONE)}
     for entry, own in data.groupby("entry", sort=False):
         some = own.set_index("pair")
         cells[entry, "score"] = pd.Series(numerals(some.score, ".2f"), some.index)
@@ -81,7 +77,7 @@ def _pairs(network: Network, data: pd.DataFrame) -> Table:
             cells[entry, "claimed"] = texts(own.assign(several=own.seeds > 1), "pair", "claimed", ("least", "largest"))
         cells[entry, "p"] = some.p.map(p_value)
         cells[entry, "called"] = some.called.astype(str) + "/" + some.seeds.astype(str)
-        cells[entry, "is"] = pd.Series([*map(verdict, some.right, some.known)], some.index)
+        cells[entry, "verdict"] = pd.Series([*map(verdict, some.right, some.known)], some.index)
     frame = pd.DataFrame(cells).reindex(first.index).fillna(NONE)
     return table_of(network, "claims and measured effects", frame, data.drop(columns="pair"), OF_PAIRS)
 

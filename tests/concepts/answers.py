@@ -69,12 +69,28 @@ def concept_cosine(metric) -> Iterator[Answer]:
     yield from of_pairs([0.9, 0.3, 0.2, -0.5, 0.1, 0.4])
 
 
+def concept_claim(metric) -> Iterator[Answer]:
+    yield from of_pairs([0.9, 0.3, 0.2, -0.5, 0.1, 0.4])
+
+
 def concept_p_value(metric) -> Iterator[Answer]:
     yield from of_pairs([0.01, 0.04, 0.2, 0.03, 0.5, 0.02])
 
 
 def concept_effect(metric) -> Iterator[Answer]:
     yield from of_pairs([2.0, 0.05, 0.02, -0.7, -0.03, -0.4])
+
+
+def concept_effect_low(metric) -> Iterator[Answer]:
+    wide = claimed(*MIXED, half=0.25)
+    yield Answer("set by hand", "a quarter below", wide, [1.75, -0.2, -0.23, -0.95, -0.28, -0.65])
+    yield Answer("set by hand", "no width", claimed(*ALL), [2.0, 1.0, 0.5, -0.7, -0.3, -0.4])
+
+
+def concept_effect_high(metric) -> Iterator[Answer]:
+    wide = claimed(*MIXED, half=0.25)
+    yield Answer("set by hand", "a quarter above", wide, [2.25, 0.3, 0.27, -0.45, 0.22, -0.15])
+    yield Answer("set by hand", "no width", claimed(*ALL), [2.0, 1.0, 0.5, -0.7, -0.3, -0.4])
 
 
 def concept_auroc(metric) -> Iterator[Answer]:

@@ -54,7 +54,9 @@ def sweep(given=ENTRIES, found=FINDERS) -> pd.DataFrame:
     for entry, seed in product(given, SEEDS):
         own, about = told(entry, seed), {"entry": entry, "seed": seed}
         pairs = {"concept_score": own.claims.scores.mean(2), "concept_cosine": own.claims.cosines.mean(2)}
-        pairs |= {"concept_p_value": own.claims.adjusted, "concept_effect": own.truth.mean}
+        pairs |= {"concept_claim": own.claims.effects, "concept_p_value": own.claims.adjusted}
+        pairs |= {"concept_effect": own.truth.mean}
+        pairs |= {f"concept_effect_{end}": getattr(own.truth, end) for end in ("low", "high")}
         parts_ += [rows(value, metric, PAIRS, **about) for metric, value in pairs.items()]
         for metric in claims.WHOLE:
             places = [*WORDS] if metric in ("stability", "entanglement") else [""]
@@ -126,24 +128,15 @@ def test_pairs_are_right_where_effects_are_called_with_their_sign_and_others_are
             right += (yes and own.effects[w, k].item() * effect > 0) if abs(effect) > 0.15 else not yes
         decided = (word, name) != ("left", "first")
         assert [row.called, row.known] == [called, 4 * decided] and row.right == right * decided
-        assert row.truth == ("undecided" if not decided else "counts" if abs(effect) > 0.15 else "none")
+        assert row.truth == ("undecided" if not decided else "effect" if abs(effect) > 0.15 else "none")
     assert (views.verdict(4, 4), views.verdict(0, 4), views.verdict(1, 4)) == ("right", "wrong", "right 1/4")
 
 
-def test_pairs_without_an_interval_are_left_out_and_said(tmp_path):
-    folder = written(tmp_path)
-    for cell in folder.rglob("*/tcav*/*/gallery.npz"):
-        with np.load(cell) as arrays:
-            np.savez(cell, **{name: arrays[name][:1] for name in arrays})
-    errors, *_ = concepts.VIEWS["significance"](scores.read(folder), OPTIONS)
-    assert errors.numbers.power_n.tolist() == [4, 4] and "gallery.concepts" in errors.notes[0]
-    for cell in folder.rglob("gallery.npz"):
-        cell.unlink()
-    shown = concepts.VIEWS["significance"](scores.read(folder), OPTIONS)
-    assert [table.name.split(" shapes")[0] for table in shown] == [
-        "agreement with measured effects, and vectors",
-        "claims and measured effects",
-    ]
+def test_without_measured_effects_claims_are_shown_and_not_judged():
+    rows_ = sweep(ENTRIES, ())
+    rows_ = synthetic.categorical(rows_[~rows_.metric.str.startswith("concept_effect")])
+    agreement, pairs = concepts.VIEWS["significance"](rows_, OPTIONS)
+    assert agreement.name.startswith("agreement") and {*pairs.frame.loc[:, ("tcav", "verdict")]} == {"-"}
 
 
 def test_completeness_has_its_controls_beside_it_and_words_have_an_interval():

@@ -14,8 +14,8 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from benchmarks.concepts.claimed import Claimed
-from entries import scores
+from benchmarks.concepts.claimed import Claimed, Truth
+from entries import choice, scores
 
 claims = partial(scores, "concept", passes=(0, 0, 0))
 NONE_COUNTS = "no effect counts"
@@ -71,18 +71,35 @@ class ConceptPValue:
         return claimed.claims.adjusted.flatten()
 
 
-@claims(higher_is_better=True, cites="", passes=SCENES)
-class ConceptEffect:
-    """Measured effect of every pair: the mean change of the logit as the word comes into a scene.
+@claims(higher_is_better=True, cites="", bounds=(-2.0, 2.0))
+class ConceptClaim:
+    """Claimed effect of every pair: TCAV score, or cosine, less that of random vectors.
 
-    It is the truth that claims are compared with, and does not depend on them. Its unit is the standard deviation of
-    the logit over scenes.
+    It is what the entry tests, the mean over runs. Its sign says whether the concept raises or lowers the class's logit.
     """
 
     parts = pairs
 
     def __call__(self, claimed: Claimed) -> Tensor:
-        return claimed.truth.mean.flatten()
+        return claimed.claims.effects.flatten()
+
+
+@claims(higher_is_better=True, cites="", passes=SCENES)
+class ConceptEffect:
+    """Measured effect of every pair: the mean change of the logit as the word comes into a scene.
+
+    `end` is mean, or an end of its 95 % interval over scenes: low or high. The effect is the truth that claims are
+    compared with, and does not depend on them. Its unit is the standard deviation of the logit over scenes.
+    """
+
+    end: str
+    parts = pairs
+
+    def __post_init__(self) -> None:
+        choice(self, "end", Truth._fields)
+
+    def __call__(self, claimed: Claimed) -> Tensor:
+        return getattr(claimed.truth, self.end).flatten()
 
 
 @claims(
