@@ -20,6 +20,13 @@ def draws(seed: int, purpose: str) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(f"{seed} {purpose}".encode()))
 
 
+def once(batch: object, key: Hashable, compute: Callable[[], T]) -> T:
+    """Return `compute()`, computed at most once per batch and key; the batch's dictionary `shared` keeps it."""
+    if key not in batch.shared:
+        batch.shared[key] = compute()
+    return batch.shared[key]
+
+
 @dataclass(frozen=True, eq=False)
 class Explained:
     """One batch with its maps; `once` keeps what several metrics share, such as curves and passes."""
@@ -36,12 +43,7 @@ class Explained:
     image: tuple[str, ...] = ()  # their names
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`: what all methods share
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return `compute()`, computed at most once per batch and key."""
-        if key not in self.shared:
-            self.shared[key] = compute()
-        return self.shared[key]
+    once = once
 
     def for_all(self, key: Hashable, compute: Callable[[], T], *more: Tensor) -> T:
         """Return `compute()`, which reads no map and no method: once for all methods of a sweep.

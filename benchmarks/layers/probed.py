@@ -2,11 +2,8 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from torch import Tensor, nn
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)

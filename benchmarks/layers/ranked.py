@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-T = TypeVar("T")
+from benchmarks.explained import once
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +20,7 @@ class Ranked:
     shares: Sequence[float]  # rising, of every layer's filters
     without: Callable[[Sequence[Tensor | None]], Tensor]  # removed (c,) bool of each layer, None: none -> logits (n, k)
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return `compute()`, computed at most once per batch and key."""
-        if key not in self.shared:
-            self.shared[key] = compute()
-        return self.shared[key]
+    once = once
 
     def kept(self, share: float, most_first: bool, layer: int | None = None, most: int | None = None) -> Tensor:
         """Return on what share of draws (n,) each image keeps its class when a share of the filters is removed.

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from torch import Tensor, nn
 
-T = TypeVar("T")
+from benchmarks.explained import once
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,9 +20,4 @@ class Represented:
     last: Callable[[], Sequence[Tensor]]  # those of the network at its last epoch
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return `compute()`, computed at most once per key."""
-        if key not in self.shared:
-            self.shared[key] = compute()
-        return self.shared[key]
+    once = once

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from torch import Tensor, nn
 
-T = TypeVar("T")
+from benchmarks.explained import once
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +19,4 @@ class Pathed:
     path: object  # `methods.paths.Path`: the names of its layers, and of each what is kept, forward and backward
     only: Callable[[Sequence[Tensor | None], str], Tensor]  # kept (n, c) of each layer, None: all of it; zero | mean
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return `compute()`, computed at most once per batch and key."""
-        if key not in self.shared:
-            self.shared[key] = compute()
-        return self.shared[key]
+    once = once
