@@ -82,8 +82,9 @@ class Labelled:
 
     @property
     def parts(self) -> list[str]:
-        """Return what scores of units are of: a layer and a unit, as a list in JSON."""
-        return [json.dumps([self.units.layer, unit]) for unit in self.units.index]
+        """Return what scores of units are of: a layer, a unit and its word, "" without one, as a list in JSON."""
+        words = ((*self.labels.words, "")[label] for label in self.labels.label)
+        return [json.dumps([self.units.layer, *named]) for named in zip(self.units.index, words, strict=True)]
 
     def of_label(self, values: Tensor) -> Tensor:
         """Return the values (..., units) of the units' own words, of values (..., units, words); nan without a word."""

@@ -17,7 +17,6 @@ from methods.layers.layered import calls, computed, cuts
 T = TypeVar("T")
 ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations", "timm.layers.activations_me")
 AT_ONCE = 2**24  # numbers of a layer's maps that are held for one pass without some of its units
-ROUNDING = 1e-6  # of a unit's largest activation: a smaller range is what sums in float32 leave of a constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +59,16 @@ class Units:
             self.model(x.clone())
         return maps[0]
 
-    def streamed(self, x: Tensor, before: bool = False) -> Iterator[Tensor]:
+    def streamed(self, x: Tensor) -> Iterator[Tensor]:
         """Yield the maps (b, c, h, w) float32 of one batch of images after the other, on the CPU, without gradients."""
         for images in x.split(self.batch):
             with torch.no_grad():
-                maps = self.live(images, before).float().cpu()
+                maps = self.live(images).float().cpu()
             yield maps
 
     def maps(self, x: Tensor) -> Tensor:
         """Return the maps (n, c, h, w) of images (n, 3, h, w) after the activation function, on the CPU."""
         return torch.cat([*self.streamed(x)])
-
-    def before(self, x: Tensor) -> Tensor:
-        """Return the maps (n, c, h, w) of images before the activation function, on the CPU."""
-        return torch.cat([*self.streamed(x, before=True)])
 
     def means(self, x: Tensor) -> Tensor:
         """Return the mean over positions (n, c) of every unit for images, on the CPU; it is kept."""
@@ -85,21 +80,6 @@ class Units:
         with torch.no_grad():
             compute = lambda: torch.cat([self.model(images.clone()) for images in x.split(self.batch)])  # noqa: E731
             return self.keep((x,), "logits", compute).float().cpu()
-
-    def dead(self, x: Tensor) -> Tensor:
-        """Return which units (c,) bool are the same at all positions of all images; it is kept."""
-
-        def compute() -> Tensor:
-            ends = [maps.transpose(0, 1).flatten(1).aminmax(dim=1) for maps in self.streamed(x)]
-            low, high = torch.stack([e.min for e in ends]).amin(0), torch.stack([e.max for e in ends]).amax(0)
-            return high - low <= ROUNDING * torch.maximum(high.abs(), low.abs())
-
-        return self.keep((x,), ("dead units", self.layer), compute).cpu()
-
-    def ablated(self, x: Tensor, unit: int) -> Tensor:
-        """Return the logits (n, k) of images with a unit set to zero at every position, on the CPU."""
-        checked(self.layer, self.channels, [unit])
-        return self.ablations(x, torch.eye(self.channels)[[unit]])[0]
 
     def ablations(self, x: Tensor, directions: Tensor) -> Tensor:
         """Return the logits (u, n, k) of images when the layer lacks one of its directions (u, c), on the CPU.
@@ -195,11 +175,6 @@ def chosen_units(layer: str, channels: int, units: int | Sequence[int] | None) -
         return tuple(k * channels // few for k in range(few))
     if isinstance(units, str) or not isinstance(units, Sequence) or not len(units):
         raise ValueError(f"benchmark.units needs a whole number > 0, a list of indices, or null; {units!r} was given")
-    return checked(layer, channels, units)
-
-
-def checked(layer: str, channels: int, units: Sequence[int]) -> tuple[int, ...]:
-    """Return units; refuse one that the layer does not have."""
     for unit in units:
         if type(unit) is not int or not 0 <= unit < channels:
             raise ValueError(f"a unit of {layer} needs an index from 0 to {channels - 1}; {unit!r} was given")

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from results import style
 from results.panels import described, legend, looks, panels
-from results.parts import Network, controls, networks, pictured
+from results.parts import Network, controls, pictured
 from results.pictures import Column
 from results.sheets import Bars, sheet
-from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, detectors, layer, layers
+from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, detectors, layer, layers, networks
 
 PATCHES, WORDS, CLASSES = 3, 3, 4  # of a unit on a sheet, the most
 SHEET = """\

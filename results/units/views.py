@@ -2,7 +2,7 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -13,19 +13,18 @@ from results.parts import (
     labels_of,
     means,
     methods,
-    networks,
     of_parts,
-    pictured,
     table_of,
     texts,
 )
+from results.parts import networks as found
 from results.tables import NONE, Table, numerals, p_value
 
 VISUALISATION = ("activation_ratio", "jitter_ratio", "transfer", "path_similarity", "dead_starts")
 OF_UNITS = ("unit_iou", "unit_precision", "unit_p_value", "unit_auroc", "unit_difference")
 JUDGED = tuple(name for name in OF_UNITS if name != "unit_p_value")  # of which a mean means something
 OF_LAYERS = ("detectors", "unique_detectors", "ablation_agreement")
-FEW = ("Words stand with the pictures of the first units; benchmark.gallery.units says of how many.",)
+MOST = 40  # units that a table shows
 BRACKETS = (
     "Brackets hold 95 % intervals of means over units, percentiles of resampled units, where there are six or more; of "
     "scores of a whole layer the least and the largest over seeds."
@@ -44,6 +43,21 @@ NAMED = [
 ]
 
 
+def networks(rows: pd.DataFrame, options: Namespace, metrics: Sequence[str]) -> list[Network]:
+    """Return each network with some of the metrics; the part of a row is its layer and unit, the word stands beside.
+
+    A unit that has other words with other seeds, as a direction of a random rotation, has them all.
+    """
+    return [replace(network, rows=_worded(network.rows)) for network in found(rows, options, metrics)]
+
+
+def _worded(rows: pd.DataFrame) -> pd.DataFrame:
+    places = {part: json.loads(part) for part in rows.part.unique() if part}
+    words = {part: "".join(own[2:]) for part, own in places.items()}
+    short = {part: json.dumps(own[:2]) for part, own in places.items()}
+    return rows.assign(part=rows.part.map(short).fillna(""), word=rows.part.map(words).fillna(""))
+
+
 def visualisations(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     """Return for every network the means of each method over units, and the scores of each unit."""
     return [table for network in networks(rows, options, VISUALISATION) for table in _visualised(network)]
@@ -53,16 +67,21 @@ def _visualised(network: Network) -> Iterator[Table]:
     yield methods(network, f"images of {counted(network)}", VISUALISATION, SHOWN)
     heads = labels_of(network.rows, VISUALISATION)
     values = {head: of_parts(network.rows, metric) for metric, head in heads.items()}
-    frame = pd.concat({head: own.apply(numerals, spec=".2f") for head, own in values.items()}, axis=1)
-    data = network.rows[["part", "entry", "metric", "seed", "score"]]
-    yield table_of(network, "images of single units", frame.set_axis([*map(named, frame.index)]), data, SHOWN)
+    frame = pd.concat({head: own[:MOST].apply(numerals, spec=".2f") for head, own in values.items()}, axis=1)
+    frame, data = frame.set_axis([*map(named, frame.index)]), network.rows[["part", "entry", "metric", "seed", "score"]]
+    yield table_of(network, "images of single units", frame, data, SHOWN, notes=cut(len(network.parts)))
+
+
+def cut(units: int) -> list[str]:
+    """Return what a table says that has not all units."""
+    return [f"The first {MOST} of {units} units; the file that --csv writes has all."] * (units > MOST)
 
 
 def labels(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     """Return the detectors of all layers of a network, and for each layer the words of its units."""
-    found, tables = networks(rows, options, OF_LAYERS + OF_UNITS), []
-    for together in layers(found):
-        tables += [_detectors(together)]
+    tables = []
+    for together in layers(networks(rows, options, OF_LAYERS + OF_UNITS)):
+        tables += [_detectors(together), *_by_word(together)]
         for network in together:
             if labels_of(network.rows, OF_UNITS):
                 tables.append(methods(network, f"words of {counted(network)}", JUDGED, NAMED))
@@ -70,10 +89,10 @@ def labels(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     return tables
 
 
-def layers(found: list[Network]) -> list[list[Network]]:
+def layers(every: list[Network]) -> list[list[Network]]:
     """Return the networks that differ in nothing but the layer together."""
     groups: dict[tuple, list[Network]] = {}
-    for network in found:
+    for network in every:
         groups.setdefault((network.rows.dataset_stem.iloc[0], network.model), []).append(network)
     return [*groups.values()]
 
@@ -102,7 +121,7 @@ def detectors(together: list[Network]) -> pd.DataFrame:
 
 def _detectors(together: list[Network]) -> Table:
     """Return layers down, and across what each entry says of them, controls last."""
-    data, rows = detectors(together), pd.concat([network.rows for network in together])
+    data, rows = detectors(together), _whole(together).rows
     last = controls(rows)
     entries = sorted(data.entry.unique(), key=lambda entry: entry in last)
     cells = {
@@ -112,26 +131,43 @@ def _detectors(together: list[Network]) -> Table:
         if len(own := data[(data.metric == metric) & (data.entry == entry)])
     }
     frame = pd.DataFrame(cells).reindex(data.layer.unique()).fillna(NONE)
-    network = replace(together[0], dataset=rows.dataset_stem.iloc[0]) if len(together) > 1 else together[0]
-    return table_of(network, "detectors by layer", frame, data, NAMED)
+    return table_of(_whole(together), "detectors by layer", frame, data, NAMED)
 
 
-def words(network: Network, entry: str) -> pd.Series:
-    """Return the words of units, as far as pictures are stored with them."""
-    gallery = pictured(network.rows[network.rows.entry == entry], "word").get(entry)
-    return pd.Series(dtype=object) if gallery is None else pd.Series(gallery["word"], gallery["image"], dtype=object)
+def _by_word(together: list[Network]) -> Iterator[Table]:
+    """Yield words down, and across for each entry and layer the number of detectors that have the word."""
+    rows = pd.concat([network.rows.assign(layer=layer(network)) for network in together])
+    alphas = [json.loads(settings)["alpha"] for settings in rows.metric_settings[rows.metric_stem == "detectors"]]
+    p, place = rows[rows.metric_stem == "unit_p_value"], ["entry", "layer"]
+    counts = p[p.score <= min(alphas, default=-1)].groupby(["word", *place], sort=False).size()
+    if len(counts):
+        data = (counts / p.groupby(place).seed.nunique()).dropna().rename("detectors").reset_index()
+        frame = data.pivot(index="word", columns=place, values="detectors")
+        frame = frame.reindex(columns=pd.MultiIndex.from_product([p[name].unique() for name in place])).fillna(0)
+        frame = frame.loc[frame.sum(axis=1).sort_values(ascending=False, kind="stable").index].map("{:.3g}".format)
+        yield table_of(_whole(together), "detectors by word", frame, data, NAMED)
+
+
+def _whole(together: list[Network]) -> Network:
+    """Return networks that differ in the layer as one."""
+    rows = pd.concat([network.rows for network in together])
+    return Network(rows.dataset_stem.iloc[0] if len(together) > 1 else together[0].dataset, together[0].model, rows)
 
 
 def _words(network: Network, entry: str) -> Table:
-    """Return units down, and across the word of each and its scores."""
-    rows = network.rows[network.rows.entry == entry]
-    data = pd.DataFrame({metric: of_parts(rows, metric)[entry] for metric in labels_of(rows, OF_UNITS)})
-    data.index = [named(part) for part in data.index]
-    data.insert(0, "word", words(network, entry).reindex(data.index).fillna("").replace("", NONE))
+    """Return units down, the surest first, and across the word of each and its scores."""
+    rows = network.rows[(network.rows.entry == entry) & (network.rows.part != "")]
+    heads = {"word": "word"} | labels_of(rows, OF_UNITS)
+    data = pd.DataFrame({metric: of_parts(rows, metric)[entry] for metric in [*heads][1:]})
+    words = rows.groupby("part").word.agg(lambda own: " / ".join(filter(None, own.unique())))
+    data.insert(0, "word", words.replace("", NONE))
+    data.index = pd.Index([named(part) for part in data.index], name="unit")
+    first = [name for stem in ("unit_p_value", "unit_iou") for name in data if name.split(" (")[0] == stem]
+    data = data.sort_values(first, ascending=["p_value" in name for name in first], kind="stable") if first else data
     write = {"word": list, "unit_p_value": lambda own: [*map(p_value, own)]}
     cells = {
-        head: write.get(metric.split(" (")[0], lambda own: numerals(own, ".2f"))(data[metric])
-        for metric, head in ({"word": "word"} | labels_of(rows, OF_UNITS)).items()
+        head: write.get(name.split(" (")[0], lambda own: numerals(own, ".2f"))(data[name][:MOST])
+        for name, head in heads.items()
     }
-    frame, data = pd.DataFrame(cells, data.index), data.rename_axis("unit").reset_index().assign(entry=entry)
-    return table_of(network, f"words by {entry}", frame, data, NAMED, notes=FEW if NONE in cells["word"] else ())
+    frame, data = pd.DataFrame(cells, data.index[:MOST]), data.reset_index().assign(entry=entry)
+    return table_of(network, f"words by {entry}", frame, data, NAMED, notes=cut(len(data)))

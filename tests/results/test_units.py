@@ -5,6 +5,7 @@
 
 import json
 from argparse import Namespace
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ LAYERS = {"early": 4, "late": 8}  # units
 VISUAL = ("activation_maximisation", "top_patches", "noise")
 NAMING = ("dissection", "class_ablation", "rotated_basis")
 PICTURED = 3  # units with pictures
+ALPHA = 0.3  # of detectors
 
 
 def rows(scores_: list, metric: str, places: list, layer: str, higher: bool = True, **columns) -> pd.DataFrame:
@@ -36,16 +38,18 @@ def sweep(visual=VISUAL, naming=NAMING) -> pd.DataFrame:
     """Return scores of every metric on two layers and two seeds."""
     rng, found = np.random.default_rng(0), []
     for layer, count in LAYERS.items():
-        places = [json.dumps([layer, 2 * unit]) for unit in range(count)]
         for entry in (*visual, *naming):
             for seed in (0, 1):
+                words = [[word] for word in ("red", "", f"word {seed}")] if entry in naming else [[]]
+                places = [json.dumps([layer, 2 * unit, *words[unit % len(words)]]) for unit in range(count)]
                 about = {"layer": layer, "entry": entry, "seed": seed}
                 for metric in views.VISUALISATION if entry in visual else views.OF_UNITS:
                     own = np.where(np.arange(count) == 1, np.nan, rng.random(count)).round(4)
                     own = np.full(count, np.nan) if metric == "transfer" else own
                     found.append(rows(own, metric, places, higher="p_value" not in metric, **about))
                 for k, metric in enumerate(views.OF_LAYERS if entry in naming else ()):
-                    found.append(rows([rng.random() * (1 + k)], metric, [""], **about))
+                    settings = json.dumps({"alpha": ALPHA})
+                    found.append(rows([rng.random() * (1 + k)], metric, [""], metric_settings=settings, **about))
     return pd.concat(found, ignore_index=True).assign(folder="nowhere")
 
 
@@ -85,7 +89,7 @@ def raw(table: pd.DataFrame, metric: str, entry: str, layer: str) -> np.ndarray:
 
 def test_means_over_units_are_of_the_means_over_seeds():
     table = sweep()
-    for network in parts.networks(synthetic.categorical(table), OPTIONS, views.VISUALISATION):
+    for network in views.networks(synthetic.categorical(table), OPTIONS, views.VISUALISATION):
         layer = views.layer(network)
         found = parts.means(network.rows, views.VISUALISATION).set_index(["metric", "entry"])
         assert "transfer" not in found.index.unique("metric") and network.rows.entry.iloc[-1] == "noise"
@@ -98,7 +102,7 @@ def test_means_over_units_are_of_the_means_over_seeds():
 
 def test_layers_stand_together_with_the_least_and_the_largest_over_seeds():
     table = sweep()
-    (together,) = views.layers(parts.networks(synthetic.categorical(table), OPTIONS, views.OF_LAYERS + views.OF_UNITS))
+    (together,) = views.layers(views.networks(synthetic.categorical(table), OPTIONS, views.OF_LAYERS + views.OF_UNITS))
     found = views.detectors(together).set_index(["layer", "metric", "entry"])
     assert [*found.index.unique("layer")] == [*LAYERS] and len(found) == 2 * 3 * 3
     for layer, metric, entry in found.index:
@@ -107,11 +111,25 @@ def test_layers_stand_together_with_the_least_and_the_largest_over_seeds():
         assert found.loc[(layer, metric, entry)].tolist() == pytest.approx(expected)
 
 
-def test_words_stand_beside_the_units_that_have_them(stored):
+def test_words_stand_beside_their_units_the_surest_first(stored):
     shown = {table.title: table for table in units.VIEWS["labels"](stored, OPTIONS)}
     own = shown["shapes (layer=late) / resnet18: words by dissection, 2 seeds"]
-    assert own.frame.index[:4].tolist() == ["late 0", "late 2", "late 4", "late 6"]
-    assert own.frame.word[:4].tolist() == ["red", "-", "striped", "-"] and "gallery.units" in own.notes[0]
+    p = np.mean(raw(sweep(), "unit_p_value", "dissection", "late"), 0)
+    order = [k for k in np.argsort(p) if p[k] == p[k]] + [1]
+    names = ["red", "-", "word 0 / word 1"]
+    assert own.frame.index.tolist() == [f"late {2 * k}" for k in order]
+    assert own.frame.word.tolist() == [names[k % 3] for k in order]
+    assert own.data.unit_p_value.tolist() == pytest.approx(p[order], nan_ok=True)
+
+
+def test_detectors_are_counted_by_their_words(stored):
+    (own,) = [table for table in units.VIEWS["labels"](stored, OPTIONS) if "detectors by word" in table.title]
+    for entry, layer in own.frame:
+        counts = Counter()
+        for seed, p in enumerate(raw(sweep(), "unit_p_value", entry, layer)):
+            counts.update(("red", "", f"word {seed}")[k % 3] for k in range(LAYERS[layer]) if p[k] <= ALPHA)
+        assert own.frame[entry, layer].astype(float).to_dict() == {w: counts[w] / 2 for w in own.frame.index}
+    assert len([*own.frame]) == len(LAYERS) * len(NAMING)
 
 
 def test_a_sweep_offers_the_views_that_it_has_the_rows_for():

@@ -97,7 +97,7 @@ def words(labelled: Labelled) -> list[str]:
 
 def test_a_unit_wired_to_a_colour_has_its_name_and_a_dead_one_has_none(wired):
     assert words(wired) == [*COLOURS, ""]
-    assert [json.loads(part) for part in wired.parts] == [["units", k] for k in range(4)]
+    assert [json.loads(part) for part in wired.parts] == [["units", k, word] for k, word in enumerate([*COLOURS, ""])]
     for metric in (UnitIou(quantile=0.005), UnitPrecision(), UnitAuroc(images=30, seed=0)):
         *scores, dead = metric(wired).tolist()
         assert min(scores) > 0.9 and np.isnan(dead), metric
@@ -252,7 +252,8 @@ RUN = ("benchmark=units", "labelling=dissection", "benchmark.reference_images=30
 def test_a_cell_names_the_units_of_a_network():
     rules = ("dataset=rules", "dataset.rules=[[red],[green]]", "model=planted", "model.input_size=32")
     found = evaluated(*RUN, *rules, "metric=[unit_iou,detectors]", "benchmark.gallery.units=2")
-    assert found.scores.part.tolist() == [f'["features", {k}]' for k in range(3)] + [""]
+    parts = [json.loads(part or "[]") for part in found.scores.part]
+    assert [part[:2] for part in parts] == [["features", k] for k in range(3)] + [[]] and parts[0][2] == "red"
     assert (found.scores.image == "").all() and found.scores.data.nunique() == 1
     assert {len(part) for part in found.gallery.values()} == {2} and found.gallery["word"][0] == "red"
 

@@ -48,13 +48,12 @@ def test_maps_are_those_before_and_after_the_activation_function(model):
     after = {"stem": stem, "join": torch.cat([model.one(stem), model.two(stem)], 1)}
     for layer in ("stem", "join"):
         units = units_of(model, x, layer, None, batch=2)
-        torch.testing.assert_close(units.before(x), before[layer])
+        torch.testing.assert_close(units.live(x, before=True), before[layer])
         torch.testing.assert_close(units.maps(x), after[layer])
         torch.testing.assert_close(units.means(x), after[layer].mean((2, 3)))
-    dead = after["join"].transpose(0, 1).flatten(1).std(1) == 0
-    assert units.shape == (5, 8, 8) and dead[0] and not dead.all() and (units.dead(x) == dead).all()
+    assert units.shape == (5, 8, 8)
     units = units_of(model, x, "last", None, batch=2)
-    torch.testing.assert_close(units.before(x), units.maps(x))
+    torch.testing.assert_close(units.live(x, before=True), units.maps(x))
 
 
 def test_a_silent_unit_has_a_gradient_before_its_activation_function(model):
@@ -74,7 +73,6 @@ def test_what_is_left_without_a_unit_or_a_direction(model, layer):
     towards = torch.nn.functional.normalize(torch.randn(2, units.channels), dim=1)
     directions = torch.cat([torch.eye(units.channels), towards])
     found = units.ablations(x, directions)
-    torch.testing.assert_close(units.ablated(x, 1), found[1])
     for direction, logits in zip(directions, found, strict=True):
         keep = torch.eye(units.channels) - torch.outer(direction, direction)
         hook = model.get_submodule(layer).register_forward_hook(
@@ -101,5 +99,3 @@ def test_what_does_not_exist_is_refused(model):
     for wrong in ([4], [-1], 0, "all", []):
         with pytest.raises(ValueError, match=r"benchmark\.units|0 to 3"):
             units_of(model, x, "stem", wrong, 2)
-    with pytest.raises(ValueError, match="0 to 3"):
-        units_of(model, x, "stem", None, 2).ablated(x, 4)
