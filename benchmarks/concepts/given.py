@@ -48,12 +48,16 @@ def given(cell: Prepared, layer: Layer, settings: Concepts) -> Given:
 
 
 def drawn(cell: Prepared, layer: Layer, settings: Concepts) -> Given:
-    """Return scenes that are drawn anew for the cell's seed: some that show a word, and some without regard to any."""
+    """Return scenes that are drawn anew for the cell's seed: some that show a word, and some without regard to any.
+
+    Every word has the first scenes that show it, of one random order, so that few scenes have to be drawn.
+    """
     seed, need = cell.cfg.seed, settings.runs * settings.images
     split, rng = OWN + 2 * seed, np.random.default_rng(seed)
     words = occurring(cell.dataset, settings.concepts)
-    table, found = showing(cell.dataset, words, split, need)
-    rows = [rng.permutation(found[word])[:need] for word in words]
+    table, shown = showing(cell.dataset, words, split, need)
+    order = rng.permutation(len(table))
+    rows = [order[shown[word][order]][:need] for word in words]
     used = np.unique(np.concatenate(rows))
     table, others = table.iloc[used], cell.dataset.factors(split + 1, 4 * need)
     others = others.iloc[rng.permutation(len(others))[: 2 * need]]
@@ -76,17 +80,17 @@ def occurring(dataset: object, words: list[str] | None) -> tuple[str, ...]:
 
 
 def showing(dataset: object, words: tuple[str, ...], split: int, need: int) -> tuple[pd.DataFrame, dict]:
-    """Return scenes of a split, and the rows of those that show each word, at least `need` of them."""
+    """Return scenes of a split, and which of them show each word, at least `need`."""
     scenes = 4 * need
     while True:
         table = dataset.factors(split, scenes)
-        found = {word: shows(table, word).nonzero()[0] for word in words}
-        rarest = min(words, key=lambda word: len(found[word]))
-        if len(found[rarest]) >= need:
-            return table, found
+        shown = {word: shows(table, word) for word in words}
+        rarest = min(words, key=lambda word: shown[word].sum())
+        if shown[rarest].sum() >= need:
+            return table, shown
         if scenes >= MOST:
             wanted = f"{rarest!r} needs {need} scenes that show it, benchmark.runs x benchmark.images"
-            raise ValueError(f"{wanted}; {len(found[rarest])} of {scenes} do")
+            raise ValueError(f"{wanted}; {shown[rarest].sum()} of {scenes} do")
         scenes = min(MOST, 2 * scenes)
 
 

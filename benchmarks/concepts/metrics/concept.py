@@ -75,7 +75,7 @@ class ConceptPValue:
 class ConceptClaim:
     """Claimed effect of every pair: TCAV score, or cosine, less that of random vectors.
 
-    It is what the entry tests, the mean over runs. Its sign says whether the concept raises or lowers the class's logit.
+    It is what the entry tests, the mean over runs. Its sign says whether the concept raises the logit or lowers it.
     """
 
     parts = pairs
