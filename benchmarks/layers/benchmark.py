@@ -7,15 +7,16 @@ which orders the filters.
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from importlib import import_module
 from itertools import pairwise
 
+import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, suited, target_of
+from benchmarks.loop import Batch, Evaluated, Prepared, Scored, alone, evaluated, suited, target_of
 from entries import whole
 from methods.layers.layered import Layered, chosen_layers
 
@@ -61,9 +62,12 @@ class Reference:
         return self.drawn[1]
 
     @property
-    def classes(self) -> int:
-        """Return how many classes the network has."""
-        return self.cell.model(self.x[:1]).shape[1]
+    def batch(self) -> Batch:
+        """Return the first image as a batch, which stands for the images of scores that are of none."""
+        x, label = self.x[:1], self.labels[:1].cpu()
+        explained, facts = replace(self.cell.common, x=x, target=label), pd.DataFrame({"label": label})
+        nothing = torch.empty(0)
+        return Batch([""], nothing, nothing, self.cell.model(x), explained, facts)
 
     @cached_property
     def data(self) -> str:
@@ -99,14 +103,16 @@ class Layers:
             raise ValueError(f"benchmark.gallery.images needs a whole number >= 0; {images!r} was given")
 
     def __call__(self, cell: Prepared) -> Evaluated:
-        """Compute one cell."""
-        ready = cache(partial(self.ready, cell))  # with the first batch, so that what does not suit leaves its reason
+        """Compute one cell; where no metric is of images, the images of the test split are not looked at."""
+        few = self.train_images if cell.cell.group == "probe" else self.reference_images
+        reference = Reference(cell, few)
+        ready = cache(partial(self.ready, cell, reference))  # late, so that what does not suit leaves its reason
+        if not any(getattr(metric, "of_images", False) for metric in cell.metrics.values()):
+            return alone(cell, lambda: ready()(reference.batch), 0)
         return evaluated(cell, self.target, lambda batch: ready()(batch), self.gallery["images"])
 
-    def ready(self, cell: Prepared) -> Callable[[Batch], Scored]:
+    def ready(self, cell: Prepared, reference: Reference) -> Callable[[Batch], Scored]:
         """Return the step of the entry's group, which scores a batch."""
-        group = cell.cell.group
-        reference = Reference(cell, self.train_images if group == "probe" else self.reference_images)
         names = chosen_layers(cell.model, reference.x[:1], self.layers)
         network = Layered(cell.model, names, cell.cfg.batch_size, cell.store)
-        return import_module(f"benchmarks.layers.{group}").step(cell, network, reference, self)
+        return import_module(f"benchmarks.layers.{cell.cell.group}").step(cell, network, reference, self)

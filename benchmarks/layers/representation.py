@@ -1,4 +1,4 @@
-"""Score how the features of a representation correlate: once, on the reference images, with a cell's first batch."""
+"""Score how the features of a representation correlate on the reference images."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,16 +20,8 @@ from methods.layers.layered import Layered
 
 
 def step(cell: Prepared, network: Layered, reference: Reference, settings: Layers) -> Callable[[Batch], Scored]:
-    """Return the function that scores a batch; the scores are of no image of it, and all come with the first one."""
-    tables: list[pd.DataFrame] = []
-
-    def score(batch: Batch) -> Scored:
-        new = not tables
-        if new:
-            tables.extend(scored(cell, network, reference, batch))
-        return Scored([table if new else table[:0] for table in tables], [], lambda images: {})
-
-    return score
+    """Return the function that scores all reference images, of which it is given the first as a batch."""
+    return lambda batch: Scored(scored(cell, network, reference, batch), [], lambda images: {})
 
 
 def scored(cell: Prepared, network: Layered, reference: Reference, batch: Batch) -> list[pd.DataFrame]:

@@ -347,9 +347,10 @@ def test_a_cell_has_rows_of_images_layers_and_probes_and_pictures(caplog):
     assert np.allclose(passes, [*[(1 + 80 + 3) / 3] * 3, 1, 1]), "widths and train images belong to the first"
 
 
-def test_scores_of_probes_alone_come_once_however_many_batches():
-    scores = cell("probe=nearest_mean", "metric=[selectivity]", "batch_size=2").scores
-    assert [*scores.part] == ["1", "3"] and (scores.image == "").all()
+def test_what_is_of_no_image_needs_none():
+    both, alone = (cell("probe=nearest_mean", *metric) for metric in ([], ["metric=[selectivity]"]))
+    own = both.scores[both.scores.metric == "selectivity"].score
+    assert [*alone.scores.score] == [*own] and alone.images.empty and len(both.images) == 5
 
 
 @pytest.mark.parametrize(("probe", "fits"), [("linear", True), ("untrained", True), ("skip_forward", False)])
