@@ -1,0 +1,1 @@
+"""Surrogates: how well simple models of some size imitate a network."""

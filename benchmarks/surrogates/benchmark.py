@@ -1,0 +1,150 @@
+"""Benchmark of surrogates: simple models of several sizes are fitted to a network and imitate it on test images.
+
+The network's own classes and logits are the truth, also where they are wrong. Every score is of a test image and a
+size, the part: the leaves or weights that the simple model may have.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from json import dumps
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from benchmarks import rows
+from benchmarks.contracts import untouched
+from benchmarks.cost import measured
+from benchmarks.datasets import scenes
+from benchmarks.loop import Evaluated, Prepared, Scored, alone, suited
+from benchmarks.surrogates.surrogated import Surrogated
+from entries import Inapplicable, layered, whole
+from methods.concepts.activations import Layer, chosen_layer
+from methods.surrogates.columns import Images
+from methods.surrogates.surrogate import Surrogate
+
+LEAST = 10  # train images that show a word, and as many that do not, so that it can be read out
+
+
+@dataclass(frozen=True)
+class Surrogates:
+    """Score what simple models of `sizes` leaves or weights, fitted on `train_images`, say of the test images.
+
+    `layer` is the name of a module, or "auto": where words are read.
+    """
+
+    entry: str
+    layer: str
+    sizes: list[int]
+    train_images: int
+    gallery: dict[str, int]
+
+    def __post_init__(self) -> None:
+        layered(self)
+        whole(self, train_images=2)
+        listed = isinstance(self.sizes, Sequence) and self.sizes and all(type(size) is int for size in self.sizes)
+        if not listed or not all(low < high for low, high in pairwise([1, *self.sizes])):
+            raise ValueError(f"benchmark.sizes needs a list of rising whole numbers >= 2; {self.sizes!r} was given")
+        if self.sizes[-1] > self.train_images:
+            need = f"benchmark.sizes needs sizes up to benchmark.train_images={self.train_images}"
+            raise ValueError(f"{need}; {self.sizes[-1]} was given")
+        shown = self.gallery.get("sizes")
+        if type(shown) is not int or shown < 0:
+            raise ValueError(f"benchmark.gallery.sizes needs a whole number >= 0; {shown!r} was given")
+
+    def __call__(self, cell: Prepared) -> Evaluated:
+        """Compute one cell; simple models are fitted anew, and so are scores of images that are stored already."""
+        return alone(cell, partial(self.scored, replace(cell, stored=frozenset())), self.gallery["sizes"])
+
+    def scored(self, cell: Prepared) -> Scored:
+        """Return all scores of a cell."""
+        if not hasattr(cell.dataset, "train"):
+            own = type(cell.dataset).__name__
+            raise Inapplicable(f"benchmark=surrogates needs a data set with a train split; {own} has none")
+        batches = [*cell.batches("predicted")]
+        facts, x = pd.concat([batch.facts for batch in batches]), torch.cat([batch.explained.x for batch in batches])
+        layer = Layer(cell.model, self.layer, cell.cfg.batch_size, cell.store)
+        if "layer" in cell.entry.needs:
+            layer = replace(layer, name=chosen_layer(cell.model, x[:1], self.layer))
+        with untouched(type(cell.entry).__name__, cell.common), measured(cell.model, cell.device) as cost:
+            train = trained(cell, layer, self.train_images)
+            if len(train.x) < self.sizes[-1]:
+                need = f"benchmark.sizes needs sizes up to the number of train images, {len(train.x)}"
+                raise ValueError(f"{need}; {self.sizes[-1]} was given")
+            own = cell.entry(layer, train, self.sizes)
+            logits = torch.cat([batch.logits for batch in batches]).cpu()
+            test = Images(x, logits, torch.tensor(facts.label.to_numpy()), train.words, shown(cell, train, facts))
+            told = own.told(test)
+        again = partial(own.refitted, test)
+        sizes, said = tuple(self.sizes), (logits, *told)
+        surrogated = Surrogated(cell.model, x, sizes, *said, len(train.x), again, cell.store)
+        tables, n = [], len(x) * len(sizes)
+        for name, metric in cell.metrics.items():
+            table = rows.answered(name, metric, partial(metric, surrogated), n, surrogated)
+            part = np.tile([str(size) for size in sizes], len(x))
+            table = table.assign(image=np.repeat(facts.index, len(sizes)), part=part)
+            tables.append(table.join(facts, on="image").assign(**rows.per_image(cost, len(x), "explain_")))
+        return Scored(tables, [], partial(pictures, cell, own, test, surrogated))
+
+
+def trained(cell: Prepared, layer: Layer, images: int) -> Images:
+    """Return train images with what the network says of them, and their words where they are drawn.
+
+    Of words that say the same or the opposite of an earlier one, and of those that are too rare, none is kept.
+    """
+    dataset = suited(cell.dataset, cell.network)
+    words, known = (), None
+    if hasattr(dataset, "factors"):
+        table = dataset.factors(0, min(images, dataset.train_images))
+        pixels, labels, _ = dataset.drawn(0, len(table), cell.size)
+        pixels, labels = torch.from_numpy(pixels), torch.from_numpy(labels)
+        true = {word: scenes.shows(table, word) for column in scenes.FACTORS.values() for word in column}
+        kept: dict[str, np.ndarray] = {}
+        for word, own in true.items():
+            enough = LEAST <= own.sum() <= len(own) - LEAST
+            if enough and all(0 < (own == other).sum() < len(own) for other in kept.values()):
+                kept[word] = own
+        words, known = (*kept,), torch.from_numpy(np.array([*kept.values()], bool).reshape(-1, len(table)).T)
+    else:
+        pixels, labels = dataset.train(cell.size)
+        # A split may be sorted by class.
+        some = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:images].sort().values
+        pixels, labels = pixels[some], labels[some]
+    x = cell.common.normalised(pixels.to(cell.device).float() / 255)
+    return Images(x, logits(layer, x), labels.long(), words, known)
+
+
+def logits(layer: Layer, x: Tensor) -> Tensor:
+    """Return the network's logits (n, k), passed once for all entries of a sweep."""
+
+    def compute() -> Tensor:
+        return torch.cat([layer.model(part) for part in x.split(layer.batch)])
+
+    return layer.keep((x,), "clean logits", compute).cpu()
+
+
+def shown(cell: Prepared, train: Images, facts: pd.DataFrame) -> Tensor | None:
+    """Return which of the train images' words (n, w) are true of test images."""
+    if not train.words:
+        return None
+    table = cell.dataset.factors(1, len(facts)).loc[facts.index]
+    return torch.from_numpy(np.stack([scenes.shows(table, word) for word in train.words], 1))
+
+
+def pictures(cell: Prepared, own: Surrogate, test: Images, surrogated: Surrogated, sizes: int) -> dict[str, np.ndarray]:
+    """Return for the first sizes the rules of the simple model as JSON, with where they hold on test images."""
+    columns, wanted = own.columns.read(test), surrogated.wanted
+    classes = [rows.named(cell.dataset.classes, k) for k in range(surrogated.logits.shape[1])]
+    found = []
+    for model, predicted in zip(own.models[:sizes], surrogated.predicted, strict=False):
+        about = {"size": model.size, "fidelity": float((predicted == wanted).double().mean()), "images": len(wanted)}
+        about["binary"] = bool(np.isin(own.columns.train, (0, 1)).all())
+        found.append(dumps(about | {"rules": model.rules(own.columns.names, columns, wanted.numpy())}))
+    return {
+        "image": np.array([str(size) for size in surrogated.sizes[:sizes]]),
+        "rules": np.array(found),
+        "classes": np.array([classes] * len(found)),
+    }

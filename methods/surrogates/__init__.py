@@ -1,0 +1,1 @@
+"""Surrogates: simple models that imitate a network, fitted to what it says of images."""
