@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from results import style
 from results.panels import described, legend, looks, panels
-from results.parts import Network, controls, pictured
+from results.parts import controls, pictured
 from results.pictures import Column
 from results.sheets import Bars, sheet
-from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, detectors, layer, layers, networks
+from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, by_layer, layer, layers, networks, whole
 
 PATCHES, WORDS, CLASSES = 3, 3, 4  # of a unit on a sheet, the most
 SHEET = """\
@@ -21,10 +21,10 @@ Each row is a unit. Images that methods give to it; the parts of reference image
 that does so with the mask of the unit's word (outline) and the unit's map (bright: active); the words whose masks fit \
 best, as IoU less chance; effect: by how much a class's logit falls, on images of the class, when the unit is set to 0 \
 (below 0: it rises). Every map has its own scale; bars have one for all units."""
-DETECTORS = """\
-Share of units that are detectors, how many different words these have, and the rank correlation of the units' matches \
-with what their removal does; higher is better. Grey: directions of a rotated basis, which are no units; a word that \
-they find as well is the layer's. Lines, where there are several seeds, reach from the least to the largest."""
+LAYERS = """\
+Means over the units of a layer; for detectors the share of units, and the number of their different words. Grey: \
+controls. Lines: 95 % intervals over units; for unique detectors and the agreement with ablation, the range over \
+several seeds."""
 
 
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
@@ -37,9 +37,14 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
                 f"{{shown}} units of {layer(network)}, {' on '.join(style.readable([network.model, network.dataset]))}"
             )
             yield f"units_{network.dataset}_{network.model}", of_units(shown, controls(network.rows), title)
-    for together in layers([network for network in every if network.rows.metric_stem.isin(OF_LAYERS).any()]):
-        first = together[0].rows.iloc[0]
-        yield f"detectors_{first.dataset_stem}_{first.model}", by_layer(together)
+    for together in layers(every):
+        network = whole(together)
+        place = " on ".join(style.readable([network.model, network.dataset]))
+        for name, stems in {"detectors": (*OF_LAYERS, "unit_iou", "unit_auroc"), "images": VISUALISATION}.items():
+            data = by_layer(together, stems)
+            if len(data):
+                figure = of_layers(data, controls(network.rows), f"{name.title()} by layer, {place}")
+                yield f"{name}_{network.dataset}_{network.model}", figure
 
 
 def pictures(gallery: Mapping[str, np.ndarray], folder: Path) -> None:
@@ -82,13 +87,11 @@ def _largest(names: np.ndarray, values: np.ndarray, count: int) -> tuple[list[st
     return [str(names[k]) for k in best], values[best]
 
 
-def by_layer(together: list[Network]) -> Figure:
-    """Draw for every score of layers one panel: layers across, a point for each entry."""
-    data = detectors(together)
-    grey = {entry for network in together for entry in controls(network.rows)}
+def of_layers(data: pd.DataFrame, grey: list[str], title: str) -> Figure:
+    """Draw one panel for every metric: layers across, a point for each entry."""
     entries, order = [*data.entry.unique()], [*data.layer.unique()]
     metrics = [*data.metric.unique()]
-    figure, axes = panels(len(metrics), 3, style.PAGE, 1.9)
+    figure, axes = panels(len(metrics), 3, style.PAGE, 1.6)
     styles = looks([entry for entry in entries if entry not in grey], grey)
     styles = {entry: styles[entry] | {"marker": "o", "ms": 3} for entry in entries}
     for metric, panel in zip(metrics, axes, strict=True):
@@ -97,10 +100,8 @@ def by_layer(together: list[Network]) -> Figure:
             places = own.layer.map(order.index).to_numpy() + 0.08 * (k - (len(entries) - 1) / 2)
             panel.plot(places, own["mean"], **styles[entry])
             panel.vlines(places, own.low, own.high, color=styles[entry]["color"], lw=0.8)
-        panel.set_xticks(range(len(order)), order, size=style.SMALL, rotation=90)
+        panel.set_xticks(range(len(order)), order, size=style.SMALL)
         panel.set(title=style.readable([metric])[0], xlim=(-0.5, len(order) - 0.5))
-        most = data["mean"][data.metric == metric].abs().max()
-        panel.set_ylim(bottom=min(-0.05 * most, data["mean"][data.metric == metric].min() - 0.05 * most))
+        panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
     legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
-    stem = together[0].rows.dataset_stem.iloc[0]
-    return described(figure, f"Detectors of {' on '.join(style.readable([together[0].model, stem]))}", DETECTORS)
+    return described(figure, title, LAYERS)

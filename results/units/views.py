@@ -12,12 +12,12 @@ from results.parts import (
     controls,
     labels_of,
     means,
-    methods,
     of_parts,
     table_of,
     texts,
 )
 from results.parts import networks as found
+from results.summary import wilson
 from results.tables import NONE, Table, numerals, p_value
 
 VISUALISATION = ("activation_ratio", "jitter_ratio", "transfer", "path_similarity", "dead_starts")
@@ -26,8 +26,9 @@ JUDGED = tuple(name for name in OF_UNITS if name != "unit_p_value")  # of which 
 OF_LAYERS = ("detectors", "unique_detectors", "ablation_agreement")
 MOST = 40  # units that a table shows
 BRACKETS = (
-    "Brackets hold 95 % intervals of means over units, percentiles of resampled units, where there are six or more; of "
-    "scores of a whole layer the least and the largest over seeds."
+    "Brackets hold 95 % intervals: percentiles of resampled units for means over six units or more, Wilson intervals "
+    "over units for the share of detectors. For other scores of a whole layer they hold the least and the largest over "
+    "seeds."
 )
 SHOWN = [
     "An activation ratio above 1 says that an image activates its unit more than any held-out real image; a path "
@@ -59,17 +60,21 @@ def _worded(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def visualisations(rows: pd.DataFrame, options: Namespace) -> list[Table]:
-    """Return for every network the means of each method over units, and the scores of each unit."""
-    return [table for network in networks(rows, options, VISUALISATION) for table in _visualised(network)]
+    """Return for every network the means of each method over the units of each layer, and the scores of each unit."""
+    tables = []
+    for together in layers(networks(rows, options, VISUALISATION)):
+        tables.append(_by_layer(together, VISUALISATION, "images by layer", SHOWN))
+        tables += map(_images, together)
+    return tables
 
 
-def _visualised(network: Network) -> Iterator[Table]:
-    yield methods(network, f"images of {counted(network)}", VISUALISATION, SHOWN)
+def _images(network: Network) -> Table:
+    """Return units down, and across the scores of each entry's image."""
     heads = labels_of(network.rows, VISUALISATION)
     values = {head: of_parts(network.rows, metric) for metric, head in heads.items()}
     frame = pd.concat({head: own[:MOST].apply(numerals, spec=".2f") for head, own in values.items()}, axis=1)
     frame, data = frame.set_axis([*map(named, frame.index)]), network.rows[["part", "entry", "metric", "seed", "score"]]
-    yield table_of(network, "images of single units", frame, data, SHOWN, notes=cut(len(network.parts)))
+    return table_of(network, "images of single units", frame, data, SHOWN, notes=cut(len(network.parts)))
 
 
 def cut(units: int) -> list[str]:
@@ -78,13 +83,12 @@ def cut(units: int) -> list[str]:
 
 
 def labels(rows: pd.DataFrame, options: Namespace) -> list[Table]:
-    """Return the detectors of all layers of a network, and for each layer the words of its units."""
+    """Return for every network how good the words of layers are, which detectors have them, and the words of units."""
     tables = []
     for together in layers(networks(rows, options, OF_LAYERS + OF_UNITS)):
-        tables += [_detectors(together), *_by_word(together)]
+        tables += [_by_layer(together, OF_LAYERS + JUDGED, "words by layer", NAMED), *_by_word(together)]
         for network in together:
             if labels_of(network.rows, OF_UNITS):
-                tables.append(methods(network, f"words of {counted(network)}", JUDGED, NAMED))
                 tables += [_words(network, entry) for entry in network.rows.entry.unique()]
     return tables
 
@@ -102,36 +106,43 @@ def layer(network: Network) -> str:
     return str(json.loads(network.parts[0])[0] if network.parts else network.setting("layer"))
 
 
-def counted(network: Network) -> str:
-    return f"{len(network.parts)} units of {layer(network)}" if network.parts else f"units of {layer(network)}"
-
-
 def named(part: str) -> str:
     """Return how a table says which unit of which layer."""
     return " ".join(map(str, json.loads(part)))
 
 
-def detectors(together: list[Network]) -> pd.DataFrame:
-    """Return one row per layer, metric of layers and entry."""
+def by_layer(together: list[Network], stems: Sequence[str]) -> pd.DataFrame:
+    """Return one row per metric, layer and entry: the mean with its interval, and the number of units."""
     names = [layer(network) for network in together]
     names = names if len({*names}) == len(names) else [f"{network.dataset} {layer(network)}" for network in together]
-    found = [means(network.rows, OF_LAYERS).assign(layer=name) for name, network in zip(names, together, strict=True)]
+    found = []
+    for name, network in zip(names, together, strict=True):
+        units = len(network.parts)
+        data = means(network.rows, stems).assign(layer=name, units=units)
+        shares = data.metric.str.partition(" (")[0] == "detectors"
+        if units and shares.any():
+            data.loc[shares, ["low", "high"]] = wilson(data["mean"][shares].to_numpy(), units).T
+        found.append(data)
     return pd.concat(found, ignore_index=True)
 
 
-def _detectors(together: list[Network]) -> Table:
-    """Return layers down, and across what each entry says of them, controls last."""
-    data, rows = detectors(together), _whole(together).rows
-    last = controls(rows)
-    entries = sorted(data.entry.unique(), key=lambda entry: entry in last)
-    cells = {
-        (head, entry): texts(own, "layer")
-        for metric, head in labels_of(rows, OF_LAYERS).items()
-        for entry in entries
-        if len(own := data[(data.metric == metric) & (data.entry == entry)])
-    }
-    frame = pd.DataFrame(cells).reindex(data.layer.unique()).fillna(NONE)
-    return table_of(_whole(together), "detectors by layer", frame, data, NAMED)
+def _by_layer(together: list[Network], stems: Sequence[str], what: str, said: Sequence[str]) -> Table:
+    """Return entries and their layers down, controls last, and the means of metrics across."""
+    data, network = by_layer(together, stems), whole(together)
+    last = controls(network.rows)
+    places = data.assign(control=data.entry.isin(last)).drop_duplicates(["entry", "layer"])
+    places = places.sort_values(["control", "entry"], kind="stable")
+    cells = {"units": pd.Series(places.units.map(str).to_list(), rows_of(places))}
+    for metric, head in labels_of(network.rows, stems).items():
+        cells[head] = texts(own := data[data.metric == metric], "layer").set_axis(rows_of(own))
+    frame = pd.DataFrame(cells).reindex(rows_of(places)).fillna(NONE)
+    below = 0 if places.control.all() else int(places.control.sum())
+    return table_of(network, what, frame, data, said, controls=below)
+
+
+def rows_of(data: pd.DataFrame) -> list[str]:
+    """Return what stands before a row of a table: an entry and a layer."""
+    return [*(data.entry + ", " + data.layer)]
 
 
 def _by_word(together: list[Network]) -> Iterator[Table]:
@@ -145,10 +156,10 @@ def _by_word(together: list[Network]) -> Iterator[Table]:
         frame = data.pivot(index="word", columns=place, values="detectors")
         frame = frame.reindex(columns=pd.MultiIndex.from_product([p[name].unique() for name in place])).fillna(0)
         frame = frame.loc[frame.sum(axis=1).sort_values(ascending=False, kind="stable").index].map("{:.3g}".format)
-        yield table_of(_whole(together), "detectors by word", frame, data, NAMED)
+        yield table_of(whole(together), "detectors by word", frame, data, NAMED)
 
 
-def _whole(together: list[Network]) -> Network:
+def whole(together: list[Network]) -> Network:
     """Return networks that differ in the layer as one."""
     rows = pd.concat([network.rows for network in together])
     return Network(rows.dataset_stem.iloc[0] if len(together) > 1 else together[0].dataset, together[0].model, rows)

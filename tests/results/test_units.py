@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from results import latex, parts, scores, tables, units
 from results.units import drawing, views
@@ -49,7 +50,8 @@ def sweep(visual=VISUAL, naming=NAMING) -> pd.DataFrame:
                     found.append(rows(own, metric, places, higher="p_value" not in metric, **about))
                 for k, metric in enumerate(views.OF_LAYERS if entry in naming else ()):
                     settings = json.dumps({"alpha": ALPHA})
-                    found.append(rows([rng.random() * (1 + k)], metric, [""], metric_settings=settings, **about))
+                    score = rng.random() * (1 + k) if k else (1 + NAMING.index(entry)) / count
+                    found.append(rows([score], metric, [""], metric_settings=settings, **about))
     return pd.concat(found, ignore_index=True).assign(folder="nowhere")
 
 
@@ -100,15 +102,18 @@ def test_means_over_units_are_of_the_means_over_seeds():
             assert (row.low < row["mean"] < row.high) if layer == "late" else np.isnan(row.low), "six units or more"
 
 
-def test_layers_stand_together_with_the_least_and_the_largest_over_seeds():
+def test_layers_stand_together_with_their_intervals():
     table = sweep()
     (together,) = views.layers(views.networks(synthetic.categorical(table), OPTIONS, views.OF_LAYERS + views.OF_UNITS))
-    found = views.detectors(together).set_index(["layer", "metric", "entry"])
+    found = views.by_layer(together, views.OF_LAYERS).set_index(["layer", "metric", "entry"])
     assert [*found.index.unique("layer")] == [*LAYERS] and len(found) == 2 * 3 * 3
     for layer, metric, entry in found.index:
-        own = raw(table, metric, entry, layer)
-        expected = [own.mean(), own.min(), own.max(), 2]
-        assert found.loc[(layer, metric, entry)].tolist() == pytest.approx(expected)
+        own, row = raw(table, metric, entry, layer), found.loc[(layer, metric, entry)]
+        ends = own.min(), own.max()
+        if metric == "detectors":
+            ends = binomtest(1 + NAMING.index(entry), LAYERS[layer]).proportion_ci(method="wilson")
+        assert row[["mean", "low", "high"]].tolist() == pytest.approx([own.mean(), *ends])
+        assert row.units == LAYERS[layer]
 
 
 def test_words_stand_beside_their_units_the_surest_first(stored):
@@ -154,7 +159,7 @@ def test_the_text_is_the_golden_one(stored):
 def test_figures(stored, tmp_path):
     drawn = dict(units.figures(stored, OPTIONS))
     names = [f"units_shapes (layer={layer})_resnet18" for layer in LAYERS]
-    assert {*drawn} == {*names, "detectors_shapes_resnet18"}
+    assert {*drawn} == {*names, "detectors_shapes_resnet18", "images_shapes_resnet18"}
     for figure in drawn.values():
         checked(figure)
     for entry in ("dissection", "top_patches"):
