@@ -61,9 +61,10 @@ class Counterfactual:
     """Image that becomes the target class by a small and smooth change [after Wachter et al. 2018].
 
     Adam makes mean |change| + `variation` x mean difference of the change between neighbours + w x max(0, goal - log
-    odds of the target) small. The goal are the log odds of the probability `confidence`. The change is interpolated
-    from a grid of `cells` x `cells`, since a change of single pixels makes an adversarial example, and pixels stay in
-    [0, 1]. Of all steps that reach the goal the one with the smallest change is taken, or the last one if none does.
+    odds of the target) small, with steps that fall from `rate` to 0. The goal are the log odds of the probability
+    `confidence`. The change is interpolated from a grid of `cells` x `cells`, since one of single pixels makes an
+    adversarial example, and pixels stay in [0, 1]. Of all steps that reach the goal the one with the smallest change is
+    taken, or the last one if none does.
 
     Departures: the authors raise w from optimisation to optimisation until the target is reached. Here w starts at
     `weight`, rises by the factor `growth` in each step that has not reached the goal and falls by it otherwise. Their
@@ -98,7 +99,8 @@ class Counterfactual:
         adam = torch.optim.Adam([grid], lr=self.rate)
         weight, least = x.new_full((len(x),), self.weight), x.new_full((len(x),), torch.inf)
         found = x.clone()
-        for _ in range(self.steps):
+        for step in range(self.steps):
+            adam.param_groups[0]["lr"] = self.rate * (1 - step / self.steps)
             with torch.enable_grad():
                 pixels = (before + smooth(grid, x.shape[2:])).clamp(0, 1)
                 images, change = in_box(pixels, box), pixels - before
