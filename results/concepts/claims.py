@@ -68,7 +68,10 @@ def rates(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
 
 
 def pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per concept, class and entry: means over seeds, and the number that call it, and rightly."""
+    """Return one row per concept, class and entry: means over seeds, and the number that call it, and rightly.
+
+    The least and the largest claim are nan where there is one.
+    """
     by = table.groupby(["concept", "class", "entry"], sort=False)
     own = by.agg(
         **{name: (name, "first") for name in ("effect", "low", "high", "truth")},
@@ -81,4 +84,5 @@ def pairs(table: pd.DataFrame) -> pd.DataFrame:
         known=("right", "count"),
         seeds=("seed", "nunique"),
     )
+    own.loc[own.seeds == 1, ["least", "largest"]] = np.nan
     return own.reset_index()

@@ -20,11 +20,11 @@ from results.sheets import Bars, sheet
 
 CLASSES = 6  # of a concept on a sheet, the most
 EFFECTS = """\
-Each point is a concept and a class; words: the largest effects. Across: how a class's logit changes, in its standard \
-deviations, as the concept comes into a scene, with 95 % intervals. Up: the TCAV score, or cosine, less that of random \
-vectors, with the least and the largest over seeds. A claim in a shaded corner has the wrong sign; in the grey band \
-effects are too small to count, and a filled point is a false positive. The diagonal is where claims would be \
-proportional to effects."""
+Each point is a concept and a class; words name effects where there is room. Across: how a class's logit changes, in \
+its standard deviations, as the concept comes into a scene, with 95 % intervals. Up: the TCAV score, or cosine, less \
+that of random vectors, with the least and the largest over seeds. A claim in a shaded corner has the wrong sign; in \
+the grey band effects are too small to count, and a filled point is a false positive. The diagonal is where claims \
+would be proportional to effects."""
 GIVEN = """\
 Each row is a concept, those with the largest effects first. The images whose activations are most like the concept's; \
 the map of the first one (red: like the concept, blue: unlike it); bars: the measured effect of the concept on \
@@ -97,15 +97,16 @@ def effects(table: pd.DataFrame, delta: float, title: str) -> Figure:
     entries = [*table.entry.unique()]
     figure, axes = panels(len(entries), min(2, len(entries)), style.PAGE, 3.0)
     x = 1.1 * max(np.nanmax(table[["low", "high", "effect"]].abs()), 2 * delta)
-    y = 1.1 * (np.nanmax(table[["least", "largest"]].abs()) or 1)
+    y = 1.1 * (np.nanmax(table[["least", "claimed", "largest"]].abs()) or 1)
     for entry, panel in zip(entries, axes, strict=True):
         panel.axvspan(-delta, delta, color="0.92", lw=0)
         for sign in (1, -1):
             panel.fill_between([sign * delta, sign * x], 0, -sign * y, color=style.COLOURS[3], alpha=0.06, lw=0)
         panel.plot([-x, x], [-y, y], color="0.5", lw=0.6, ls=(0, style.DASHES[0]))
-        _points(panel, table[table.entry == entry].dropna(subset=["effect", "claimed"]), y)
         panel.axhline(0, color="black", lw=0.4)
-        panel.set(xlim=(-x, x), ylim=(-y, y), title=style.readable([entry])[0], xlabel="measured effect")
+        panel.set(xlim=(-x, x), ylim=(-y, y))
+        _points(panel, table[table.entry == entry].dropna(subset=["effect", "claimed"]), y)
+        panel.set(title=style.readable([entry])[0], xlabel="measured effect")
     axes[0].set_ylabel("claimed effect")
     look = {"marker": "o", "ms": 3.5, "ls": "", "mec": style.COLOURS[0]}
     said = {"called significant in half of the seeds or more": style.COLOURS[0], "not called": "white"}
@@ -115,18 +116,19 @@ def effects(table: pd.DataFrame, delta: float, title: str) -> Figure:
 
 
 def _points(axes: Axes, own: pd.DataFrame, y: float) -> None:
-    """Draw the points of one entry with their intervals, and name the largest effects where they have room."""
+    """Draw the points of one entry with their intervals, and name effects that count where there is room."""
     colour, called = style.COLOURS[0], (own.called >= own.seeds / 2).to_numpy()
     axes.hlines(own.claimed, own.low, own.high, color=colour, lw=0.5, alpha=0.6)
-    several = own[own.seeds > 1]
-    axes.vlines(several.effect, several.least, several.largest, color=colour, lw=0.5, alpha=0.6)
+    axes.vlines(own.effect, own.least, own.largest, color=colour, lw=0.5, alpha=0.6)
     axes.scatter(
         own.effect, own.claimed, s=9, c=[colour if yes else "white" for yes in called], ec=colour, lw=0.6, zorder=3
     )
-    placed: list[tuple[float, float]] = []
-    for row in own.sort_values("effect", key=lambda effect: -abs(effect)).itertuples():
-        far = all(abs(row.claimed - other) > 0.07 * y or np.sign(row.effect) != side for side, other in placed)
-        if far and len(placed) < 8 and row.truth == COUNTS:
-            placed.append((np.sign(row.effect), row.claimed))
-            align = {"ha": "right" if row.effect > 0 else "left", "va": "bottom", "size": style.SMALL}
+    width, height = 0.4 * np.ptp(axes.get_xlim()) / 2, 0.09 * y
+    for row in own[own.truth == COUNTS].itertuples():
+        right = row.effect < 0
+        beside = (own.effect - row.effect) * (1 if right else -1)  # how far others are on the side of the words
+        above = own.claimed - row.claimed
+        crowded = (beside > -0.1 * width) & (beside < width) & (above >= 0) & (above < 2 * height)
+        if crowded.sum() == 1:  # the point itself
+            align = {"ha": "left" if right else "right", "va": "bottom", "size": style.SMALL}
             axes.text(row.effect, row.claimed + 0.02 * y, f"{row.concept} / {row[2]}", **align)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from results.concepts.claims import PAIRS, WHOLE, claims, pairs, rates
+from results.concepts.claims import NONE_COUNTS, PAIRS, WHOLE, claims, pairs, rates
 from results.parts import Network, controls, labels_of, methods, networks, of_parts, table_of, texts
 from results.tables import NONE, Table, numerals, p_value
 
@@ -74,12 +74,15 @@ def _pairs(network: Network, data: pd.DataFrame) -> Table:
         some = own.set_index("pair")
         cells[entry, "score"] = pd.Series(numerals(some.score, ".2f"), some.index)
         if own.claimed.notna().any():
-            cells[entry, "claimed"] = texts(own.assign(several=own.seeds > 1), "pair", "claimed", ("least", "largest"))
+            cells[entry, "claimed"] = texts(own, "pair", "claimed", ("least", "largest"))
         cells[entry, "p"] = some.p.map(p_value)
         cells[entry, "called"] = some.called.astype(str) + "/" + some.seeds.astype(str)
         cells[entry, "verdict"] = pd.Series([*map(verdict, some.right, some.known)], some.index)
     frame = pd.DataFrame(cells).reindex(first.index).fillna(NONE)
-    return table_of(network, "claims and measured effects", frame, data.drop(columns="pair"), OF_PAIRS)
+    dull = (first.truth == NONE_COUNTS) & (data.groupby("pair").called.sum().reindex(first.index) == 0)
+    left = (f"{dull.sum()} pairs without an effect, which no entry calls, are left out here.",) if dull.any() else ()
+    data = data.drop(columns="pair")
+    return table_of(network, "claims and measured effects", frame[~dull], data, OF_PAIRS, notes=left)
 
 
 def verdict(right: float, known: int) -> str:
