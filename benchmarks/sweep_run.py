@@ -8,6 +8,7 @@ import shlex
 import tempfile
 import time
 from argparse import Namespace
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -119,6 +120,8 @@ def described(client: object, run_id: str, folder: Path, rows: object, files: Pa
         (files / "tables" / f"{plain(table.name)}.tex").write_text(latex.latex(table, folder.name), encoding="utf-8")
     for name, figure in kind.figures(rows, options):
         style.save(figure, files / "figures" / plain(name), [".png"])
+    if hasattr(kind, "stepped"):
+        log_steps(client, run_id, kind.stepped(rows))
     (files / "tables" / f"{view}.txt").write_text(tables.page(shown, 110, True), encoding="utf-8")
     command, number = started(folder), {name: rows[name][rows[name] != ""].nunique() for name in COUNTED}
     said = ", ".join(f"{COUNTED[name]}: {count}" for name, count in number.items() if count)
@@ -126,6 +129,19 @@ def described(client: object, run_id: str, folder: Path, rows: object, files: Pa
     tags = {"command": command, "mlflow.note.content": text, "mlflow.loggedArtifacts": json.dumps(logged)}
     for name, value in tags.items():
         client.set_tag(run_id, name, value)
+
+
+def log_steps(client: object, run_id: str, points: Iterable[tuple[str, str, int, float]]) -> None:
+    """Log a sweep's lines as metrics: section, name, step and value of each point.
+
+    All have the time of the run's start, so that a point that is logged again is the same one.
+    """
+    from mlflow.entities import Metric
+
+    start = client.get_run(run_id).info.start_time
+    logged = [Metric(key(section, name), float(value), start, step) for section, name, step, value in points]
+    for first in range(0, len(logged), AT_ONCE):
+        client.log_batch(run_id, logged[first : first + AT_ONCE])
 
 
 def heading(column: str | tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from results.layers.features import QUANTITIES, feature_tables, similarity_table
 from results.layers.filters import deciding_tables, filter_tables
 from results.layers.predictions import depth_tables, probe_tables
 from results.layers.reading import GROUPS, Network, epoch_of, finished, networks
+from results.layers.training import stepped as stepped
 from results.layers.training import training_view
 from results.tables import Table
 

@@ -1,5 +1,6 @@
 """Tables of every quantity over the epochs of a fit."""
 
+import json
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 
@@ -40,6 +41,20 @@ def training_view(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     if not tables:
         raise Inapplicable("The view training needs one network at several epochs, as experiment=training gives them")
     return tables
+
+
+def stepped(rows: pd.DataFrame) -> Iterator[tuple[str, str, int, float]]:
+    """Yield what MLflow shows as lines: section, quantity, hundredths of an epoch, value; that of layers as their mean.
+
+    A finished network stands at the epoch at which its fit ends.
+    """
+    for epochs in series(networks(rows, Namespace(model=None))):
+        lasts = (json.loads(text).get("fit.epochs", []) for text in rows.model_settings[rows.model == epochs[-1].name])
+        last = sum(next(lasts))
+        means = over_epochs(epochs).groupby(["quantity", "epoch"], sort=False)["mean"].mean().dropna()
+        for (quantity, epoch), value in means.items():
+            section = f"{epochs[-1].dataset} {epochs[-1].name} at hundredths of an epoch"
+            yield section, quantity, round(100 * (last if epoch == END else epoch)), value
 
 
 def series(found: list[Network]) -> list[list[Network]]:

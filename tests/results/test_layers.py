@@ -34,10 +34,14 @@ FRACTIONS = np.linspace(0, 1, 6)
 PAIRS = [*combinations_with_replacement(LAYERS, 2)]
 
 
+def settings(epoch) -> str:
+    return json.dumps({"epoch": epoch, "fit.epochs": [1, 2]})
+
+
 def rows(score, metric, higher, *, part="", epoch=None, **columns) -> pd.DataFrame:
     table = synthetic.rows(np.ravel(score), metric, "layer", higher, kind="layers", **columns)
     table["group"] = np.where(table.entry.isin(CONTROLS), "control", "structure")
-    table["model_settings"], table["weights"] = json.dumps({"epoch": epoch}), synthetic.digest(epoch)
+    table["model_settings"], table["weights"] = settings(epoch), synthetic.digest(epoch)
     if (table.image != "").all():
         table = table.assign(label=LABEL, predicted=PREDICTED)
     return table.assign(part=part)
@@ -250,13 +254,16 @@ def test_quantities_over_epochs(stored):
     (epochs,) = training.series(reading.networks(stored, OPTIONS))
     assert [(network.epoch, network.name) for network in epochs] == [(2, "resnet18"), (np.inf, "resnet18")]
     found = training.over_epochs(epochs).set_index(["quantity", "layer", "epoch"])["mean"].sort_index()
-    at = stored.model_settings == json.dumps({"epoch": 2})
+    at = stored.model_settings == settings(2)
     own = stored[at & (stored.metric == "layer_accuracy") & (stored.entry == "linear") & (stored.part == "layer2.0")]
     assert found["accuracy, linear", "layer2.0", 2.0] == pytest.approx(own.score.mean())
     depth = stored[at & (stored.metric == "decision_depth") & (stored.entry == "linear")]
     assert found["decision depth, linear", "", 2.0] == np.median(depth.score)
     assert found["order, taylor", "", np.inf] == pytest.approx(1) and abs(found["order, taylor", "", 2.0]) < 0.9
     assert found["cka_to_last", "act1"].tolist() == [0.5, 1]
+    lines = {(name, step): value for _, name, step, value in training.stepped(stored)}
+    assert {step for _, step in lines} == {200, 300}
+    assert lines["cka_to_last", 200] == pytest.approx(found["cka_to_last", :, 2.0].mean())
 
 
 def test_a_sweep_offers_the_views_that_it_has_the_rows_for(table, stored):

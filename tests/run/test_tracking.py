@@ -155,6 +155,16 @@ def test_a_sweep_that_has_grown_is_logged_again(sweep, monkeypatch):
     assert not board.duplicated(["entry", "metric", "category"]).any() and "entropy" in [*board.metric]
 
 
+def test_lines_of_a_kind_are_logged_once(sweep):
+    (parent,) = logged(sweep[0], "sweep")
+    for _ in range(2):
+        sweep_run.log_steps(
+            client(sweep[0]), parent.info.run_id, [("lines", "size", 25, 0.5), ("lines", "size", 300, 1.0)]
+        )
+    history = client(sweep[0]).get_metric_history(parent.info.run_id, "lines/size")
+    assert [(point.step, point.value) for point in history] == [(25, 0.5), (300, 1.0)]
+
+
 def begin(folder: Path, caplog) -> str:
     """Begin the sweep as its command does; return what is said."""
     caplog.clear()
