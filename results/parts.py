@@ -133,3 +133,8 @@ def suited(needed: Mapping[str, Sequence[str]], rows: pd.DataFrame) -> list[str]
     """Return the views that a sweep has the rows for, by the metrics of which each needs one."""
     metrics = {*rows.metric[rows.status == "ok"].unique()}
     return [view for view, some in needed.items() if metrics.intersection(some)]
+
+
+def default(needed: Mapping[str, Sequence[str]], rows: pd.DataFrame) -> str:
+    """Return the first view that a sweep has the rows for."""
+    return [*suited(needed, rows), *needed][0]

@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import pandas as pd
-
 from results import parts
 from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, labels, visualisations
 
@@ -11,13 +9,7 @@ VIEWS = {"visualisations": visualisations, "labels": labels}
 OPTIONS = {view: {"model"} for view in VIEWS}
 NEEDED = {"visualisations": VISUALISATION, "labels": OF_LAYERS + OF_UNITS}
 
-
-suited = partial(parts.suited, NEEDED)
-
-
-def default(rows: pd.DataFrame) -> str:
-    """Return the first view that a sweep has the rows for."""
-    return [*suited(rows), *VIEWS][0]
+suited, default = partial(parts.suited, NEEDED), partial(parts.default, NEEDED)
 
 
 def __getattr__(name: str):

@@ -10,17 +10,19 @@ from matplotlib.figure import Figure
 
 from results import style
 from results.panels import described, legend, looks, panels
-from results.parts import controls, pictured
+from results.parts import Network, controls, pictured
 from results.pictures import Column
 from results.sheets import Bars, sheet
-from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, by_layer, layer, layers, networks, whole
+from results.tables import p_value
+from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, by_layer, layer, layers, named, networks, whole
 
 PATCHES, WORDS, CLASSES = 3, 3, 4  # of a unit on a sheet, the most
 SHEET = """\
 Each row is a unit. Images that methods give to it; the parts of reference images that activate it most; the image \
-that does so with the mask of the unit's word (outline) and the unit's map (bright: active); the words whose masks fit \
-best, as IoU less chance; effect: by how much a class's logit falls, on images of the class, when the unit is set to 0 \
-(below 0: it rises). Every map has its own scale; bars have one for all units."""
+that does so with the mask of the unit's word (outline), the word and its p-value, adjusted for the number of units; \
+the unit's map (bright: active); the words whose masks fit best, as IoU less chance; effect: by how much a class's \
+logit falls, on images of the class, when the unit is set to 0 (below 0: it rises). Every map has its own scale; bars \
+have one for all units."""
 LAYERS = """\
 Means over the units of a layer; for detectors the share of units, and the number of their different words. Grey: \
 controls. Lines: 95 % intervals over units; for unique detectors and the agreement with ablation, the range over \
@@ -36,7 +38,8 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
             title = (
                 f"{{shown}} units of {layer(network)}, {' on '.join(style.readable([network.model, network.dataset]))}"
             )
-            yield f"units_{network.dataset}_{network.model}", of_units(shown, controls(network.rows), title)
+            figure = of_units(shown, controls(network.rows), title, p_values(network))
+            yield f"units_{network.dataset}_{network.model}", figure
     for together in layers(every):
         network = whole(together)
         place = " on ".join(style.readable([network.model, network.dataset]))
@@ -54,7 +57,15 @@ def pictures(gallery: Mapping[str, np.ndarray], folder: Path) -> None:
         style.save(of_units({entry: gallery}, [], "{shown} units"), folder / "first_units", [".png"])
 
 
-def of_units(shown: Mapping[str, Mapping[str, np.ndarray]], grey: list[str], title: str) -> Figure:
+def p_values(network: Network) -> dict[tuple[str, str], str]:
+    """Return the p-values of words, by entry and unit; means over seeds."""
+    own = network.rows[network.rows.metric_stem == "unit_p_value"].groupby(["entry", "part"]).score.mean()
+    return {(entry, named(part)): f", p {p_value(p)}" for (entry, part), p in own.dropna().items()}
+
+
+def of_units(
+    shown: Mapping[str, Mapping[str, np.ndarray]], grey: list[str], title: str, p: Mapping[tuple[str, str], str] = {}
+) -> Figure:
     """Draw the first units, by the galleries of entries; controls are left out where there are others."""
     shown = {entry: own for entry, own in shown.items() if entry not in grey} or shown
     seen = {entry: own for entry, own in shown.items() if "visualised" in own}
@@ -72,7 +83,8 @@ def of_units(shown: Mapping[str, Mapping[str, np.ndarray]], grey: list[str], tit
     by_masks = {entry: own for entry, own in named.items() if {*own["words"][0]} != {*own["classes"][0]}}
     for entry, own in [*(by_masks or named).items()][:1]:
         (name,), here = style.readable([entry]), at[entry]
-        about = {"outlines": own["mask"][here, 0], "words": own["word"][here]}
+        words = [f"{own['word'][k]}{p.get((entry, unit), '')}" for k, unit in zip(here, units, strict=True)]
+        about = {"outlines": own["mask"][here, 0], "words": words}
         columns += [Column(name, own["pixels"][here, 0], **about), Column("its map", own["map"][here, 0])]
         matches = [_largest(own["words"][k], own["match"][k], WORDS) for k in here]
         effects = [_largest(own["classes"][k], own["effect"][k], CLASSES) for k in here]
@@ -91,7 +103,7 @@ def of_layers(data: pd.DataFrame, grey: list[str], title: str) -> Figure:
     """Draw one panel for every metric: layers across, a point for each entry."""
     entries, order = [*data.entry.unique()], [*data.layer.unique()]
     metrics = [*data.metric.unique()]
-    figure, axes = panels(len(metrics), 3, style.PAGE, 1.6)
+    figure, axes = panels(len(metrics), min(3, len(metrics)), style.PAGE, 1.6)
     styles = looks([entry for entry in entries if entry not in grey], grey)
     styles = {entry: styles[entry] | {"marker": "o", "ms": 3} for entry in entries}
     for metric, panel in zip(metrics, axes, strict=True):
