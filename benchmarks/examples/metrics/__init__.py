@@ -1,0 +1,1 @@
+"""Metrics of examples, in one module for each group of entries: examples, prototypes, counterfactuals."""
