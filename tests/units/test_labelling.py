@@ -198,6 +198,15 @@ def test_iou_has_its_chance_and_its_bound():
     assert found.bound[0, 0] < 0.15, "one in six positions cannot have a large IoU with one in fifty"
 
 
+def test_a_word_that_is_everywhere_names_nothing():
+    """The unit is active in the first row; its IoU with the first word is larger, and no more than by chance."""
+    maps, masks = torch.zeros(1, 1, 10, 10), torch.zeros(1, 2, 10, 10, dtype=torch.bool)
+    maps[..., 0, :], masks[:, 0, :, :9], masks[:, 1, :5, 0] = 1, True, True
+    labels = dissected(given(1), torch.eye(1), Marked(maps, masks, ("wide", "narrow"), None, ()), 0.1)
+    assert labels.match[0].tolist() == pytest.approx([9 / 91, 1 / 14]) and labels.label == 1
+    assert labels.chance[0].tolist() == pytest.approx([9 / 91, 0.005 / 0.145])
+
+
 def test_nowhere_is_no_overlap():
     maps, masks = normal(3, 2, 6, 6), torch.zeros(3, 2, 6, 6, dtype=torch.bool)
     maps[:, 1], masks[:, 0, 0] = 0, True
