@@ -5,9 +5,9 @@ Features and heads are float64 on the CPU, so that everything that follows from 
 
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TypeVar
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +20,13 @@ from methods.layers.layered import calls, computed
 T = TypeVar("T")
 PRECISE = 1e-10  # the norm of the gradient at which a head is fitted
 STEPS = 200
+
+
+class Examples(NamedTuple):
+    """What training images do to test images and to themselves; float64 on the CPU."""
+
+    tau: Tensor  # (n_test, n_train), positive where a training image raises the test image's margin
+    own: Tensor  # (n_train,), of each training image on itself: high where its label may be wrong
 
 
 def not_stored() -> Sequence[tuple[nn.Module, float]]:
@@ -38,16 +45,23 @@ class Training:
     batch: int  # images in one pass
     keep: Callable[[tuple[Tensor, ...], Hashable, Callable[[], T]], T] = computed
     checkpoints: Callable[[], Sequence[tuple[nn.Module, float]]] = not_stored  # (network, learning rate), early to late
+    memory: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.x.ndim != 4 or self.labels.shape != self.x.shape[:1] or not len(self.x):
             given = f"x {tuple(self.x.shape)} and labels {tuple(self.labels.shape)} were given"
             raise ValueError(f"Training needs images (n, 3, h, w) and a label of each; {given}")
 
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """Return `compute()`, which does not depend on test images, computed at most once per key."""
+        if key not in self.memory:
+            self.memory[key] = compute()
+        return self.memory[key]
+
     def features(self, x: Tensor, model: nn.Module | None = None) -> Tensor:
         """Return what the last linear layer reads (n, d) of images; means over positions where it is a convolution."""
         name, network = self.last, model or self.model
-        key = ("examples", name, "" if model is None else digest(model))
+        key = ("examples", name, self.once(("weights", network), partial(digest, network)))
         read = self.keep((x,), key, lambda: torch.cat([entering(network, name, part) for part in x.split(self.batch)]))
         return read.cpu().double()
 
@@ -75,10 +89,10 @@ class Training:
         if linear:
             weight, bias = weights(linear[-1].module)
             read = entering(self.model, linear[-1].name, self.x[:1]).cpu().double()
-            same = read.shape[1:] == weight.shape[1:] and len(weight) == k
+            same = read.shape[1:] == weight.shape[1:] and len(weight) == k > 1
             if same and torch.allclose(read @ weight.T + bias, logits.detach().cpu().double(), 1e-3, 1e-3):
                 return linear[-1].name
-        need = "examples need a network whose logits are the outputs of a linear layer or a 1 x 1 convolution"
+        need = "examples need a network whose logits, at least two, are those of a linear layer or a 1 x 1 convolution"
         raise Inapplicable(f"{need}; {type(self.model).__name__} ends otherwise")
 
 
@@ -122,7 +136,7 @@ def fitted_head(
     norm < 1e-10. The bias is penalised as the weight of a feature that is always 1, so that the optimum is unique.
     `weights` (n,) are the w_i, of which 0 leaves an image out and n stays as it is; all are 1 where none are given.
     """
-    h, y = with_bias(features), one_hot(labels, classes)
+    h, y = with_bias(features), one_hot(labels, classes, len(features))
     w = (torch.ones(len(h)) if weights is None else weights.cpu()).double()[:, None]
     theta = torch.zeros(classes, h.shape[1]).double() if start is None else torch.cat([start[0], start[1][:, None]], 1)
 
@@ -163,10 +177,10 @@ def with_bias(features: Tensor) -> Tensor:
     return torch.cat([features, torch.ones(len(features), 1).double()], 1)
 
 
-def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """Return 1 for each image's class (n, k) float64; refuse a label that is no class."""
+def one_hot(labels: Tensor, classes: int, images: int) -> Tensor:
+    """Return 1 for the class of each image (n, k) float64; refuse labels that are no classes, or not one of each."""
     labels = labels.cpu()
-    if not 0 <= labels.min() <= labels.max() < classes:
-        given = f"labels from {labels.min()} to {labels.max()} were given"
-        raise ValueError(f"a head needs labels from 0 to {classes - 1}; {given}")
+    if labels.shape != (images,) or not 0 <= labels.min() <= labels.max() < classes:
+        given = f"{tuple(labels.shape)} labels from {labels.min()} to {labels.max()} were given"
+        raise ValueError(f"{images} images need as many labels from 0 to {classes - 1}; {given}")
     return nn.functional.one_hot(labels, classes).double()

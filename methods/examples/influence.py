@@ -1,0 +1,93 @@
+"""What the head would be without a training image, and which training images it is made of.
+
+`entry(training, x, targets)` explains the classes `targets` (n,) of test images x (n, 3, h, w). Both entries are of the
+head that is fitted exactly to the features of the training images, with the penalty `l2` (see `fitted_head`), and not
+of the head that training has left behind.
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from entries import choice, explains, flag, positive, refuse, whole
+from methods.examples.head import Head, convex_head
+from methods.examples.training import Examples, Training, one_hot
+
+follows = partial(explains, "structure", signed=True, passes="1 of every training image, and 1 of the test image")
+
+
+@follows(cites="Koh & Liang 2017")
+class InfluenceLastLayer:
+    """The change of a test image's margin by a training image, to first order in its weight [Koh & Liang 2017].
+
+    tau is the margin with the training image, less that without it: -1/n (dm/dtheta)' H^-1 g, where g is the gradient
+    of the training image's loss and H the exact Hessian. With `leverage` one Newton step from the optimum of all
+    images is made without the image, whose own part of the Hessian is then missing, too. `own` is the rise of a
+    training image's own loss without it, to first order in the head.
+
+    `solver` is exact, whose Hessian, factor and inverse may take so many `gigabytes`, or cg, which solves a system for
+    each test image by conjugate gradients; `own` is nan there, as it would take a system for each training image. With
+    `components` the head reads so many principal components of the features instead.
+    """
+
+    l2: float
+    solver: str
+    leverage: bool
+    components: int | None
+    gigabytes: float
+
+    def __post_init__(self) -> None:
+        positive(self, "l2", "gigabytes")
+        choice(self, "solver", ("exact", "cg"))
+        flag(self, "leverage")
+        if self.components is not None:
+            whole(self, components=1)
+        if self.leverage and self.solver != "exact":
+            refuse(self, "solver", "solver=exact for leverage")
+
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
+        head = convex_head(training, self.l2, self.components)
+        h, n = head.read(x), len(head.h)
+        slopes = torch.einsum("tk,td->tkd", head.margin_slopes(h, targets), h)
+        if self.solver == "cg":
+            solved, change, own = head.solved(slopes), head.p - head.y, torch.full((n,), torch.nan).double()
+        else:
+            inverse, change, own = training.once(self, partial(self.removed, head))
+            solved = (slopes.flatten(1) @ inverse.flatten(0, 1).flatten(1)).view_as(slopes)
+        return Examples(-torch.einsum("tkn,nk->tn", solved @ head.h.T, change) / n, own)
+
+    def removed(self, head: Head) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the inverse Hessian, the gradient that leaves with each image (n, k), and `own`.
+
+        With leverage the gradient is that which has the same effect under the Hessian of all images (Woodbury).
+        """
+        inverse, change, p = head.inverse(type(self).__name__, self.gigabytes), head.p - head.y, head.p
+        leverage = head.leverage(inverse) / len(p)
+        if self.leverage:
+            curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None]
+            change = torch.linalg.solve(torch.eye(p.shape[1]).double() - curvature @ leverage, change)
+        return inverse, change, torch.einsum("nk,nkl,nl->n", head.p - head.y, leverage, change)
+
+
+@follows(cites="Yeh et al. 2018")
+class RepresenterPoints:
+    """The part of a training image in the logit of the test image's class [Yeh et al. 2018].
+
+    At the optimum of the head the logits are sums over training images of alpha <h_i, h>, exactly, with the inner
+    product of features (and 1 for the bias) and alpha = (y - p) / (n l2), one for each class. tau is the part of the
+    class that is explained, so that it sums to this logit; the other logits of the margin are left out. `own` is the
+    image's part in the logit of its own label.
+    """
+
+    l2: float
+
+    def __post_init__(self) -> None:
+        positive(self, "l2")
+
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
+        head = convex_head(training, self.l2)
+        h, alpha = head.read(x), (head.y - head.p) / (len(head.h) * self.l2)
+        chosen = one_hot(targets, alpha.shape[1], len(h))
+        own = (alpha * head.y).sum(1) * head.h.square().sum(1)
+        return Examples((chosen @ alpha.T) * (h @ head.h.T), own)
