@@ -98,7 +98,7 @@ class Fit:
         files = {p: path.with_name(f"{path.stem}_epoch{p}{path.suffix}") for p in self.checkpoints if p < self.last}
         if epoch is not None and epoch not in (known := [*files, self.last]):
             kept = f"one of the epochs that the fit of {name} keeps, {', '.join(map(str, known))}"
-            raise ValueError(f"epoch needs {kept}; {epoch} was given")
+            raise ValueError(f"model.epoch needs {kept}; {epoch} was given")
         wanted = files.get(epoch, path)
         if path.exists() and wanted.exists():
             return wanted

@@ -49,5 +49,5 @@ def references(cites: Iterable[str]) -> str:
 
 
 def plain(name: str) -> str:
-    """Return a name without what a file's name had better not have."""
+    """Return a name as a part of a file's name: other signs than letters, digits and ._=- become underscores."""
     return re.sub(r"[^\w.=-]+", "_", name).strip("_")

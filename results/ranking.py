@@ -1,4 +1,4 @@
-"""How stable ranks are: in every resample of the images, averaged over metrics, and whatever undefined scores were.
+"""How stable ranks are: in resamples of the images, and for all values that undefined scores might have had.
 
     ranks = rank_draws(values, higher, resampled)   # {metric: Ranks}
     mean_ranks([*ranks.values()]).table()
@@ -25,7 +25,7 @@ class Ranks:
     of: int
 
     def table(self) -> pd.DataFrame:
-        """Return the mean ranks, their rank, and the ranks of 95 % of the resamples: stability, no confidence."""
+        """Return the mean ranks, their order, and the range of 95 % of the resamples: no confidence interval."""
         values = self.draws.to_numpy()
         low, high = interval(values, np.where(np.isnan(values[0]), 0, self.images))
         columns = {"rank": ranks(values, False, 1)[0], "mean": values[0], "low": low, "high": high}

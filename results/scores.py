@@ -108,7 +108,7 @@ def galleries(scores: pd.DataFrame) -> dict[str, dict[str, np.ndarray]]:
 
 
 def common(galleries: Mapping[str, Mapping[str, np.ndarray]]) -> list[str]:
-    """Return the images of which all entries, or networks, have stored pictures."""
+    """Return the names of the images that are in all galleries."""
     first, *others = [own["image"] for own in galleries.values()] or [[]]
     return [str(image) for image in first if all(image in images for images in others)]
 
@@ -145,7 +145,7 @@ def _first(number: np.ndarray, size: int) -> np.ndarray:
 
 
 def _keys(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, int]:
-    """Return whole numbers, the same for rows that are the same in all columns, and one that is larger than all."""
+    """Return a number for each row, the same for rows that agree in all columns, and a number above all of these."""
     key, size, gaps = np.zeros(len(rows), dtype=np.int64), 1, 0
     for column in columns:
         values = rows[column]
@@ -181,7 +181,7 @@ def _opened(file: Path) -> pq.ParquetFile:
 
 
 def _cell(file: Path, without: Collection[str] = ()) -> pa.Table:
-    """Read one file; a folder called `steps=8` is no column."""
+    """Return the table of one file."""
     stored = _opened(file)
     names = stored.schema_arrow.names
     if missing := [column for column in NEEDED if column not in names]:
@@ -206,7 +206,7 @@ def _cells(scores: pd.DataFrame) -> Iterable:
 
 
 def _surroundings(row) -> dict[str, object]:
-    """Return what makes another table: settings of the data and of the benchmark, and the condition."""
+    """Return the settings that belong to another table: those of the data and of the benchmark, and the condition."""
     data = json.loads(row.data_settings)
     benchmark = {f"benchmark.{name}" if name in data else name: v for name, v in json.loads(row.benchmark).items()}
     return ({"condition": row.condition} if row.condition else {}) | data | benchmark

@@ -236,7 +236,7 @@ def differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def comparable(values: np.ndarray, rows: int | None = None) -> np.ndarray:
-    """Return the first `rows` to thirteen digits of the largest value of all.
+    """Return the first `rows`, rounded to thirteen digits of the largest value.
 
     Equal scores must tie whatever the order of summation.
     """
@@ -244,7 +244,7 @@ def comparable(values: np.ndarray, rows: int | None = None) -> np.ndarray:
 
 
 def ranks(values: np.ndarray, higher_is_better: Flags, rows: int | None = None) -> np.ndarray:
-    """Rank the entries of each of the first `rows`: 1 and how many are better; nan has no rank."""
+    """Return ranks within each of the first `rows`: one more than the number of better entries; nan has no rank."""
     keys = np.ascontiguousarray(comparable(values, rows) * np.where(higher_is_better, -1, 1))
     order = np.argsort(keys, axis=-1)  # nan last; SciPy's rankdata takes twice the time
     ordered = np.take_along_axis(keys, order, axis=-1)
@@ -256,7 +256,7 @@ def ranks(values: np.ndarray, higher_is_better: Flags, rows: int | None = None) 
 
 
 def undefined(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per data set, model, entry, metric and reason: how many scores are missing, and of how many.
+    """Count missing scores: one row per data set, model, entry, metric and reason, with the number of scores asked for.
 
     A score is one image's under one seed. An entry that does not apply to a model has none, and `of` is 0.
     """

@@ -66,12 +66,12 @@ def csv(data: pd.DataFrame) -> str:
 
 
 def numerals(values: Iterable[float], spec: str = "g") -> list[str]:
-    """Return numbers in one form, and a sign where there is none."""
+    """Return numbers as text; a dash stands for a missing one."""
     return [NONE if pd.isna(value) else f"{value:{spec}}" for value in values]
 
 
 def spans(low: Iterable[float], high: Iterable[float], write: Callable[..., str] = "{:g}".format) -> list[str]:
-    """Return intervals, [low, high], and a sign where there is none."""
+    """Return intervals as text, [low, high]; a dash stands for a missing one."""
     return [NONE if pd.isna(a) or pd.isna(b) else f"[{write(a)}, {write(b)}]" for a, b in zip(low, high, strict=True)]
 
 
@@ -80,7 +80,7 @@ def p_value(p: float) -> str:
 
 
 def known(option: str, given: Iterable[str], names: Iterable[str]) -> None:
-    """Refuse what a command names and the sweep does not have."""
+    """Refuse names in a command that the sweep does not have."""
     names = list(dict.fromkeys(names))
     for name in given:
         if name not in names:

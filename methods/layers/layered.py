@@ -232,7 +232,7 @@ def chosen_layers(model: nn.Module, x: Tensor, names: str | Sequence[str]) -> tu
         if name not in known:
             close = get_close_matches(str(name), known, 3, 0.3)
             hint = f"; did you mean {', '.join(close)}?" if close else ""
-            raise ValueError(f"benchmark.layers needs names of modules of {type(model).__name__}, not {name!r}{hint}")
+            raise ValueError(f"benchmark.layers needs names of modules of the network, not {name!r}{hint}")
         if times[name] != 1 or len(shapes[name]) not in (2, 4):
             given = f"an output {tuple(shapes[name])}" if times[name] == 1 else f"{times[name]} outputs"
             raise ValueError(

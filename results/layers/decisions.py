@@ -1,4 +1,4 @@
-"""A page of decisions: image, map of the deepest layer, what each layer predicts, and how sure of the true class."""
+"""A page of decisions: image, Grad-CAM, what each layer predicts, and the probability of the true class by layer."""
 
 from collections.abc import Mapping
 
@@ -57,7 +57,7 @@ def decisions(gallery: Mapping[str, np.ndarray], title: str, probe: str = "probe
 
 
 def decided(odds: np.ndarray, said: int) -> int:
-    """Return the first layer from which all of the odds (layers, classes) are highest for a class; else their number.
+    """Return the first layer from which a class has the highest odds (layers, classes); the number of layers if none.
 
     Layers without a prediction are passed over.
     """

@@ -33,7 +33,7 @@ CKA = [
 
 
 def feature_tables(network: Network) -> list[Table]:
-    """Return layers down, and across each quantity of the network's features and of the controls'."""
+    """Return a table of layers: each quantity of the network's features, beside that of the controls'."""
     data = features(network)
     cells = {
         (QUANTITIES[metric], entry): texts(own, "mean", writer(own), entry=entry)
@@ -51,7 +51,7 @@ def features(network: Network, metrics: Iterable[str] = QUANTITIES) -> pd.DataFr
 
 
 def similarity_tables(network: Network) -> list[Table]:
-    """Return the similarities at a glance, then every matrix of them."""
+    """Return a table that sums up each similarity, then the similarity of every two layers as a matrix."""
     found, lines, tables = similarities(network), {}, []
     for name, table in found.items():
         values, numbers = table.to_numpy(), [*map(str, range(1, len(table) + 1))]
@@ -67,7 +67,7 @@ def similarity_tables(network: Network) -> list[Table]:
 
 
 def similarities(network: Network) -> dict[str, pd.DataFrame]:
-    """Return the matrix of CKA of each entry, and after the first one's that without the input; influence is last."""
+    """Return layers x layers by name: the CKA of each entry, and cka_residual and cka_influence of the first."""
     rows = network.representation
     if rows.empty:
         return {}

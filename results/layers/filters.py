@@ -39,7 +39,7 @@ DECIDING = [
 
 
 def filter_tables(network: Network) -> list[Table]:
-    """Return the methods, the agreement of their orders, layers, and the channels of each class."""
+    """Return the tables of methods, of the agreement of their orders, of layers, and of the channels of each class."""
     tables, signed = [], channels(network.importance)
     if len(methods := removals(network)):
         tables.append(_methods(network, methods))
@@ -73,7 +73,7 @@ def removals(network: Network) -> pd.DataFrame:
 
 
 def best_method(network: Network, among: Collection[str] | None = None) -> str:
-    """Return the method, of all or `among` some, whose most important filters hurt most, or the first one."""
+    """Return the method whose most important filters hurt most when removed; the first one without scores."""
     methods, names = removals(network), entries(network.importance, controls=False)
     names = [name for name in names if among is None or name in among]
     known = methods[(methods["first"] == "most") & methods.entry.isin(names)]
@@ -81,7 +81,7 @@ def best_method(network: Network, among: Collection[str] | None = None) -> str:
 
 
 def _methods(network: Network, methods: pd.DataFrame) -> Table:
-    """Return methods down, and across both areas and their gains over random orders."""
+    """Return a table of methods: the areas under both removal curves, and their gains over random orders."""
     cells, write = {}, writer(methods)
     for first, area, gain in (
         ("most", "most first ↓", "random - most first ↑"),
@@ -111,7 +111,7 @@ def agreements(sizes: Mapping[str, pd.Series]) -> pd.DataFrame:
 
 
 def removed_layers(network: Network) -> pd.DataFrame:
-    """Return one row per layer and method: the share of images kept without half of the layer, and of dead filters."""
+    """Return one row per layer and method: images that keep their class without half of it; dead filters."""
     values = of_images(network.importance, "layer_removal")
     dead = of_layers(network.importance, "dead_filters").rename(columns={"part": "layer", "mean": "dead"})
     dead = dead.drop(columns=["low", "high"])
@@ -122,7 +122,7 @@ def removed_layers(network: Network) -> pd.DataFrame:
 
 
 def _layers(network: Network, data: pd.DataFrame) -> Table:
-    """Return layers down, and across their dead filters and what each method's removal of half of them leaves."""
+    """Return a table of layers: dead filters, and the images that keep their class without half of a layer."""
     dead = data.groupby("layer", sort=False).dead.max()
     cells = {("filters", "dead"): pd.Series(numerals(dead, ".2f"), dead.index)}
     for entry in entries(network.importance) if "mean" in data else ():
@@ -145,7 +145,7 @@ def strongest(signed: pd.Series, sign: int = 1) -> str:
 
 
 def _classes(network: Network, signed: pd.DataFrame, method: str) -> Table:
-    """Return classes down, and across the channels that support them most and oppose them most."""
+    """Return a table of classes: the channels that support each class most, and those that oppose it most."""
     names = class_names(network)
     lines = {
         names.get(target, str(target)): {"supported by": strongest(own), "opposed by": strongest(own, -1)}
@@ -200,13 +200,13 @@ def deciding(network: Network, signed: pd.DataFrame, probe: str) -> pd.DataFrame
 
 
 def _mean(shares: pd.DataFrame, layer: str, targets: pd.Series) -> float:
-    """Return a layer's mean share of importance for the classes of some images."""
+    """Return how much of a class's importance lies in a layer: the mean over the classes of some images."""
     known = [target for target in targets if target in shares]
     return float(shares.loc[layer, known].mean()) if known and layer in shares.index else np.nan
 
 
 def layers_of(names: list[str], filters: list[str]) -> dict[str, str]:
-    """Return for each filter's layer the layer that it works in: names are matched in order, by their first parts.
+    """Return for each module with filters the layer that it works in: names are matched in order, by their first parts.
 
     Of layers with equally much in common it is the first with a number that is no smaller; a layer that has more in
     common with an earlier filter is left to that one.
@@ -222,11 +222,11 @@ def layers_of(names: list[str], filters: list[str]) -> dict[str, str]:
 
 
 def _common(one: list[str], other: list[str]) -> int:
-    """Return with how many equal parts two names begin."""
+    """Return how many parts at the start of two names are equal."""
     return next((k for k, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def _not_before(own: list[str], name: str, common: int) -> bool:
-    """Return whether the part of a layer's name that differs is no smaller number than the filter's."""
+    """Return whether the first part that differs is not a smaller number in the layer's name than in the filter's."""
     parts = [*own[common : common + 1], *name.split(".")[common : common + 1]]
     return len(parts) < 2 or not all(part.isdecimal() for part in parts) or int(parts[0]) <= int(parts[1])

@@ -20,7 +20,7 @@ BRACKETS = (
 def table_of(
     network: Network, what: str, frame: pd.DataFrame, data: pd.DataFrame, said: Sequence[str], **about: object
 ) -> Table:
-    """Return a table of one network, whose title and caption say of what; too few images are said in a note."""
+    """Return a table of one network, with its title and caption, and a note where there are too few images."""
     scored = "n" in data and data.n.notna().any()
     of = counted(network, reference=not scored)
     title = f"{network.dataset} / {network.title}: {what}, {of}"
@@ -33,7 +33,7 @@ def table_of(
 
 
 def counted(network: Network, reference: bool = False) -> str:
-    """Return of how many images, scored or `reference` ones, of how many seeds and of which accuracy scores are."""
+    """Return in words the number of images (scored or `reference` ones) and seeds, and the accuracy of the network."""
     seeds, right = max(rows.seed.nunique() for rows in network.parts), network.accuracy
     drawn = json.loads(network.parts[0].benchmark.iloc[0]).get("reference_images", "the")
     parts = [f"{drawn} reference images" if reference or not network.images else f"{network.images} images"]
@@ -44,7 +44,7 @@ def counted(network: Network, reference: bool = False) -> str:
 def texts(
     data: pd.DataFrame, column: str, write: Callable[..., str], sign: str = "", by: str = "layer", entry: str = ""
 ) -> pd.Series:
-    """Return a column's numbers with their intervals by `by`, of all rows or of an entry's."""
+    """Return a column's numbers with their intervals as text, of all rows or of one entry's, indexed by `by`."""
     own = data[data.entry == entry] if entry else data
     ends = ["low", "high"] if column == "mean" else [f"{column}_low", f"{column}_high"]
     numbers = own.reindex(columns=[column, *ends]).astype(float).to_numpy()

@@ -14,6 +14,7 @@ PROBES = [
     "the training images and scored on others; layers stand in the order from the image to the logits.",
     "The control untrained reads the same architecture with weights drawn anew, shuffled_labels is fitted on labels "
     "that were shuffled. A gain is paired over images, and positive is better.",
+    "A layer is left out if no probe predicts from it: skip_forward suits only layers like the last one.",
     "Selectivity is the accuracy on the task minus that on a task whose labels were drawn at random, from -1 to 1.",
     BRACKETS,
 ]
@@ -29,7 +30,7 @@ DEPTH = [
 
 
 def probe_tables(network: Network) -> list[Table]:
-    """Return layers down, and across the accuracy of each probe, its gain and its selectivity."""
+    """Return a table of layers: the accuracy of each probe, its gain over the untrained one, and its selectivity."""
     data, cells = probes(network), {}
     for head, column, sign in (("accuracy ↑", "mean", ""), ("over untrained ↑", "gain", "+")):
         for entry in entries(network.probe):
@@ -38,6 +39,7 @@ def probe_tables(network: Network) -> list[Table]:
         cells["selectivity ↑", entry] = pd.Series(numerals(own.selectivity, "+.2f"), own.layer.to_list())
     frame = pd.DataFrame({head: own for head, own in cells.items() if (own != NONE).any()})
     frame = frame.reindex(layers(network.probe, "layer_accuracy")).fillna(NONE)
+    frame = frame[(frame != NONE).any(axis=1)]
     return [table_of(network, "accuracy of probes", frame, data, PROBES)]
 
 
@@ -55,7 +57,7 @@ def probes(network: Network) -> pd.DataFrame:
 
 
 def depth_tables(network: Network) -> list[Table]:
-    """Return what the probes' decision depths are, and how many images each layer decides."""
+    """Return a table of decision depths by probe, and one of the share of images that each layer decides."""
     data, parts, names = depths(network), decided(network), layers(network.probe, "layer_accuracy")
     heads = {"median": f"median, 1 to {len(names) + 1}", "mean": "mean", "rho": "rho with margin"}
     heads["divergence"] = "median divergence"
@@ -84,7 +86,7 @@ def depths(network: Network) -> pd.DataFrame:
 
 
 def decided(network: Network) -> pd.DataFrame:
-    """Return the share of images that each layer decides, for each probe; the last rows are of images without one."""
+    """Return the share of images that each layer decides, by probe; the last rows are of undecided images."""
     own = network.probe[network.probe.metric_stem == "decision_depth"]
     names = [*layers(network.probe, "layer_accuracy"), UNDECIDED]
     hits = [own.assign(part=name, score=(own.score == k) * 1.0) for k, name in enumerate(names, 1)]

@@ -30,7 +30,7 @@ END = np.inf  # the epoch of a finished network
 
 @dataclass(frozen=True)
 class Network:
-    """The rows of one data set and network at one epoch, by the group of their entries."""
+    """A network on a data set, at one epoch of its fit, with its rows of probes, importance and representations."""
 
     dataset: str
     model: str  # with the epoch, where epochs differ
@@ -121,12 +121,12 @@ def has(rows: pd.DataFrame, metric: str) -> bool:
 
 
 def layers(rows: pd.DataFrame, metric: str) -> list[str]:
-    """Return the layers of a metric from the image on; a row of an entry that does not suit has none."""
+    """Return the layers that a metric has scores of, from the image to the logits."""
     return [*filter(None, rows.part[rows.metric_stem == metric].astype(str).unique())]
 
 
 def of_images(rows: pd.DataFrame, metric: str, images: list[str] | None = None) -> pd.DataFrame:
-    """Return images x entries, or images x (layer, entry) for a metric of layers; seeds averaged."""
+    """Return scores averaged over seeds: a row per image, and a column per entry, or per layer and entry."""
     own = rows[(rows.metric_stem == metric) & (rows.image != "")]
     own = own[own.metric == own.metric.iloc[0]] if len(own) else own
     if own.empty:
@@ -141,7 +141,7 @@ def of_images(rows: pd.DataFrame, metric: str, images: list[str] | None = None) 
 
 
 def of_layers(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return one row per part and entry of a metric of no image: the mean over seeds, and the least and largest."""
+    """Return scores of no single image, a row per part and entry: the mean, the least and the largest of the seeds."""
     own = rows[(rows.metric_stem == metric) & (rows.image == "")].astype({"part": str, "entry": str})
     found = own.groupby(["part", "entry"], sort=False).score.agg(["mean", "min", "max", "count"]).reset_index()
     return found.assign(low=found["min"].where(found["count"] > 1), high=found["max"].where(found["count"] > 1))[
@@ -150,7 +150,7 @@ def of_layers(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def matrix(rows: pd.DataFrame, metric: str, entry: str) -> pd.DataFrame:
-    """Return a metric of pairs of layers, both ways round."""
+    """Return the scores of pairs of layers as a symmetric table, layers x layers."""
     own = of_layers(rows, metric)
     own = own[(own.entry == entry) & (own.part != "")].set_index("part")["mean"]
     pairs = [*map(json.loads, own.index)]
@@ -173,7 +173,7 @@ def orders(rows: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def placed(rows: pd.DataFrame, metric: str, place: list[str]) -> dict[str, pd.Series]:
-    """Return for each method the scores of a metric by what its parts name."""
+    """Return the scores of a metric by method; their index is what the parts name, such as layer and channel."""
     own, found = rows[(rows.metric_stem == metric) & (rows.status == "ok")], {}
     for entry in entries(rows):
         if len(part := own[own.entry == entry]):

@@ -135,12 +135,12 @@ def _metrics(cells: pd.DataFrame, values: pd.DataFrame, facts: pd.DataFrame, res
 
 
 def _of(fact: pd.Series, values: pd.DataFrame) -> np.ndarray:
-    """Return a fact of metrics for every column of a cube."""
+    """Return a fact of the metrics, such as a bound, for every column of `values`."""
     return fact.reindex(values.columns.get_level_values(0)).to_numpy()
 
 
 def _reasons(missing: pd.DataFrame, by: list[str]) -> pd.Series:
-    """Return why the first of missing scores is missing."""
+    """Return the reason of the first missing score of each group."""
     missing = missing.drop_duplicates(by).astype(dict.fromkeys(by, str))
     return (missing.status.astype(str) + ": " + missing.reason.astype(str)).set_axis(missing.set_index(by).index)
 

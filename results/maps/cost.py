@@ -73,7 +73,7 @@ def methods(rows: pd.DataFrame, options: Namespace) -> list[Table]:
 
 
 def _likeness(answers: dict[str, Contrast]) -> Table:
-    """Return whether entries of one group explain alike, a row per network."""
+    """Return a table of networks: do entries of one group explain more alike than those of different groups?"""
     data = pd.DataFrame({place: vars(answer) for place, answer in answers.items()}).T.drop(columns="own")
     data = data.astype(float).rename_axis("network")
     own = pd.DataFrame({place: answer.own for place, answer in answers.items()}).T

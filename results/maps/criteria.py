@@ -111,7 +111,7 @@ def halves(plain: pd.DataFrame) -> np.ndarray:
 
 
 def against(plain: pd.DataFrame, other: pd.DataFrame | None) -> tuple[np.ndarray, int]:
-    """Return tau between two conditions, and on how many images."""
+    """Return Kendall's tau between the rankings under two conditions, and the number of images."""
     images = plain.index.intersection(other.index) if other is not None else []
     if not len(images) or len(other.columns) < 3:
         return NONE, 0
@@ -120,7 +120,7 @@ def against(plain: pd.DataFrame, other: pd.DataFrame | None) -> tuple[np.ndarray
 
 
 def share(plain: pd.DataFrame, worse: pd.DataFrame | None) -> tuple[float, float, float]:
-    """Return how often a score is better than its counterpart, a tie counts half; the mean over entries."""
+    """Return the share of scores that are better than their counterparts, a tie counts half: the mean over entries."""
     if worse is None:
         return (np.nan,) * 3
     a, b = plain.to_numpy(), worse.reindex(index=plain.index, columns=plain.columns).to_numpy()

@@ -88,7 +88,7 @@ def _written(value: float) -> str:
 
 
 def _name(mine: pd.DataFrame) -> str:
-    """Return a row's name without the method, with the number of images of those that only some images have."""
+    """Return a row's name without the method, and the number of images where not all have the quantity."""
     facts = mine.iloc[0]
     arrow = "" if facts.what == "gap" else " ↑" if facts.higher_is_better else " ↓"
     (name,) = style.readable([facts.label])

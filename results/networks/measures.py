@@ -49,7 +49,7 @@ class Measure:
 
     @property
     def unit(self) -> str:
-        """Return what it is measured in, nothing where that is not known."""
+        """Return the unit of the measure, or nothing where that is not known."""
         if self.what in ("area", "radius"):
             return "share of images"
         return "gap to the random map" if self.what == "gap" else UNITS.get(self.stem, "")
@@ -62,7 +62,7 @@ class Measure:
 
     @property
     def part(self) -> str:
-        """Return what kind of quantity of its block it is; each kind has a table of its own."""
+        """Return the kind of quantity within its block; each kind has a table of its own."""
         if self.what in ("radius", "severity"):
             return POINTS
         if self.block == "map-induced":

@@ -64,7 +64,7 @@ def within(comparison: Comparison) -> pd.DataFrame:
 
 
 def pairs(comparison: Comparison) -> Iterator[tuple[Measure, Measure]]:
-    """Yield what is set against each other: one measure of robustness, and each method's of interpretability."""
+    """Yield a measure of robustness together with each method's measure of interpretability."""
     robust = {m.metric: m for m in comparison.measures if m.block == "robustness" and m.what in ("score", "area")}
     known = [robust[name] for name in ROBUST if name in robust] + [m for m in robust.values() if m.what == "area"]
     x = next((measure for measure in known if measure.values.notna().mean().min() >= MOST), None)
