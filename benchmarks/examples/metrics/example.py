@@ -1,0 +1,197 @@
+"""Training images that explain a decision, against exact refits, fitted networks and what was planted.
+
+A score is of a test image, unless it is about labels, which belong to no test image.
+"""
+
+from functools import partial
+from math import nan, sqrt
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from torch import Tensor
+
+from benchmarks.examples.traced import Traced
+from entries import Inapplicable, scores, whole
+
+traces = partial(scores, "example", cites="")
+POINTS = 41  # of a detection curve
+
+
+def all_images(metric: object, traced: Traced) -> list[str]:
+    return [*traced.image]
+
+
+def first_images(metric: object, traced: Traced) -> list[str]:
+    """Return the test images that have a duplicate among the training images."""
+    return [*traced.image[: traced.duplicates]]
+
+
+def of_none(metric: object, traced: Traced) -> list[str]:
+    return [""]
+
+
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Return the Pearson correlation (n,) of rows (n, k); nan where one of them is constant."""
+    a, b = (part.double() for part in (a, b))
+    constant = (a.amax(1) == a.amin(1)) | (b.amax(1) == b.amin(1))
+    a, b = (torch.nn.functional.normalize(part - part.mean(1, keepdim=True), dim=1, eps=1e-300) for part in (a, b))
+    return torch.where(constant, nan, (a * b).sum(1).clamp(-1, 1))
+
+
+def spearman(a: Tensor, b: Tensor) -> Tensor:
+    """Return the rank correlation (n,) of rows (n, k), ties averaged; nan where one of them is constant."""
+    return correlation(*(torch.from_numpy(rankdata(part.numpy(), axis=1)) for part in (a, b)))
+
+
+@traces(
+    higher_is_better=True,
+    cites="Koh & Liang 2017",
+    bounds=(-1.0, 1.0),
+    undefined="all changes or all explanations are the same",
+)
+class InfluenceCorrelation:
+    """Correlation with the change of the margin as the head is refitted without an image [Koh & Liang 2017].
+
+    The head is the convex one, refitted exactly without each of `benchmark.left_out` training images; the correlation
+    is Pearson's, over these. For a whole network such changes are mostly noise, and subsets are asked instead (Lds).
+    """
+
+    images = all_images
+
+    def __call__(self, traced: Traced) -> Tensor:
+        truth = traced.once("left_out")
+        return correlation(traced.tau[:, truth.places], truth.change)
+
+
+@traces(
+    higher_is_better=True,
+    cites="Park et al. 2023",
+    bounds=(-1.0, 1.0),
+    undefined="all margins or all sums of explanations are the same",
+)
+class Lds:
+    """Rank correlation of summed explanations with margins of networks fitted on subsets [Park et al. 2023].
+
+    The sum is over the training images of a subset, which is a random half; the margin is the mean over `seeds`
+    networks that are fitted on it anew. LdsCeiling says how much of the margins can be explained.
+    """
+
+    images = all_images
+
+    def __call__(self, traced: Traced) -> Tensor:
+        inside, margins = traced.once("subsets")
+        return spearman(traced.tau @ inside.double().T, margins.mean(1).T)
+
+
+@traces(
+    higher_is_better=None,
+    bounds=(0.0, 1.0),
+    undefined="networks that were fitted on the same subset agree no better than those of different ones",
+)
+class LdsCeiling:
+    """Highest rank correlation that summed explanations can be expected to reach: sqrt(2 r / (1 + r)).
+
+    r is the rank correlation over subsets of the mean margins of two halves of the networks of each subset, averaged
+    over test images. By the formula of Spearman and Brown 2 r / (1 + r) is the reliability of the mean over both
+    halves, and no correlation with this mean exceeds its root. It is the same for all entries.
+    """
+
+    images = of_none
+    higher_is_better = True
+
+    def __call__(self, traced: Traced) -> Tensor:
+        halves = traced.once("subsets").margins.tensor_split(2, 1)
+        r = float(spearman(*(half.mean(1).T for half in halves)).nanmean())
+        return torch.tensor([sqrt(2 * r / (1 + r)) if r > 0 else nan], dtype=torch.float64)
+
+
+def suspected(traced: Traced) -> tuple[np.ndarray, np.ndarray]:
+    """Return which labels are wrong (m,) and self-influence (m,); refuse an entry without one."""
+    own, wrong = traced.once("flipped")
+    if own.isnan().any():
+        raise Inapplicable("wrong labels are found by self-influence, and the entry gives none")
+    return wrong.numpy(), own.numpy()
+
+
+@traces(higher_is_better=True, cites="Koh & Liang 2017", bounds=(0.0, 1.0))
+class FlippedAuroc:
+    """AUROC of finding wrong labels among the training images by self-influence [Koh & Liang 2017].
+
+    The network was fitted on images of which a share has a wrong label. A constant self-influence has .5.
+    """
+
+    images = of_none
+
+    def __call__(self, traced: Traced) -> Tensor:
+        return torch.tensor([roc_auc_score(*suspected(traced))], dtype=torch.float64)
+
+    def curve(self, traced: Traced) -> tuple[Tensor, Tensor]:
+        """Return the shares of training images that are checked and of wrong labels that are found, largest first."""
+        wrong, own = suspected(traced)
+        false, true, _ = roc_curve(wrong, own, drop_intermediate=False)
+        checked, shares = wrong.mean() * true + (1 - wrong.mean()) * false, np.linspace(0, 1, POINTS)
+        return torch.from_numpy(shares), torch.from_numpy(np.interp(shares, checked, true))[None]
+
+
+@traces(higher_is_better=True, cites="Koh & Liang 2017", bounds=(0.0, 1.0))
+class FlippedPrecision:
+    """Average precision of finding wrong labels by self-influence [Koh & Liang 2017].
+
+    A constant self-influence has the share of wrong labels.
+    """
+
+    images = of_none
+
+    def __call__(self, traced: Traced) -> Tensor:
+        return torch.tensor([average_precision_score(*suspected(traced))], dtype=torch.float64)
+
+
+@traces(higher_is_better=True, bounds=(0.0, 1.0))
+class DuplicatesFound:
+    """Reciprocal rank of the same image among the training images, the most helpful first; ties share a rank.
+
+    The network was fitted with these duplicates. The mean over test images is the mean reciprocal rank.
+    """
+
+    images = first_images
+
+    def __call__(self, traced: Traced) -> Tensor:
+        tau, places = traced.once("doubled")
+        own = tau.gather(1, places[:, None])
+        return 1 / ((tau > own).sum(1) + ((tau == own).sum(1) + 1) / 2).double()
+
+
+@traces(higher_is_better=True, bounds=(0.0, 1.0), undefined="the patch does not make the network say its class")
+class ShortcutAuroc:
+    """AUROC of training images with a patch among those of their class, where a patch decides a test image.
+
+    The network was fitted on images of which one class has the patch. Test images of which the network says the class
+    without the patch, or does not say it with the patch, are left out.
+    """
+
+    images = all_images
+
+    def __call__(self, traced: Traced) -> Tensor:
+        tau, planted, misled = traced.once("patched")
+        found = [roc_auc_score(planted, row) if seen else nan for row, seen in zip(tau, misled, strict=True)]
+        return torch.tensor(found, dtype=torch.float64)
+
+
+@traces(higher_is_better=False, bounds=(0.0, 1.0), undefined="explanations of one of the networks are all the same")
+class Randomisation:
+    """Size of the rank correlation with the explanations of an untrained network of the same architecture.
+
+    What is the same for both networks does not explain what the network has learnt.
+    """
+
+    seed: int
+
+    images = all_images
+
+    def __post_init__(self) -> None:
+        whole(self, seed=0)
+
+    def __call__(self, traced: Traced) -> Tensor:
+        return spearman(traced.tau, traced.untrained(self.seed)).abs()
