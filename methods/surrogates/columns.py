@@ -19,6 +19,7 @@ from methods.concepts.activations import Layer
 from superpixels import superpixels
 
 DRAWN, PREDICTED = "drawn", "predicted"
+LOOKS = ("red", "green", "blue", "change to the right", "change downwards")
 
 
 class Images(NamedTuple):
@@ -77,8 +78,8 @@ def components(entry: object, layer: Layer, train: Images) -> Columns:
         return interpolate(images.x, entry.side, mode="area").flatten(1).double().cpu().numpy()
 
     rows = pixels(train)
-    most = min(entry.components, len(rows) - 1, rows.shape[1])
-    pca = PCA(most, svd_solver="covariance_eigh").fit(rows)
+    most = min(entry.components, *(size - 1 for size in rows.shape))
+    pca = PCA(most, svd_solver="arpack", random_state=0).fit(rows)
     names = tuple(f"component {j}" for j in range(1, 1 + most))
     return Columns(names, pca.transform(rows), lambda images: pca.transform(pixels(images)))
 
@@ -107,7 +108,13 @@ def sorts(entry: object, layer: Layer, train: Images) -> Columns:
     def read(images: Images) -> np.ndarray:
         return shares({name: value.cpu().numpy() for name, value in parts(images).items()}, len(images.x))
 
-    return Columns(tuple(f"sort {j}" for j in range(1, 1 + most)), shares(own, len(train.x)), read)
+    names = [f"sort {j} ({strongest(z)})" for j, z in enumerate(means.cluster_centers_, 1)]
+    return Columns((*names,), shares(own, len(train.x)), read)
+
+
+def strongest(z: np.ndarray) -> str:
+    """Return in which two ways a sort differs most from the mean superpixel, in standard deviations."""
+    return ", ".join(f"{LOOKS[k]} {z[k]:+.1f}" for k in np.argsort(-abs(z))[:2])
 
 
 def looks(x: Tensor, segments: int) -> dict[str, Tensor]:

@@ -53,7 +53,7 @@ def linears(
     """
     scale = StandardScaler().fit(columns)
     z, classes = scale.transform(columns), np.unique(wanted)
-    told = [classes[-1]] if len(classes) == 2 else [*classes[: len(classes) * (len(classes) > 2)]]
+    told = classes if len(classes) > 2 else classes[1:]
     chosen = path(z, [wanted == c for c in told], entry.steps, sizes)
     found = []
     for some in chosen:
@@ -62,8 +62,8 @@ def linears(
         for c, support in zip(told, some, strict=True):
             row = classes.searchsorted(c)
             weights[row, support], offsets[row] = evidence(z[:, support], wanted == c, entry.refit)
-        for k, c in enumerate(classes):
-            support = some[k if len(told) > 1 else 0]
+        for k, c in enumerate(classes if len(some) else ()):
+            support = some[min(k, len(some) - 1)]
             slopes[support, c] = np.linalg.lstsq(z[:, support], logits[:, c] - logits[:, c].mean())[0]
         found.append(Linear(scale, classes, weights, offsets, slopes, logits.mean(0)))
     return found
@@ -74,7 +74,7 @@ def path(z: np.ndarray, told: Sequence[np.ndarray], steps: int, sizes: Sequence[
     none = np.zeros((len(told), z.shape[1]), bool)
     first = 1 / max((abs(z.T @ (yes - yes.mean())).max() for yes in told), default=1)
     chosen, best = none, dict.fromkeys(sizes, none)
-    for c in first * np.geomspace(1, FAR, steps) if told else ():
+    for c in first * np.geomspace(1, FAR, steps) if len(told) else ():
         regression = LogisticRegression(l1_ratio=1, C=c, solver="liblinear", intercept_scaling=100, random_state=0)
         chosen = np.array([regression.fit(z, yes).coef_[0] != 0 for yes in told])
         best |= {size: chosen for size in sizes if chosen.sum() <= size}

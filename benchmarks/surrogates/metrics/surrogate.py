@@ -28,9 +28,9 @@ class Fidelity:
 
 @imitates(bounds=(-inf, 1.0), undefined="the network says one class of all test images")
 class BalancedFidelity:
-    """(fidelity - m) / (1 - m), where m is the share of test images that the network takes for its most frequent class.
+    """(fidelity - m) / (1 - m), where m is the share of the class that the network says most often.
 
-    It is 0 of a model that always says that class, and 1 of one that always agrees.
+    It is 0 of a model that always says that class of the test images, and 1 of one that always agrees.
     """
 
     def __call__(self, surrogated: Surrogated) -> Tensor:
@@ -41,10 +41,11 @@ class BalancedFidelity:
 
 @imitates(bounds=(-inf, 1.0), undefined="the network's logits are the same on all test images")
 class LogitR2:
-    """Share of the variance of the network's logits that the simple model explains: R2, over images and classes.
+    """R2 of the network's logits: the share of their variance that the simple model explains.
 
-    Logits are less their mean over classes, which no probability depends on. An image's number is 1 - n e / v, with e
-    its squared error and v the sum over all n images of the squared distance to their mean.
+    It is over all images and classes. Logits are less their mean over classes, which no probability depends on. An
+    image's number is 1 - n e / v, with e its squared error and v the sum over all n images of the squared distance to
+    their mean.
     """
 
     def __call__(self, surrogated: Surrogated) -> Tensor:
@@ -68,7 +69,7 @@ class LogitKl:
         return (own.exp() * (own - said)).sum(2).T.clamp(min=0)
 
 
-@scores("stability", higher_is_better=True, bounds=(0.0, 1.0), passes=(0, 0, 0))
+@scores("robustness", higher_is_better=True, bounds=(0.0, 1.0))
 class SurrogateStability:
     """How often two simple models say the same class, that were fitted on different train images.
 

@@ -1,0 +1,129 @@
+"""Figures of surrogates: scores against size, trees, and weights of linear models."""
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from results import style
+from results.panels import banded, described, legend, looks, panels
+from results.parts import Network, controls, labels_of, networks, pictured
+from results.sheets import Bars, sheet
+from results.surrogates.simple import chosen, is_tree, test, weights
+from results.surrogates.views import METRICS, against_size
+
+DRAWN = tuple(stem for stem in METRICS if stem != "balanced_fidelity")  # which is fidelity on another scale
+AGAINST = """\
+Across: the size of a simple model, leaves of a tree or weights of a linear model, at most. Fidelity: the share of \
+test images of which it says the network's class. R2: the share of the variance of the network's logits that it \
+explains. KL: how far its probabilities are from the network's, in nats. Stability: how often two models that are \
+fitted on other train images say the same class. Grey: controls. Bands are 95 % intervals over images, where there \
+are six or more."""
+TREE = """\
+From the left: each test sends an image up (yes) or down (no), until a leaf says a class. {numbers}Bars: the share of \
+test images that reach the leaf; the dark part is those of which the network says the same class."""
+NUMBERS = "A number is that of a word's probability as a layer tells it, or of a component. "
+LINEAR = """\
+For each class the weights of a linear model, which says the class with the largest sum: blue speaks for the class, \
+red against it. Weights are of columns of mean 0 and standard deviation 1. A sort of superpixel is named after the two \
+ways in which it differs most from the mean one, in standard deviations."""
+
+
+def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
+    """Yield every figure that the sweep has the data for."""
+    for network in networks(rows, options, METRICS):
+        name = f"{network.dataset}_{network.model}"
+        place = " on ".join(style.readable([network.model, network.dataset]))
+        if network.rows.metric_stem.isin(DRAWN).any():
+            yield f"fidelity_{name}", against(network, f"Simple models that imitate {place}")
+        grey = controls(network.rows)
+        for entry, gallery in pictured(network.rows, "rules").items():
+            if entry not in grey and chosen(gallery)["rules"]:
+                yield f"rules_{name}_{entry}", of_rules(gallery, f"{style.readable([entry])[0]}, {place}")
+
+
+def pictures(gallery: Mapping[str, np.ndarray], folder: Path) -> None:
+    """Write the rules of one cell, which MLflow shows beside its scores."""
+    if "rules" in gallery and chosen(gallery)["rules"]:
+        style.save(of_rules(gallery, "Rules"), folder / "first_rules", [".png"])
+
+
+def against(network: Network, title: str) -> Figure:
+    """Draw a panel for every score: sizes across, a line for each entry."""
+    data, grey = against_size(network), controls(network.rows)
+    heads = labels_of(network.rows, DRAWN)
+    entries = [*data.entry.unique()]
+    styles = looks([entry for entry in entries if entry not in grey], grey)
+    figure, axes = panels(len(heads), 2, style.PAGE, 2.3)
+    for (metric, head), panel in zip(heads.items(), axes, strict=True):
+        own = data[data.metric == metric]
+        for entry in entries:
+            banded(panel, own[own.entry == entry], "size", styles[entry])
+        panel.set_xscale("log", base=2)
+        sizes = sorted(own["size"].unique())
+        panel.set_xticks(sizes, [str(size) for size in sizes], minor=False)
+        panel.set_xticks([], minor=True)
+        panel.set(title=f"{style.readable([metric])[0]} {head[-1]}", xlabel="size")
+    legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
+    images = network.rows.image[network.rows.image != ""].nunique()
+    return described(figure, f"{title}, {images} images", AGAINST)
+
+
+def of_rules(gallery: Mapping[str, np.ndarray], title: str) -> Figure:
+    """Draw the simple model of a cell whose size suffices."""
+    model = chosen(gallery)
+    if is_tree(model):
+        return tree(model, f"{title}: {model['size']} leaves, fidelity {model['fidelity']:.3f}")
+    title = f"{title}: {model['size']} weights, fidelity {model['fidelity']:.3f}"
+    own = weights(model)
+    bars = Bars(
+        "weights", [[*named] for named in own.values()], [np.array([*named.values()]) for named in own.values()]
+    )
+    return sheet([], [bars], [*own], title, LINEAR)
+
+
+def tree(model: Mapping, title: str) -> Figure:
+    """Draw a tree from left to right, and beside each leaf what it says of how many images."""
+    leaves = len(model["rules"])
+    figure = style.figure(style.PAGE, min(style.HEIGHT, 1.0 + max(0.24 * leaves, 0.6)))
+    branches, bars = figure.subplots(1, 2, width_ratios=[1.6, 1], sharey=True)
+    order: list[dict] = []
+    deep = max(len(rule["if"]) for rule in model["rules"])
+    _branch(branches, model["rules"], 0, deep, order, model["binary"])
+    branches.set(xlim=(-0.45, deep + 0.05), ylim=(leaves - 0.5, -0.5), xticks=[], yticks=[])
+    branches.tick_params(labelleft=False)
+    style.bare(branches)
+    says, places = [rule["says"] for rule in order], np.arange(leaves)
+    colours = [style.COLOURS[k % len(style.COLOURS)] for k in says]
+    for part, alpha in (("images", 0.3), ("right", 1.0)):
+        share = [100 * rule[part] / model["images"] for rule in order]
+        bars.barh(places, share, 0.6, color=colours, alpha=alpha, lw=0)
+    bars.set_yticks(places, [model["classes"][k] for k in says], size=style.SMALL)
+    bars.tick_params(axis="y", length=0, labelleft=True)
+    bars.set_xlabel("test images, %")
+    return described(figure, title, TREE.replace("{numbers}", "" if model["binary"] else NUMBERS))
+
+
+def _branch(axes: Axes, rules: list[dict], depth: int, deep: int, order: list[dict], binary: bool) -> float:
+    """Draw what follows some tests, the answer yes above; return the height of its middle."""
+    look = {"color": "0.4", "lw": 0.7}
+    if len(rules) == 1:
+        order.append(rules[0])
+        axes.plot([depth, deep + 0.05], [len(order) - 1] * 2, **look)
+        return len(order) - 1
+    name, _, threshold = rules[0]["if"][depth]
+    parts = [[rule for rule in rules if rule["if"][depth][1] == above] for above in (True, False)]
+    ends = [_branch(axes, part, depth + 1, deep, order, binary) for part in parts]
+    middle = sum(ends) / 2
+    for end, answer in zip(ends, ("yes", "no"), strict=True):
+        axes.plot([depth, depth, depth + 1], [middle, end, end], **look)
+        align = {"va": "bottom" if answer == "yes" else "top", "color": "0.4"}
+        axes.text(depth + 0.06, end, answer, size=style.SMALL, **align)
+    box = {"boxstyle": "round,pad=0.25", "fc": "white", "ec": "0.4", "lw": 0.5}
+    text = test(name, threshold, np.inf, binary)
+    axes.text(depth, middle, text, size=style.SMALL, ha="center", va="center", bbox=box)
+    return middle

@@ -1,0 +1,131 @@
+"""Cells of surrogates: a network that sees red stripes is a tree of three leaves; what does not suit is refused."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmarks.surrogates.benchmark import Surrogates
+from models.zoo import Network
+from tests.conftest import evaluated
+
+METRICS = "metric=[fidelity,balanced_fidelity,logit_r2,logit_kl,surrogate_stability]"
+RULE = "dataset.rules=[[red,striped]]"
+
+
+class Sees(nn.Module):
+    """Class 0 is a large red part whose light changes downwards and not to the right, as that of stripes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        light, red = x.mean(1), (x[:, 0] - x[:, 1:].amax(1)) / x[:, 0].clamp(min=0.01) > 0.05
+        large = 100 * (red.double().mean((1, 2)) - 0.045)
+        across, down = (self.change(light, red, dim) for dim in (2, 1))
+        said = torch.minimum(large, 10 * (down - across - 0.05)).float()
+        return torch.stack([said, -said], 1)
+
+    def change(self, light: Tensor, red: Tensor, dim: int) -> Tensor:
+        """The mean change of light between neighbours that are both red, over their light."""
+        both = red.diff(dim=dim).logical_not() & red.narrow(dim, 1, red.shape[dim] - 1)
+        total = (light.diff(dim=dim).abs() * both).sum((1, 2)).double()
+        return total / both.sum((1, 2)).clamp(min=1) / 0.5
+
+
+@dataclass(frozen=True)
+class Handmade:
+    """The network that sees red stripes, or one that says one class."""
+
+    one: bool = False
+
+    def __call__(self, dataset: object) -> Network:
+        module = nn.Sequential(Sees(), nn.ReLU(), nn.Linear(2, len(dataset.classes)))
+        with torch.no_grad():
+            nn.init.eye_(module[2].weight)
+            module[2].weight.mul_(0 if self.one else 1)
+            module[2].bias.copy_(-torch.arange(len(dataset.classes)))
+            module[2].bias.mul_(1 if self.one else 0)
+        return Network(module.eval().requires_grad_(False), (0.0,) * 3, (1.0,) * 3, 64, f"handmade {self.one}")
+
+
+def cell(entry: str, *more: str, one: bool = False, dataset: str = "rules"):
+    few = ["benchmark.train_images=150", "benchmark.sizes=[2,3,8]", "dataset.images=60", "dataset.train_images=150"]
+    few = [text for text in few if dataset == "rules" or not text.startswith("dataset")]
+    few += ["metric.surrogate_stability.bootstraps=2"]
+    chosen = ["benchmark=surrogates", f"surrogate={entry}", f"dataset={dataset}", METRICS, *few, *more]
+    model = {"_target_": f"{__name__}.Handmade", "one": one}
+    return evaluated(*chosen, model=model)
+
+
+def means(scores) -> object:
+    return scores.groupby(["metric", "part"]).score.mean()
+
+
+def test_a_network_that_sees_red_stripes_is_a_tree_of_three_leaves_with_its_own_accuracy():
+    scores, _, gallery, _ = cell("word_tree", RULE)
+    own, first = means(scores), scores[(scores.metric == "fidelity") & (scores.part == "3")]
+    accuracy = (first.label == first.predicted).mean()
+    assert own["fidelity", "3"] == pytest.approx(accuracy) and accuracy > 0.9
+    assert own["fidelity", "2"] < accuracy and own["balanced_fidelity", "3"] > 0.5
+    model = json.loads(gallery["rules"][1])
+    (yes,) = [rule for rule in model["rules"] if gallery["classes"][1][rule["says"]] == "red and striped"]
+    assert model["binary"] and model["size"] == 3 and model["fidelity"] == pytest.approx(accuracy)
+    assert {(name, above) for name, above, _ in yes["if"]} == {("red", True), ("striped", True)}
+
+
+def test_every_image_has_every_size_and_controls_stay_behind():
+    words, most = (cell(entry, RULE).scores for entry in ("word_tree", "majority"))
+    images = {f"rules_{k:05d}" for k in range(60)}
+    for _, part in words.groupby("metric"):
+        assert len(part) == 180 and {*part.image} == images and {*part.part} == {"2", "3", "8"}
+    assert (words.status == "ok").all() and words.groupby("image").data.nunique().eq(1).all()
+    assert (words[words.metric == "fidelity"].target == words[words.metric == "fidelity"].predicted).all()
+    best, worst = means(words), means(most)
+    assert worst["balanced_fidelity"].abs().max() < 1e-9 and worst["surrogate_stability"].eq(1).all()
+    assert best["logit_r2", "8"] > worst["logit_r2", "8"] and best["logit_kl", "8"] < worst["logit_kl", "8"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", ["concept_linear", "superpixel_linear", "pixel_pca_tree", "label_tree"])
+def test_the_other_entries_imitate_or_say_why_not(entry):
+    drawn = ["surrogate.concepts=drawn"] if entry in ("concept_linear", "label_tree") else []
+    small = ["surrogate.segments=9", "surrogate.sorts=5"] if entry == "superpixel_linear" else []
+    scores, _, gallery, _ = cell(entry, RULE, *drawn, *small)
+    assert (scores.status == "ok").all() and len(gallery["rules"]) == 3
+    if drawn:
+        assert means(scores)["fidelity", "8"] > 0.9
+
+
+def reason(*arguments: str, **options: object) -> str:
+    scores = cell(*arguments, **options).scores
+    assert (scores.status == "inapplicable").all()
+    return scores.reason.iloc[0]
+
+
+def test_what_does_not_suit_leaves_its_reason():
+    assert "Handmade" not in reason("concept_tree", RULE) and "layer=auto" in reason("concept_tree", RULE)
+    assert "two classes" in reason("word_tree", RULE, one=True)
+    assert "train split" in reason("majority", dataset="photos")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("sizes", [3, 3], "benchmark.sizes needs a list of rising whole numbers"),
+        ("sizes", [1, 3], "benchmark.sizes needs a list of rising whole numbers"),
+        ("sizes", [], "benchmark.sizes needs a list of rising whole numbers"),
+        ("sizes", [2, 11], "sizes up to benchmark.train_images=10; 11 was given"),
+        ("train_images", 1, "whole number train_images >= 2"),
+        ("gallery", {"sizes": -1}, "benchmark.gallery.sizes needs a whole number"),
+        ("layer", "", "the name of a layer"),
+    ],
+)
+def test_bad_settings_are_one_sentence(name, given, said):
+    known = {"entry": "surrogate", "layer": "auto", "sizes": [2, 8], "train_images": 10, "gallery": {"sizes": 2}}
+    with pytest.raises(ValueError, match=said):
+        Surrogates(**known | {name: given})
+
+
+def test_a_model_of_more_leaves_than_train_images_is_refused():
+    with pytest.raises(ValueError, match="sizes up to the number of train images, 7; 8 was given"):
+        cell("majority", RULE, "dataset.train_images=7")
