@@ -1,11 +1,12 @@
 """What a metric of counterfactuals sees: images, what became of them, and networks that look at both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+
+from benchmarks.explained import once
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,16 +22,18 @@ class Countered:
     batch: int
     other: Callable[[], nn.Module]  # a network that was fitted with another seed
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`
+    shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
+    once = once
 
-    @cached_property
+    @property
     def change(self) -> Tensor:
         """Return by how much each value of a pixel in [0, 1] has changed (n, 3, h, w)."""
-        return ((self.images - self.x) * self.std[:, None, None]).double().abs()
+        return self.once("change", lambda: ((self.images - self.x) * self.std[:, None, None]).double().abs())
 
-    @cached_property
+    @property
     def flipped(self) -> Tensor:
         """Return which counterfactuals (n,) the model takes for the target."""
-        return self.taken(self.model)
+        return self.once("flipped", lambda: self.taken(self.model))
 
     def taken(self, model: nn.Module) -> Tensor:
         """Return which counterfactuals (n,) a network takes for the target."""

@@ -95,7 +95,7 @@ def of_places(share: float, lower: float) -> Iterator[Answer]:
     images = seen.images.clone()
     images[:, 0, 4:] = 0
     images[:, 0, :4] = torch.tensor([0.9, 1.0])[:, None, None]
-    yield Answer("mean of a colour", "all of the change", replace(seen, images=images), [lower, lower])
+    yield Answer("mean of a colour", "all of the change", replace(seen, images=images, shared={}), [lower, lower])
     yield Answer("mean of a colour", "the object is unknown", countered([0.6, 1], rows=0), [NAN, NAN])
 
 

@@ -13,6 +13,7 @@ from benchmarks.examples.metrics.counterfactual import FlipRate, OracleScore
 from entries import Inapplicable
 from methods.examples.counterfactuals import Counterfactual, NearestUnlike, Pgd
 from methods.examples.training import Training
+from tests.conftest import evaluated
 
 BOX = torch.tensor([[-2.0, -1, 0], [2.0, 1, 3]])  # black and white
 LOW, HIGH = BOX[:, :, None, None]
@@ -147,3 +148,31 @@ def test_fields_that_mean_nothing_are_refused():
         for name, value in fields.items():
             with pytest.raises(ValueError, match=name):
                 replace(entry, **{name: value})
+
+
+CELL = ["benchmark=examples", "dataset=planted", "model=planted", "dataset.images=6", "benchmark.gallery.images=2"]
+METRICS = "metric=[flip_rate,counterfactual_l1,oracle_score,deciding_share,deciding_chance]"
+
+
+@pytest.mark.parametrize("entry", ["counterfactual", "pgd", "nearest_unlike"])
+def test_a_cell_scores_every_image(entry):
+    steps = [] if entry == "nearest_unlike" else ["counterfactual.steps=5"]
+    scores, _, gallery, _ = evaluated(*CELL, f"counterfactual={entry}", METRICS, *steps)
+    assert set(scores.groupby("metric").size()) == {6} and (scores.target != scores.predicted).all()
+    assert scores.label.tolist() == [0, 1, 2, 0, 1, 2] * 5
+    reasons = scores[scores.metric == "oracle_score"].reason
+    assert reasons.str.contains("weights=fit").all(), "the planted network is no fit"
+    assert gallery["counterfactual"].shape == gallery["pixels"].shape == (2, 32, 32, 3)
+    drawn = (gallery["counterfactual"].astype(float) - gallery["pixels"]).mean(3) / 255
+    assert abs(gallery["difference"] - drawn).max() < 0.005
+    if entry == "nearest_unlike":
+        assert scores[scores.metric == "flip_rate"].score.tolist() == [1] * 6
+        assert gallery["after"].tolist() == gallery["target"].tolist()
+
+
+def test_a_cell_leaves_out_images_that_are_the_target_already():
+    named = [*CELL, "counterfactual=nearest_unlike", "counterfactual.target=green", "metric=[flip_rate]"]
+    scores = evaluated(*named).scores
+    assert scores.label.tolist() == [0, 2, 0, 2] and set(scores.target) == {1}
+    nobody = evaluated(*named, "dataset.images=1", "counterfactual.target=red").scores
+    assert nobody.status.tolist() == ["inapplicable"]

@@ -15,6 +15,7 @@ from benchmarks.examples.metrics.prototype import PrototypeAccuracy, PrototypeMm
 from entries import Inapplicable
 from methods.examples.prototypes import KMedoids, MmdCritic, RandomPrototypes, swaps
 from methods.examples.training import Training
+from tests.conftest import evaluated
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -122,3 +123,15 @@ def test_scores_of_prototypes_are_those_of_scikit_learn():
     for numbers in ([], [2, 2], [0, 1], [1.5], 3):
         with pytest.raises(ValueError, match="numbers"):
             PrototypeAccuracy(numbers)
+
+
+@pytest.mark.parametrize("entry", ["mmd_critic", "k_medoids", "random_prototypes"])
+def test_a_cell_scores_every_number_of_prototypes(entry):
+    few = ["dataset=planted", "model=planted", "dataset.images=9", "benchmark.gallery.images=3"]
+    scores, _, gallery, _ = evaluated("benchmark=examples", f"prototype={entry}", *few, "metric=[prototype_accuracy]")
+    assert scores.part.tolist() == ["1", "2", "4", "8", "16", "32"] and set(scores.image) == {""}
+    assert (scores.status == "ok").all() and len(set(scores.data)) == 1
+    criticisms = 6 if entry == "mmd_critic" else 0
+    assert gallery["criticism"].tolist() == [False] * 4 + [True] * criticisms
+    assert gallery["pixels"].shape == (4 + criticisms, 32, 32, 3) and {*gallery["class"]} <= {"red", "green", "blue"}
+    assert gallery["share"][:4].sum() == pytest.approx(1)

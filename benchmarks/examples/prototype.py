@@ -1,0 +1,66 @@
+"""Score training images that stand for all: for each number of them, on the training images and the test images."""
+
+import hashlib
+from functools import partial
+
+import numpy as np
+import torch
+
+from benchmarks import rows
+from benchmarks.contracts import untouched
+from benchmarks.cost import measured
+from benchmarks.examples.benchmark import Examples
+from benchmarks.examples.chosen import Chosen
+from benchmarks.examples.example import digest
+from benchmarks.loop import Prepared, Scored
+from methods.examples.prototypes import Prototypes
+from methods.examples.training import Training
+
+
+def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
+    """Return the scores of all numbers of prototypes, and what figures draw of one number."""
+    tested, numbers = settings.tested(cell), sorted({n for metric in cell.metrics.values() for n in metric.numbers})
+    with untouched(type(cell.entry).__name__, training), measured(cell.model, cell.device) as cost:
+        found = {number: cell.entry(training, number) for number in numbers}
+    chosen = Chosen(
+        cell.model,
+        training.x,
+        training.features(training.x),
+        training.labels,
+        training.features(tested.x),
+        tested.labels,
+        {number: some.ids for number, some in found.items()},
+        cell.store,
+    )
+    data = hashlib.sha256("".join([digest(training), *tested.facts.data]).encode()).hexdigest()[:12]
+    tables = []
+    for name, metric in cell.metrics.items():
+        parts = [str(number) for number in metric.numbers]
+        spent = rows.per_image(cost, len(numbers), "explain_")
+        table = rows.answered(name, metric, partial(metric, chosen), len(parts), chosen)
+        tables.append(table.assign(image="", part=parts, data=data, **spent))
+    return Scored(tables, [], partial(pictures, cell, training, chosen, found))
+
+
+def pictures(
+    cell: Prepared, training: Training, chosen: Chosen, found: dict[int, Prototypes], images: int
+) -> dict[str, np.ndarray]:
+    """Return what figures draw of the least number of prototypes that is not below `images`, and of their criticisms.
+
+    `share` is that of the training images to which a prototype is the nearest, and nan for a criticism.
+    """
+    ids, criticisms = found[min((n for n in found if n >= images), default=max(found))]
+    places = torch.cat([ids, criticisms])
+    nearest = torch.cdist(chosen.features, chosen.features[ids]).argmin(1)
+    share = torch.bincount(nearest, minlength=len(ids)).double() / len(nearest)
+    std, mean = (part.to(training.x)[:, None, None] for part in (cell.common.std, cell.common.mean))
+    labels = training.labels.cpu()[places].tolist()
+    words = [f"prototype {k + 1}" for k in range(len(ids))] + [f"criticism {k + 1}" for k in range(len(criticisms))]
+    return {
+        "image": np.array(words),
+        "pixels": rows.as_bytes(training.x[places.to(training.x.device)] * std + mean),
+        "class": np.array([rows.named(cell.dataset.classes, label) for label in labels]),
+        "place": places.numpy(),
+        "criticism": np.arange(len(places)) >= len(ids),
+        "share": np.append(share.numpy(), np.full(len(criticisms), np.nan)),
+    }
