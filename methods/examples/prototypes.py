@@ -60,7 +60,7 @@ def mean_kernel(h: Tensor, others: Tensor, width: float) -> Tensor:
 
 @chooses("structure", cites="Kim et al. 2016")
 class MmdCritic:
-    """Images whose distribution is nearest to that of all, and criticisms where the two differ [Kim et al. 2016].
+    """Images with the distribution of all, and criticisms where the two differ [Kim et al. 2016].
 
     Prototypes are chosen greedily, each so that the squared maximum mean discrepancy to all training images is least.
     Criticisms are then chosen greedily, each by the largest |witness function| plus the gain in the log-determinant of

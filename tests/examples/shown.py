@@ -28,10 +28,10 @@ def prototype_mmd(metric) -> Iterator[Answer]:
     two, near = replace(metric, numbers=[1, 2], bandwidth=1), exp(-1 / 2)
     half = (1 - near) / 2
     for question, pair, score in (("one of each place", [0, 3], 0), ("both of one place", [2, 3], half)):
-        yield Answer("set by hand", question, chosen([0, 0, 1, 1], one=[0], two=pair), [half, score], 1e-9, two)
+        yield Answer("set by hand", question, chosen([0, 0, 1, 1], one=[0], two=pair), [half, score], metric=two)
     wide = replace(two, bandwidth=0.5)
     seen = chosen([0, 0, 1, 1], one=[0], two=[0, 3])
-    yield Answer("set by hand", "half the bandwidth", seen, [(1 - near**4) / 2, 0], 1e-9, wide)
+    yield Answer("set by hand", "half the bandwidth", seen, [(1 - near**4) / 2, 0], metric=wide)
 
 
 def prototype_accuracy(metric) -> Iterator[Answer]:
@@ -40,7 +40,7 @@ def prototype_accuracy(metric) -> Iterator[Answer]:
         ("all as their place", [0, 0, 1, 1], [0.5, 1]),
         ("one not", [0, 0, 0, 1], [0.75, 0.75]),
     ):
-        yield Answer("set by hand", question, chosen(labels, one=[0], two=[0, 3]), score, 1e-9, two)
+        yield Answer("set by hand", question, chosen(labels, one=[0], two=[0, 3]), score, metric=two)
 
 
 def brighter(limit: float) -> nn.Module:

@@ -32,7 +32,10 @@ class FlipRate:
 
 @alters(higher_is_better=False, cites="Wachter et al. 2018", bounds=(0.0, 1.0), undefined=CHANGES)
 class CounterfactualL1:
-    """Mean absolute change of the values of an image, of pixels in [0, 1] [after Wachter et al. 2018]."""
+    """Mean absolute change of the values of an image [after Wachter et al. 2018].
+
+    Values are those of pixels in [0, 1]. The authors divide the change of each feature by its median deviation.
+    """
 
     def __call__(self, countered: Countered) -> Tensor:
         return of_flipped(countered.change.mean((1, 2, 3)), countered)
@@ -40,7 +43,10 @@ class CounterfactualL1:
 
 @alters(higher_is_better=False, bounds=(0.0, 1.0), undefined=CHANGES)
 class CounterfactualL2:
-    """Root mean square change of the values of an image, of pixels in [0, 1]."""
+    """Root mean square change of the values of an image.
+
+    Values are those of pixels in [0, 1].
+    """
 
     def __call__(self, countered: Countered) -> Tensor:
         return of_flipped(countered.change.square().mean((1, 2, 3)).sqrt(), countered)
@@ -48,7 +54,10 @@ class CounterfactualL2:
 
 @alters(higher_is_better=False, bounds=(0.0, 1.0), undefined=CHANGES)
 class ChangedShare:
-    """Share of pixels of which a colour changes by more than `threshold`, of values in [0, 1]."""
+    """Share of pixels of which a colour changes by more than `threshold`.
+
+    Values are those of pixels in [0, 1].
+    """
 
     threshold: float
 
@@ -62,7 +71,7 @@ class ChangedShare:
 
 @alters(higher_is_better=True, bounds=(0.0, 1.0), passes="1 of another network")
 class OracleScore:
-    """Whether a network of the same recipe, fitted with another seed, takes the image for the target class: 1 or 0.
+    """Whether the same network, fitted with another seed, takes the image for the target: 1 or 0.
 
     An adversarial example has the flaws of one network for its target, and another network is not taken in; an image
     that shows the target convinces both. It is undefined where the weights are no fit.
@@ -83,7 +92,10 @@ def known(score: Tensor, countered: Countered) -> Tensor:
 
 @alters(higher_is_better=True, bounds=(0.0, 1.0), undefined=WHERE)
 class DecidingShare:
-    """Share of an image's absolute change that lies in the object that decides its class; chance is beside it."""
+    """Share of an image's absolute change that lies in the object that decides its class.
+
+    `DecidingChance` says what a change that is the same everywhere has.
+    """
 
     def __call__(self, countered: Countered) -> Tensor:
         change = countered.change.sum(1)
@@ -93,7 +105,10 @@ class DecidingShare:
 
 @alters(higher_is_better=True, bounds=(0.0, 1.0), undefined=WHERE)
 class DecidingChance:
-    """Share of the image that the object covers: what a change that is the same everywhere has as deciding share."""
+    """Share of the image that the object covers, which decides its class.
+
+    It is the deciding share of a change that is the same everywhere, and stands beside it as chance.
+    """
 
     def __call__(self, countered: Countered) -> Tensor:
         return known(countered.mask.double().mean((1, 2)), countered)

@@ -26,11 +26,11 @@ def numbered(metric: object) -> None:
 
 @stands(higher_is_better=False, cites="Gretton et al. 2012; Kim et al. 2016", bounds=(0.0, 2.0))
 class PrototypeMmd:
-    """Squared maximum mean discrepancy between prototypes and training images [Gretton et al. 2012; Kim et al. 2016].
+    """Squared MMD between prototypes and training images [Gretton et al. 2012; Kim et al. 2016].
 
-    It is 0 where both have the same distribution. It is the biased estimate, which counts the pairs of an image with
-    itself. The kernel is Gaussian, of features before the last layer; its standard deviation is `bandwidth` times the
-    median distance between training images.
+    MMD is the maximum mean discrepancy, which is 0 where both have the same distribution. It is the biased estimate,
+    which counts the pairs of an image with itself. The kernel is Gaussian, of features before the last layer; its
+    standard deviation is `bandwidth` times the median distance between training images.
     """
 
     numbers: list[int]
