@@ -7,6 +7,7 @@ behind it in its YAML file; what an entry computes is its docstring.
 import inspect
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from itertools import groupby
@@ -18,6 +19,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from benchmarks.conformance.entries import entries as metrics
+from benchmarks.loop import kind_of
 from docs.settings import cell, described, table
 from methods import lrp
 from results.names import bibliography, works
@@ -56,13 +58,30 @@ def page(title: str, introduction: str, found: dict[str, object], sort: str, gro
     ordered = sorted(found.items(), key=lambda item: [*names].index(getattr(item[1], sort)))
     parts = [f"## {title}", introduction]
     for name, members in groupby(ordered, key=lambda item: getattr(item[1], sort)):
-        rows = [f"| [`{stem}`](#{stem}) | {cell(summary(entry))} |" for stem, entry in members]
+        rows = [f"| [`{stem}`](#{anchor(stem, group)}) | {cell(summary(entry))} |" for stem, entry in members]
         parts.append("\n".join([f"| {names[name]} | what it computes |", "|---|---|", *rows]))
     for stem, entry in ordered:
         prefix = f"metric.{stem}." if group == "metric" else f"{group}."
         top, settings = described(CONF / group / f"{stem}.yaml")
-        parts += [f"### {stem}", top, inspect.getdoc(entry) or "", facts(stem, entry, group), table(settings, prefix)]
+        parts += [
+            f"### {heading(stem, group)}",
+            top,
+            inspect.getdoc(entry) or "",
+            facts(stem, entry, group),
+            table(settings, prefix),
+        ]
     return "\n\n".join(filter(None, parts))
+
+
+def heading(stem: str, group: str) -> str:
+    """Return the heading of an entry: its name, with its group where several groups have an entry of this name."""
+    several = group != "metric" and sum((CONF / other / f"{stem}.yaml").exists() for _, other in groups()) > 1
+    return f"{stem} ({group})" if several else stem
+
+
+def anchor(stem: str, group: str) -> str:
+    """Return the place of an entry's heading on its page."""
+    return re.sub(r"[^\w-]", "", heading(stem, group).replace(" ", "-"))
 
 
 def summary(entry: object) -> str:
@@ -110,10 +129,15 @@ def passes(numbers: tuple[int, ...] | str, *names: str) -> str:
 def checked() -> dict[str, dict[str, str]]:
     """Return what every method was checked against, and on which networks of known answers every metric was proved."""
     agreement = pd.read_csv(RESULTS / "published" / "agreement.csv").drop_duplicates("method")
-    answers = pd.read_csv(RESULTS / "published" / "conformance.csv").query("outcome == 'ok'").dropna(subset="model")
-    proved = answers.groupby("metric").model.unique()
-    metrics = {metric: f"known answers of {', '.join(models)}" for metric, models in proved.items()}
+    metrics = {metric: f"known answers of {', '.join(models)}" for metric, models in proved().items()}
     return {"method": dict(zip(agreement.method, agreement.reference, strict=True)), "metric": metrics}
+
+
+@cache
+def proved() -> dict[str, list[str]]:
+    """Return by metric the networks of which it has known answers."""
+    answers = pd.read_csv(RESULTS / "published" / "conformance.csv").query("outcome == 'ok'").dropna(subset="model")
+    return answers.groupby("metric").model.unique().to_dict()
 
 
 def settings_page() -> Iterator[str]:
@@ -172,6 +196,45 @@ def families_page() -> Iterator[str]:
     yield inspect.getdoc(lrp).partition("\n\n")[2]
 
 
+def survey_page(found: dict[tuple[str, str], dict[str, object]], scored: dict[str, object]) -> Iterator[str]:
+    """Yield the parts of the page of what covers each level of the survey."""
+    yield "# Levels of explanation"
+    yield MADE
+    yield (
+        "A survey of the interpretability of deep networks [Yang et al. 2023] tells explanations apart by what they "
+        "are about: the whole network (global, model), a unit of it (global, neuron), or one decision, by its pixels, "
+        "its concepts or other images (local). This is what the suite has at each level. Controls are in italics, the "
+        "[metrics](metrics.md) are counted by category. "
+        "Every experiment is run by `python run.py experiment=NAME`, and those that are published link to their tables."
+    )
+    rows = ["| level | kind | entries | metrics | known answers of | experiments |", "|---|---|---|---|---|---|"]
+    for kind, level in sorted(labels("survey").items(), key=lambda item: item[1]):
+        own = {name: metric.category for name, metric in scored.items() if kind_of(metric) == kind}
+        counts = [f"{labels('category')[name]} ({n})" for name, n in Counter(own.values()).items()]
+        proofs = sorted({model for name in own for model in proved().get(name, ())})
+        entered = [listed(group, entries) for (of, group), entries in found.items() if of == kind]
+        link = f"[{kind}](../kinds/{kind}.md)"
+        cells = ["; ".join(entered), ", ".join(counts), ", ".join(proofs), ", ".join(experiments(kind))]
+        rows.append(f"| {' | '.join([level, link, *cells])} |")
+    yield "\n".join(rows)
+
+
+def listed(group: str, found: dict[str, object]) -> str:
+    """Return the entries of a group with links, controls last and in italics."""
+    control = {name: entry.group == "control" for name, entry in found.items()}
+    said = {name: f"*{name}*" if control[name] else name for name in sorted(found, key=control.get)}
+    return f"`{group}`: {', '.join(f'[{text}](methods.md#{anchor(name, group)})' for name, text in said.items())}"
+
+
+def experiments(kind: str) -> list[str]:
+    """Return the experiments of a kind, with links to the tables of those that are published."""
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / "experiment").glob("*.yaml"))}
+    said = {name: [row.get("override /benchmark") for row in file.get("defaults", [])] for name, file in files.items()}
+    names = [name for name, kinds in said.items() if next(filter(None, kinds), "maps") == kind]
+    published = {path.stem for path in (RESULTS / "published").glob("*.md")}
+    return [f"[{name}](../../results/published/{name}.md)" if name in published else name for name in names]
+
+
 def axes(path: Path) -> str:
     """Say what an experiment sweeps over."""
     swept = (yaml.safe_load(path.read_text()) or {}).get("hydra", {}).get("sweeper", {}).get("params", {})
@@ -220,6 +283,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "metrics.md": f"# Metrics\n\n{MADE}\n\n{scored}",
         DOCS / "reference" / "settings.md": "\n\n".join(filter(None, [MADE, *settings_page()])),
         DOCS / "reference" / "families.md": "\n\n".join(families_page()),
+        DOCS / "reference" / "survey.md": "\n\n".join(survey_page(found, all_metrics)),
         DOCS / "bibliography.md": cited(everything),
     }
 

@@ -29,20 +29,8 @@ SMALL = {
     "metric": "[deletion,insertion,gini]",
     "tracking_uri": "null",
 }
-SCENES = "dataset=rules dataset.rules=[[red],[green]]"
-SWEEPS = {
-    "maps": "method=gradient,uniform",
-    "paths": "benchmark=paths selector=relevance,random metric=[set/paths]",
-    "networks": "benchmark=networks metric=[loss_gradient,logit_radius] model.scale=24,48",
-    "layers": "benchmark=layers metric=[set/layers] probe=linear,untrained importance=taylor,random "
-    "representation=network,untrained 'benchmark.layers=[features.conv,features.relu]'",
-    "units": "benchmark=units visualisation=top_patches,noise labelling=dissection,rotated_basis metric=[set/units] "
-    f"{SCENES} benchmark.reference_images=20 benchmark.held_out_images=16",
-    "concepts": "benchmark=concepts concept=tcav discovery=kmeans metric=[set/concepts] "
-    f"{SCENES} dataset.images=64 benchmark.images=4 benchmark.runs=6 benchmark.pairs=8 benchmark.train_images=60 "
-    "benchmark.test_images=40",
-    "networks_maps": "method=gradient,uniform benchmark.target=label metric=[deletion,insertion] model.scale=24,48",
-}
+SWEEPS = {path.parent.name: path.read_text().strip() for path in sorted((ROOT / "tests").glob("*/sweep.txt"))}
+SWEEPS["networks_maps"] = f"{SWEEPS['maps']} benchmark.target=label metric=[deletion,insertion] model.scale=24,48"
 
 
 class Block(NamedTuple):
@@ -148,6 +136,19 @@ def test_tables_are_printed(command, sweeps, monkeypatch, capsys):
 def test_links_and_pictures_lead_somewhere(page):
     targets = re.findall(r"\]\((?!http)([^)#\s]+)", page.read_text())
     assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def headings(page: Path) -> set[str]:
+    """Return the places on a page that a link can name, as GitHub does."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_headings_lead_somewhere(page):
+    links = re.findall(r"\]\((?!http)([^)#\s]*)#([^)\s]+)\)", page.read_text())
+    targets = [(page.parent / file if file else page, heading) for file, heading in links]
+    assert not [heading for file, heading in targets if file.suffix == ".md" and heading not in headings(file)]
 
 
 def registered(*groups: str) -> dict[str, Path]:
