@@ -77,8 +77,9 @@ class Surrogates:
             own = cell.entry(layer, train, self.sizes)
             logits = torch.cat([batch.logits for batch in batches]).cpu()
             test = Images(x, logits, torch.tensor(facts.label.to_numpy()), train.words, shown(cell, train, facts))
-            told = own.told(test)
-        again = partial(own.refitted, test)
+            columns = own.columns.read(test)
+            told = own.told(columns)
+        again = partial(own.refitted, columns)
         sizes, said = tuple(self.sizes), (logits, *told)
         surrogated = Surrogated(cell.model, x, sizes, *said, len(train.x), again, cell.store)
         tables, n = [], len(x) * len(sizes)
@@ -87,7 +88,7 @@ class Surrogates:
             part = np.tile([str(size) for size in sizes], len(x))
             table = table.assign(image=np.repeat(facts.index, len(sizes)), part=part)
             tables.append(table.join(facts, on="image").assign(**rows.per_image(cost, len(x), "explain_")))
-        return Scored(tables, [], partial(pictures, cell, own, test, surrogated))
+        return Scored(tables, [], partial(pictures, cell, own, columns, surrogated))
 
 
 def trained(cell: Prepared, layer: Layer, images: int) -> Images:
@@ -134,9 +135,11 @@ def shown(cell: Prepared, train: Images, facts: pd.DataFrame) -> Tensor | None:
     return torch.from_numpy(np.stack([scenes.shows(table, word) for word in train.words], 1))
 
 
-def pictures(cell: Prepared, own: Surrogate, test: Images, surrogated: Surrogated, sizes: int) -> dict[str, np.ndarray]:
+def pictures(
+    cell: Prepared, own: Surrogate, columns: np.ndarray, surrogated: Surrogated, sizes: int
+) -> dict[str, np.ndarray]:
     """Return for the first sizes the rules of the simple model as JSON, with where they hold on test images."""
-    columns, wanted = own.columns.read(test), surrogated.wanted
+    wanted = surrogated.wanted
     classes = [rows.named(cell.dataset.classes, k) for k in range(surrogated.logits.shape[1])]
     found = []
     for model, predicted in zip(own.models[:sizes], surrogated.predicted, strict=False):

@@ -40,12 +40,13 @@ class Surrogate:
     fit: Callable[[np.ndarray], list[Simple]]  # on the train images with these indices
     models: list[Simple]
 
-    def told(self, images: Images) -> Told:
-        return said(self.models, self.columns.read(images))
+    def told(self, columns: np.ndarray) -> Told:
+        """Return what the models say of rows (n, m), which `columns.read` gives for images."""
+        return said(self.models, columns)
 
-    def refitted(self, images: Images, index: np.ndarray) -> Tensor:
+    def refitted(self, columns: np.ndarray, index: np.ndarray) -> Tensor:
         """Return the classes (s, n) of models that are fitted on some of the train images, which may come twice."""
-        return said(self.fit(index), self.columns.read(images)).predicted
+        return said(self.fit(index), columns).predicted
 
 
 def said(models: Sequence[Simple], columns: np.ndarray) -> Told:

@@ -13,7 +13,7 @@ from results import style
 from results.panels import banded, described, legend, looks, panels
 from results.parts import Network, controls, labels_of, networks, pictured
 from results.sheets import Bars, sheet
-from results.surrogates.simple import chosen, is_tree, test, weights
+from results.surrogates.simple import chosen, counted, is_tree, test, weights
 from results.surrogates.views import METRICS, against_size
 
 DRAWN = tuple(stem for stem in METRICS if stem != "balanced_fidelity")  # which is fidelity on another scale
@@ -76,9 +76,9 @@ def against(network: Network, title: str) -> Figure:
 def of_rules(gallery: Mapping[str, np.ndarray], title: str) -> Figure:
     """Draw the simple model of a cell whose size suffices."""
     model = chosen(gallery)
+    title = f"{title}: {counted(model)}, fidelity {model['fidelity']:.3f}"
     if is_tree(model):
-        return tree(model, f"{title}: {model['size']} leaves, fidelity {model['fidelity']:.3f}")
-    title = f"{title}: {model['size']} weights, fidelity {model['fidelity']:.3f}"
+        return tree(model, title)
     own = weights(model)
     bars = Bars(
         "weights", [[*named] for named in own.values()], [np.array([*named.values()]) for named in own.values()]

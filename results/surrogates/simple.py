@@ -28,6 +28,12 @@ def is_tree(model: Mapping[str, object]) -> bool:
     return any("if" in rule for rule in model["rules"])
 
 
+def counted(model: Mapping[str, object]) -> str:
+    """Return how large a model is, in words."""
+    one, several = ("leaf", "leaves") if is_tree(model) else ("weight", "weights")
+    return f"{model['size']} {one if model['size'] == 1 else several}"
+
+
 def condition(path: Sequence[tuple[str, bool, float]], binary: bool) -> str:
     """Return the conditions of a rule in words, those of one name together."""
     bounds: dict[str, list[float]] = {}

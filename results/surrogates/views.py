@@ -8,7 +8,7 @@ import pandas as pd
 
 from results import summary
 from results.parts import Network, controls, labels_of, networks, pictured, table_of, texts
-from results.surrogates.simple import MOST, WITHIN, chosen, condition, is_tree, sufficient, weights
+from results.surrogates.simple import MOST, WITHIN, chosen, condition, counted, is_tree, sufficient, weights
 from results.tables import NONE, Inapplicable, Table, numerals
 
 METRICS = ("fidelity", "balanced_fidelity", "logit_r2", "logit_kl", "surrogate_stability")
@@ -96,9 +96,9 @@ def _ruled(network: Network) -> Iterator[Table]:
         model = chosen(gallery)
         if not model["rules"]:
             continue
-        frame, of = (_tree(model), "leaves") if is_tree(model) else (_linear(model), "weights")
+        frame = _tree(model) if is_tree(model) else _linear(model)
         data = pd.DataFrame(frame).rename_axis("rule").reset_index().assign(entry=entry)
-        what = f"rules of {entry}, {model['size']} {of}, fidelity {model['fidelity']:.3f}"
+        what = f"rules of {entry}, {counted(model)}, fidelity {model['fidelity']:.3f}"
         yield table_of(network, what, frame, data, RULES)
 
 

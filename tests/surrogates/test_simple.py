@@ -15,6 +15,7 @@ from entries import Inapplicable
 from methods.layers.layered import computed
 from methods.surrogates.columns import Images, components, looks, sorts, words
 from methods.surrogates.linear import ConceptLinear, SuperpixelLinear, path
+from methods.surrogates.surrogate import Surrogate, Told
 from methods.surrogates.trees import ConceptTree, LabelTree, Majority, PixelPcaTree
 from superpixels import superpixels
 
@@ -53,6 +54,10 @@ def numbers(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     wanted = np.digitize(columns[:, 0] + columns[:, 1] / 5 + rng.normal(0, 0.3, n), [-0.5, 1])
     logits = rng.normal(0, 1, (n, 3)) + 2 * np.eye(3)[wanted]
     return columns, wanted, logits - logits.mean(1, keepdims=True)
+
+
+def said(found: Surrogate, images: Images) -> Told:
+    return found.told(found.columns.read(images))
 
 
 def test_a_tree_is_scikit_learn_s_and_a_leaf_has_the_mean_logits_of_its_train_images():
@@ -94,7 +99,7 @@ def ruled(seed: int) -> Images:
 def test_red_and_striped_is_a_tree_of_three_leaves_with_the_accuracy_of_the_network():
     train, test = (ruled(seed) for seed in (0, 1))
     found = TREE(None, train, [2, 3, 4])
-    told = found.told(test)
+    told = said(found, test)
     accuracy = (test.predicted == test.labels.numpy()).mean()
     assert 0.8 < accuracy < 1 and (told.predicted[1] == test.labels).all()
     assert (told.predicted[1].numpy() == test.predicted).mean() == accuracy
@@ -158,15 +163,15 @@ def test_of_two_classes_one_is_told_from_the_other_and_one_alone_is_always_said(
 
 def test_controls_are_fitted_to_labels_and_say_the_most_frequent_class():
     train = drawn(wrong=0.4)
-    label = LabelTree("drawn", 0.1, 3, 1, 0)(None, train, [16]).told(train).predicted[0]
+    label = said(LabelTree("drawn", 0.1, 3, 1, 0)(None, train, [16]), train).predicted[0]
     assert (label == train.labels).all() and (label.numpy() != train.predicted).mean() > 0.2
-    most = Majority()(None, train, SIZES).told(train)
+    most = said(Majority()(None, train, SIZES), train)
     assert (most.predicted == torch.bincount(train.logits.argmax(1)).argmax()).all()
     mean = train.logits - train.logits.mean(1, keepdim=True)
     assert torch.allclose(most.logits, mean.mean(0).expand(len(SIZES), len(train.x), -1))
-    refitted = TREE(None, train, [3]).refitted(train, np.arange(100).repeat(2))
+    refitted = TREE(None, train, [3]).refitted(train.shown.numpy(), np.arange(100).repeat(2))
     half = Images(*(part[:100] if isinstance(part, torch.Tensor) else part for part in train))
-    assert (refitted == TREE(None, half, [3]).told(train).predicted).all()
+    assert (refitted == said(TREE(None, half, [3]), train).predicted).all()
 
 
 def test_words_are_read_out_of_a_layer_by_images_that_they_were_not_fitted_on():
