@@ -3,8 +3,9 @@
 from functools import partial
 
 from results import parts
-from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, labels, visualisations
+from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, labels, stepped, visualisations
 
+__all__ = ["stepped"]
 VIEWS = {"visualisations": visualisations, "labels": labels}
 OPTIONS = {view: {"model"} for view in VIEWS}
 NEEDED = {"visualisations": VISUALISATION, "labels": OF_LAYERS + OF_UNITS}

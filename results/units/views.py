@@ -140,6 +140,16 @@ def _by_layer(together: list[Network], stems: Sequence[str], what: str, said: Se
     return table_of(network, what, frame, data, said, controls=below)
 
 
+def stepped(rows: pd.DataFrame) -> Iterator[tuple[str, str, int, float]]:
+    """Yield what MLflow shows as lines: a section for each metric, an entry, the place of a layer, the mean there."""
+    every = OF_LAYERS + JUDGED + VISUALISATION
+    for together in layers(networks(rows, Namespace(model=None), every)):
+        data, place = by_layer(together, every), whole(together)
+        order = [*data.layer.unique()]
+        for row in data.dropna(subset="mean").itertuples():
+            yield f"{row.metric} {place.dataset} {place.model}", row.entry, order.index(row.layer), row.mean
+
+
 def rows_of(data: pd.DataFrame) -> list[str]:
     """Return what stands before a row of a table: an entry and a layer."""
     return [*(data.entry + ", " + data.layer)]

@@ -129,12 +129,24 @@ def test_words_stand_beside_their_units_the_surest_first(stored):
 
 def test_detectors_are_counted_by_their_words(stored):
     (own,) = [table for table in units.VIEWS["labels"](stored, OPTIONS) if "detectors by word" in table.title]
+    table = sweep()
     for entry, layer in own.frame:
         counts = Counter()
-        for seed, p in enumerate(raw(sweep(), "unit_p_value", entry, layer)):
+        for seed, p in enumerate(raw(table, "unit_p_value", entry, layer)):
             counts.update(("red", "", f"word {seed}")[k % 3] for k in range(LAYERS[layer]) if p[k] <= ALPHA)
         assert own.frame[entry, layer].astype(float).to_dict() == {w: counts[w] / 2 for w in own.frame.index}
     assert len([*own.frame]) == len(LAYERS) * len(NAMING)
+
+
+def test_mlflow_has_a_line_over_layers_for_every_metric_and_entry():
+    table = sweep()
+    found = units.stepped(synthetic.categorical(table))
+    lines = {(section.split()[0], name, step): value for section, name, step, value in found}
+    for (metric, entry, step), value in lines.items():
+        assert value == pytest.approx(np.nanmean(np.mean(raw(table, metric, entry, [*LAYERS][step]), 0)))
+    metrics = {metric for metric, *_ in lines}
+    assert metrics == {*views.VISUALISATION, *views.OF_LAYERS, *views.JUDGED} - {"transfer"}
+    assert len({key[1:] for key in lines}) == len(LAYERS) * len(VISUAL + NAMING)
 
 
 def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
