@@ -52,7 +52,7 @@ def spearman(a: Tensor, b: Tensor) -> Tensor:
     undefined="all changes or all explanations are the same",
 )
 class InfluenceCorrelation:
-    """Correlation with the change of the margin as the head is refitted without an image [Koh & Liang 2017].
+    """Correlation with the change of the margin when an image is left out [Koh & Liang 2017].
 
     The head is the convex one, refitted exactly without each of `benchmark.left_out` training images; the correlation
     is Pearson's, over these. For a whole network such changes are mostly noise, and subsets are asked instead (Lds).
@@ -72,7 +72,7 @@ class InfluenceCorrelation:
     undefined="all margins or all sums of explanations are the same",
 )
 class Lds:
-    """Rank correlation of summed explanations with margins of networks fitted on subsets [Park et al. 2023].
+    """Rank correlation of summed explanations with margins of subset networks [Park et al. 2023].
 
     The sum is over the training images of a subset, which is a random half; the margin is the mean over `seeds`
     networks that are fitted on it anew. LdsCeiling says how much of the margins can be explained.
@@ -86,7 +86,7 @@ class Lds:
 
 
 @traces(
-    higher_is_better=None,
+    higher_is_better=True,
     bounds=(0.0, 1.0),
     undefined="networks that were fitted on the same subset agree no better than those of different ones",
 )
@@ -99,7 +99,6 @@ class LdsCeiling:
     """
 
     images = of_none
-    higher_is_better = True
 
     def __call__(self, traced: Traced) -> Tensor:
         halves = traced.once("subsets").margins.tensor_split(2, 1)
@@ -150,9 +149,10 @@ class FlippedPrecision:
 
 @traces(higher_is_better=True, bounds=(0.0, 1.0))
 class DuplicatesFound:
-    """Reciprocal rank of the same image among the training images, the most helpful first; ties share a rank.
+    """Reciprocal rank of the same image among the training images, the most helpful first.
 
-    The network was fitted with these duplicates. The mean over test images is the mean reciprocal rank.
+    Ties share their mean rank. The network was fitted with these duplicates. The mean over test images is the mean
+    reciprocal rank (MRR).
     """
 
     images = first_images
@@ -165,7 +165,7 @@ class DuplicatesFound:
 
 @traces(higher_is_better=True, bounds=(0.0, 1.0), undefined="the patch does not make the network say its class")
 class ShortcutAuroc:
-    """AUROC of training images with a patch among those of their class, where a patch decides a test image.
+    """AUROC of training images with a patch among those of their class, where the patch decides.
 
     The network was fitted on images of which one class has the patch. Test images of which the network says the class
     without the patch, or does not say it with the patch, are left out.
