@@ -20,6 +20,7 @@ from benchmarks.effects import effect
 from benchmarks.loop import Prepared, Scored, suited
 from entries import Inapplicable
 from methods.concepts.activations import Layer
+from methods.concepts.dictionary import positioned
 
 LEAST = 10  # images of a class, so that a share of them means something
 SHOWN = 4  # images of a concept that are kept for figures
@@ -35,6 +36,10 @@ class Asked(NamedTuple):
 
 def step(cell: Prepared, layer: Layer, settings: Concepts) -> Scored:
     """Return all scores of a cell, and what figures draw of the first concepts."""
+    permutations = getattr(cell.entry, "permutations", None)
+    if permutations and 1 / (1 + permutations) > settings.alpha:
+        need = f"more permutations for a claim to be significant at benchmark.alpha={settings.alpha}"
+        raise ValueError(f"concept={cell.cell.names['entry']} needs {need}; permutations={permutations} was given")
     asked = of_classes(cell, settings)
     images = [cell.common.normalised(pixels.to(cell.device)) for pixels in asked.pixels]
     with untouched(type(cell.entry).__name__, cell.common), measured(cell.model, cell.device) as cost:
@@ -123,11 +128,10 @@ def pictures(layer: Layer, sets: Given, asked: Asked, claimed: Claimed, concepts
     }
     shown = {name: value[:concepts].numpy() for name, value in of.items()}
     vectors = claims.cavs.mean(1)[:concepts].float()
-    pooled = layer.pooled(claimed.x) - sets.random.flatten(0, 2).mean(0)
-    best = (torch.nn.functional.normalize(pooled, dim=1) @ vectors.T).argsort(0, descending=True)[:SHOWN].T
     middle, pixels = sets.random.flatten(0, 2).mean(0), torch.cat(asked.pixels)
-    maps = [layer.maps(claimed.x[places]) for places in best]
-    maps = [(m if m.ndim == 4 else m[..., None, None]) - middle[:, None, None] for m in maps]
+    pooled = layer.pooled(claimed.x) - middle
+    best = (torch.nn.functional.normalize(pooled, dim=1) @ vectors.T).argsort(0, descending=True)[:SHOWN].T
+    maps = [positioned(layer.maps(claimed.x[places])) - middle[:, None, None] for places in best]
     along = torch.stack([torch.einsum("nchw,c->nhw", m, v) for m, v in zip(maps, vectors, strict=True)])
     sized = torch.nn.functional.interpolate(along, pixels.shape[2:], mode="bilinear", align_corners=False)
     return shown | {

@@ -1,6 +1,7 @@
 """Images of given concepts and random images, none in two sets: scenes that are drawn anew, or folders of a user."""
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,8 @@ from benchmarks.cell import text
 from benchmarks.concepts.benchmark import Concepts
 from benchmarks.datasets import shapes
 from benchmarks.datasets.class_folders import ClassFolders
-from benchmarks.datasets.folder import INTERPOLATIONS, OPEN, readable
+from benchmarks.datasets.class_names import some
+from benchmarks.datasets.folder import INTERPOLATIONS, OPEN, readable, say
 from benchmarks.datasets.photographs import Photographs
 from benchmarks.datasets.scenes import FACTORS, shows
 from benchmarks.loop import Prepared
@@ -81,7 +83,7 @@ def occurring(dataset: object, words: list[str] | None) -> tuple[str, ...]:
 
 def showing(dataset: object, words: tuple[str, ...], split: int, need: int) -> tuple[pd.DataFrame, dict]:
     """Return scenes of a split, and which of them show each word, at least `need`."""
-    scenes = 4 * need
+    scenes = min(MOST, 4 * need)
     while True:
         table = dataset.factors(split, scenes)
         shown = {word: shows(table, word) for word in words}
@@ -126,21 +128,25 @@ def brought(cell: Prepared, layer: Layer, settings: Concepts) -> Given:
     root = Path(settings.root).expanduser()
     if not root.is_dir():
         raise ValueError(f"benchmark.root needs a folder of folders of images; {settings.root} is none")
-    found = ClassFolders()(root, None).photos
+    found, unusable = ClassFolders()(root, None)
     frame = {name: getattr(cell.network, name, usual) for name, usual in OPEN.items()}
     form = frame["crop_pct"], INTERPOLATIONS[frame["interpolation"]], frame["crop_mode"] == "squash"
     words = tuple(dict.fromkeys(settings.concepts or [word for word in found if word != RANDOM]))
-    if missing := [word for word in (RANDOM, *words) if word not in found]:
-        raise ValueError(f"benchmark.root needs a folder {missing[0]}; {root} has {', '.join(found) or 'none'}")
+    missing = [word for word in (RANDOM, *words) if word not in found] or ["of a concept"] * (not words)
+    if missing:
+        has = some([*found, *unusable]) or "nothing"
+        raise ValueError(f"benchmark.root needs a folder {missing[0]} with images in it; {root} has {has}")
     rng, need = np.random.default_rng(cell.cfg.seed), settings.runs * settings.images
     pooled, digests = {}, {}
     for word in (RANDOM, *words):
         wanted = 2 * need if word == RANDOM else need
-        photos, _ = readable(found[word], None)
+        photos, broken = readable(found[word], None)
+        unusable += broken
         if len(photos) < wanted:
             sets = f"{wanted // need} x benchmark.runs={settings.runs} x benchmark.images={settings.images}"
             fewer = f"benchmark.images={most}" if (most := len(photos) * settings.images // wanted) else "more images"
-            raise ValueError(f"{word!r} needs {wanted} images, {sets}; it has {len(photos)}, so give {fewer}")
+            has = f"it has {len(photos)}{f' and {len(broken)} broken ones' * bool(broken)}"
+            raise ValueError(f"{word!r} needs {wanted} images, {sets}; {has}, so give {fewer}")
         chosen = tuple(photos[k] for k in rng.permutation(len(photos))[:wanted])
         pooled[word], digests[word] = passed(cell, layer, Photographs(chosen, cell.size, *form))
     for word in words:
@@ -148,6 +154,8 @@ def brought(cell: Prepared, layer: Layer, settings: Concepts) -> Given:
             one = next(iter(both))
             same = f"{digests[word][one]} and {digests[RANDOM][one]} are the same image"
             raise ValueError(f"{word!r} needs images that are not among the random ones; {same}")
+    if unusable:
+        say(logging.WARNING, f"benchmark.root passes over what is no image that can be read: {some(unusable)}")
     sets = (settings.runs, settings.images, pooled[RANDOM].shape[1])
     data = hashlib.sha256("".join(one for word in digests for one in digests[word]).encode()).hexdigest()[:12]
     return Given(words, [pooled[word].reshape(sets) for word in words], pooled[RANDOM].reshape(2, *sets), data)

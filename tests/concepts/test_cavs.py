@@ -294,6 +294,16 @@ def test_too_few_images_and_images_in_two_sets_are_refused(folders, tmp_path):
     shutil.copy(red, next((tmp_path / "own" / "random").iterdir()))
     with pytest.raises(ValueError, match=f"red/{red.name} and .* are the same image"):
         scored(True, *own, f"benchmark.root={tmp_path / 'own'}")
+    shutil.move(tmp_path / "own" / "random", tmp_path / "own" / "red" / "random")
+    with pytest.raises(ValueError, match=r"needs a folder random with images in it; .* has red, striped"):
+        scored(True, *own, f"benchmark.root={tmp_path / 'own'}")
+    for path in sorted((tmp_path / "own" / "striped").iterdir())[:10]:
+        path.write_bytes(path.read_bytes()[:100])
+    shutil.copytree(folders / "random", tmp_path / "own" / "random")
+    with pytest.raises(ValueError, match=r"'striped' needs 40 .*it has 30 and 10 broken ones, .*benchmark\.images=1"):
+        scored(True, *own, f"benchmark.root={tmp_path / 'own'}", "benchmark.concepts=[striped]")
+    with pytest.raises(ValueError, match=r"needs more permutations.*; permutations=18 was given"):
+        scored(True, *own, "concept.permutations=18")
     with pytest.raises(InstantiationException, match="more runs"):
         scored(True, "benchmark.runs=2")
     with pytest.raises(ValueError, match="'plain'"):
