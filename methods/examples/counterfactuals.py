@@ -122,9 +122,9 @@ def smooth(grid: Tensor, size: tuple[int, int]) -> Tensor:
 
 @alters("control", cites="Madry et al. 2018", passes="`steps` forward and as many backward, and 1 forward")
 class Pgd:
-    """Control: adversarial image, by projected gradient ascent of the target's log odds [Madry et al. 2018].
+    """Control: adversarial image, by projected gradient ascent to the target [Madry et al. 2018].
 
-    No pixel changes by more than `radius`, of pixels in [0, 1], and each of the `steps` is `step` radii long. There is
+    What rises are the log odds of the target. No pixel changes by more than `radius`, of pixels in [0, 1], and each of the `steps` is `step` radii long. There is
     no random start. The network says the target, though nothing of it is in the image.
     """
 
@@ -158,7 +158,10 @@ class Pgd:
 
 @alters("control", cites="", passes="1 of every training image, and 2 forward")
 class NearestUnlike:
-    """Control: the training image of the target class that is nearest in features, the nearest unlike neighbour."""
+    """Control: the training image of the target class that is nearest in features.
+
+    It is the nearest unlike neighbour, a real image, which is far away in pixels.
+    """
 
     target: str
 
