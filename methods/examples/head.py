@@ -25,9 +25,14 @@ class Head:
     l2: float
 
     @cached_property
+    def logits(self) -> Tensor:
+        """The logits (n, k) of the training images."""
+        return self.h @ self.theta.T
+
+    @cached_property
     def p(self) -> Tensor:
         """The probabilities (n, k) of the training images."""
-        return (self.h @ self.theta.T).softmax(1)
+        return self.logits.softmax(1)
 
     def margin_slopes(self, h: Tensor, targets: Tensor) -> Tensor:
         """Return the derivative (t, k) of the targets' margins by the logits, for features (t, D)."""

@@ -24,7 +24,7 @@ class InfluenceLastLayer:
     tau is the margin with the training image, less that without it: -1/n (dm/dtheta)' H^-1 g, where g is the gradient
     of the training image's loss and H the exact Hessian. With `leverage` one Newton step from the optimum of all
     images is made without the image, whose own part of the Hessian is then missing, too. `own` is the rise of a
-    training image's own loss without it, to first order in the head.
+    training image's own loss without it, to first order or by the same step.
 
     `solver` is exact, whose Hessian, factor and inverse may take so many `gigabytes`, or cg, which solves a system for
     each test image by conjugate gradients; `own` is nan there, as it would take a system for each training image. With
@@ -67,7 +67,11 @@ class InfluenceLastLayer:
         if self.leverage:
             curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None]
             change = torch.linalg.solve(torch.eye(p.shape[1]).double() - curvature @ leverage, change)
-        return inverse, change, torch.einsum("nk,nkl,nl->n", head.p - head.y, leverage, change)
+        rise = torch.einsum("nkl,nl->nk", leverage, change)  # of an image's own logits without it
+        if self.leverage:
+            before, after = (logits.log_softmax(1) for logits in (head.logits, head.logits + rise))
+            return inverse, change, (head.y * (before - after)).sum(1)
+        return inverse, change, (change * rise).sum(1)
 
 
 @follows(cites="Yeh et al. 2018")
