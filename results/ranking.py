@@ -50,10 +50,9 @@ def mean_ranks(several: Sequence[Ranks]) -> Ranks:
     entries = pd.Index(dict.fromkeys(entry for one in several for entry in one.draws.columns))
     total, count = np.zeros((2, len(several[0].draws), len(entries)))
     for one in several:
-        values = one.draws.reindex(columns=entries).to_numpy()
-        known = ~np.isnan(values)
-        total += np.where(known, values, 0)
-        count += known
+        values, places = one.draws.to_numpy(), entries.get_indexer(one.draws.columns)
+        total[:, places] += np.nan_to_num(values)
+        count[:, places] += ~np.isnan(values)
     mean, merged = pd.DataFrame(ratio(total, count), columns=entries), pd.Series(count[0].astype(int), entries)
     return Ranks(mean, min(one.images for one in several), merged, len(several))
 

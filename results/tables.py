@@ -4,7 +4,7 @@ import math
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from itertools import groupby, zip_longest
 
 import pandas as pd
@@ -165,7 +165,7 @@ class Column:
         wrapped = self.left and any(len(lines) > 1 for lines in self.cells)
         return f"p{{{self.width / 2:g}em}}" if wrapped else "l" if self.left else "r"
 
-    @property
+    @cached_property
     def width(self) -> int:
         return max(len(line) for lines in [self.head, *self.cells] for line in lines)
 
@@ -175,11 +175,13 @@ def columns_of(table: Table, words: int = WORDS, stacked: bool = False) -> Itera
 
     Of cells whose lines are `stacked` only the longest line counts.
     """
-    frame, join = table.frame.astype(str), partial(max, key=len) if stacked else " ".join
+    frame, join = table.frame, partial(max, key=len) if stacked else " ".join
+    texts = frame.astype(str).to_numpy(object).T
+    verdicts = None if table.verdicts is None else table.verdicts.to_numpy(object).T
     for place, (over, head) in enumerate(zip(frame.columns.get_level_values(0), heads_of(frame), strict=True)):
-        cells = [join(cell.split("\n")) for cell in frame.iloc[:, place]]
-        if table.verdicts is not None and (table.verdicts.iloc[:, place] != "").any():
-            marks = (MARKS.get(verdict, " ") for verdict in table.verdicts.iloc[:, place])
+        cells = [join(cell.split("\n")) for cell in texts[place]]
+        if verdicts is not None and (verdicts[place] != "").any():
+            marks = (MARKS.get(verdict, " ") for verdict in verdicts[place])
             cells = [cell + mark for cell, mark in zip(cells, marks, strict=True)]
         left = sum(cell[:1].isalpha() for cell in cells) > len(cells) / 2
         wrapped = [(textwrap.wrap(cell, words, break_long_words=False) if left else [cell]) or [""] for cell in cells]

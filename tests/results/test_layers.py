@@ -25,6 +25,7 @@ OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)
 LAYERS = ("act1", "layer1.0", "layer2.0", "pre_logits.act")
 FILTERS = {"conv1": 4, "layer1.0.conv1": 6, "layer1.0.conv2": 6, "layer2.0.conv1": 8, "pre_logits.fc": 10}
 IMAGES, CLASSES = 24, 3
+IMAGE = synthetic.names(IMAGES)
 LABEL = np.arange(IMAGES) % CLASSES
 PREDICTED = np.where(np.arange(IMAGES) < 3, (LABEL + 1) % CLASSES, LABEL)  # three images are wrong
 PROBES = {"linear": 0.9, "knn": 0.7, "shuffled_labels": 0.0, "untrained": 0.3}  # of the last layer, above chance
@@ -38,18 +39,26 @@ def settings(epoch) -> str:
     return json.dumps({"epoch": epoch, "fit.epochs": [1, 2]})
 
 
-def rows(score, metric, higher, *, part="", epoch=None, **columns) -> pd.DataFrame:
-    table = synthetic.rows(np.ravel(score), metric, "layer", higher, kind="layers", **columns)
-    table["group"] = np.where(table.entry.isin(CONTROLS), "control", "structure")
-    table["model_settings"], table["weights"] = settings(epoch), synthetic.digest(epoch)
-    if (table.image != "").all():
-        table = table.assign(label=LABEL, predicted=PREDICTED)
-    return table.assign(part=part)
+def rows(score, metric, higher, *, images=IMAGE, part="", epoch=None, **columns) -> dict[str, object]:
+    """Return the columns of some rows, those of one value as a single one; scores of images know their classes."""
+    classes = {"label": LABEL, "predicted": PREDICTED} if images is IMAGE else {"label": 1, "predicted": 1}
+    own = {"score": np.ravel(score), "metric": metric, "higher_is_better": higher, "images": images, "part": part}
+    return {"upper_bound": 1.0, "target": 1} | classes | own | {"epoch": epoch} | columns
 
 
-def of_no_image(values: dict, metric: str, higher=True, **columns) -> pd.DataFrame:
-    """Return one row per part."""
-    return rows([*values.values()], metric, higher, images=[""] * len(values), part=[*values], **columns)
+def of_no_image(values: dict, metric: str, higher=True, **columns) -> dict[str, object]:
+    """Return the columns of one row per part."""
+    return rows([*values.values()], metric, higher, images="", part=[*values], **columns)
+
+
+def joined(parts: list[dict[str, object]]) -> pd.DataFrame:
+    sizes = [len(part["score"]) for part in parts]
+    each = {n: [np.broadcast_to(p[n], k) for p, k in zip(parts, sizes, strict=True)] for n in parts[0]}
+    own = {name: np.concatenate(values).tolist() for name, values in each.items()}
+    made = {epoch: (settings(epoch), synthetic.digest(epoch)) for epoch in dict.fromkeys(own["epoch"])}
+    own["model_settings"], own["weights"] = zip(*map(made.get, own.pop("epoch")), strict=True)
+    own["group"] = np.where(np.isin(own["entry"], CONTROLS), "control", "structure")
+    return synthetic.rows(own.pop("score"), category="layer", kind="layers", folder="nowhere", **own)
 
 
 def sweep(epochs=(None,), groups=("probe", "importance", "representation")) -> pd.DataFrame:
@@ -93,7 +102,7 @@ def sweep(epochs=(None,), groups=("probe", "importance", "representation")) -> p
             for metric, less in (("cka", 0), ("cka_residual", 0.05), ("cka_influence", 0.9)):
                 parts.append(of_no_image({p: v - less for p, v in pairs.items()}, metric, **about))
             parts.append(of_no_image(dict.fromkeys(LAYERS, skill), "cka_to_last", **about))
-    return pd.concat(parts, ignore_index=True).assign(folder="nowhere")
+    return joined(parts)
 
 
 def lines(table: pd.DataFrame) -> pd.DataFrame:
