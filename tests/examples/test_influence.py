@@ -43,8 +43,8 @@ def correlations(a: Tensor, b: Tensor) -> np.ndarray:
 
 
 def test_a_newton_step_with_leverage_gives_the_refits_and_first_order_falls_below():
-    seen, x, y = training(images=80)
-    drawn = torch.randint(3, (80,))
+    seen, x, y = training(images=50)
+    drawn = torch.randint(3, (50,))
     # Labels say nothing and three images are far off, so that these have much leverage.
     seen = replace(seen, x=torch.cat([6 * seen.x[:3], seen.x[3:]]), labels=drawn)
     tau, own = refitted(seen, x, y, 0.1)
