@@ -19,6 +19,7 @@ from results.pictures import Column
 from results.sheets import Bars, sheet
 
 CLASSES = 6  # of a concept on a sheet, the most
+WORDS = 1.1  # inches of a concept and a class
 EFFECTS = """\
 Each point is a concept and a class; words name effects where there is room. Across: how a class's logit changes, in \
 its standard deviations, as the concept comes into a scene, with 95 % intervals. Up: the TCAV score, or cosine, less \
@@ -95,7 +96,8 @@ def _taken(values: np.ndarray, places: list[np.ndarray]) -> list[np.ndarray]:
 def effects(table: pd.DataFrame, delta: float, title: str) -> Figure:
     """Draw claims against measured effects, a panel for each entry."""
     entries = [*table.entry.unique()]
-    figure, axes = panels(len(entries), min(2, len(entries)), style.PAGE, 3.0)
+    across = min(2, len(entries))
+    figure, axes = panels(len(entries), across, style.PAGE, 3.0)
     x = 1.1 * max(np.nanmax(table[["low", "high", "effect"]].abs()), 2 * delta)
     y = 1.1 * (np.nanmax(table[["least", "claimed", "largest"]].abs()) or 1)
     for entry, panel in zip(entries, axes, strict=True):
@@ -105,7 +107,12 @@ def effects(table: pd.DataFrame, delta: float, title: str) -> Figure:
         panel.plot([-x, x], [-y, y], color="0.5", lw=0.6, ls=(0, style.DASHES[0]))
         panel.axhline(0, color="black", lw=0.4)
         panel.set(xlim=(-x, x), ylim=(-y, y))
-        _points(panel, table[table.entry == entry].dropna(subset=["effect", "claimed"]), y)
+        _points(
+            panel,
+            table[table.entry == entry].dropna(subset=["effect", "claimed"]),
+            WORDS * across * 2 * x / style.PAGE,
+            y,
+        )
         panel.set(title=style.readable([entry])[0], xlabel="measured effect")
     axes[0].set_ylabel("claimed effect")
     look = {"marker": "o", "ms": 3.5, "ls": "", "mec": style.COLOURS[0]}
@@ -115,7 +122,7 @@ def effects(table: pd.DataFrame, delta: float, title: str) -> Figure:
     return described(figure, title, EFFECTS)
 
 
-def _points(axes: Axes, own: pd.DataFrame, y: float) -> None:
+def _points(axes: Axes, own: pd.DataFrame, width: float, y: float) -> None:
     """Draw the points of one entry with their intervals, and name effects that count where there is room."""
     colour, called = style.COLOURS[0], (own.called >= own.seeds / 2).to_numpy()
     axes.hlines(own.claimed, own.low, own.high, color=colour, lw=0.5, alpha=0.6)
@@ -123,12 +130,11 @@ def _points(axes: Axes, own: pd.DataFrame, y: float) -> None:
     axes.scatter(
         own.effect, own.claimed, s=9, c=[colour if yes else "white" for yes in called], ec=colour, lw=0.6, zorder=3
     )
-    width, height = 0.4 * np.ptp(axes.get_xlim()) / 2, 0.09 * y
     for row in own[own.truth == COUNTS].itertuples():
         right = row.effect < 0
         beside = (own.effect - row.effect) * (1 if right else -1)  # how far others are on the side of the words
-        above = own.claimed - row.claimed
-        crowded = (beside > -0.1 * width) & (beside < width) & (above >= 0) & (above < 2 * height)
+        above = (own.claimed - row.claimed) / y
+        crowded = (beside > -0.2 * width) & (beside < width) & (above > -0.08) & (above < 0.11)
         if crowded.sum() == 1:  # the point itself
             align = {"ha": "left" if right else "right", "va": "bottom", "size": style.SMALL}
             axes.text(row.effect, row.claimed + 0.02 * y, f"{row.concept} / {row[2]}", **align)
