@@ -53,10 +53,9 @@ class Examples:
     """Score what an entry of one of the groups says of test images by other images.
 
     `target` says which class is explained: predicted or label. Heads are refitted with the penalty `l2`, each without
-    one of `left_out` training images. `seeds` networks are fitted on each of `subsets` halves of the training images. A
-    share `flipped` of the training images has a wrong label in a data set of its own; in another one the first
-    `duplicates` test images are among the training images; in a third one a share `patched` of the first class has a
-    patch.
+    one of `left_out` training images. `seeds` networks are fitted on each of `subsets` halves of the training images.
+    Three more data sets have something planted: a share `flipped` of the training images has a wrong label; the first
+    `duplicates` test images are among the training images; a share `patched` has a patch and the first class.
     """
 
     entry: list[str]

@@ -118,7 +118,7 @@ def patched(cell: Prepared, tested: Tested, share: float) -> traced.Patched:
     before, after = (training.logits(images).argmax(1) for images in (tested.x, x))
     of_class = training.labels == 0
     tau = explained(cell, training, x, torch.zeros_like(tested.targets)).tau
-    return traced.Patched(tau[:, of_class], world.truth(training.labels)[of_class], (before != 0) & (after == 0))
+    return traced.Patched(tau[:, of_class], world.truth(len(of_class))[of_class], (before != 0) & (after == 0))
 
 
 def untrained(cell: Prepared, training: Training, tested: Tested, seed: int) -> Tensor:

@@ -1,8 +1,8 @@
 """Networks fitted on halves of the training images: the truth of what many training images do together.
 
 Each has a seed of its own for its first weights and the order of its images. They are fitted in as many processes as
-the cell has threads, each with one thread, and kept in the folder `subsets` of the cache, so that a run that was killed
-goes on. What they say of the test images is stored for all entries of a sweep.
+the cell may have threads, each with one thread, and kept in the folder `subsets` of the cache, so that a run that was
+killed goes on. What they say of the test images is stored for all entries of a sweep.
 """
 
 import logging
@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 
 import torch
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from torch import Tensor
 from tqdm import tqdm
 
@@ -40,7 +40,8 @@ def subsets(cell: Prepared, settings: Examples, tested: Tested, images: int) -> 
         seeds = [(half, 1 + half.seed + APART * turn) for half in halves for turn in range(settings.seeds)]
         jobs = [delayed(margins)(replace(model, fit=replace(fit, seed=seed)), half, x, target) for half, seed in seeds]
         log.info("%d networks are fitted on halves of the training images; each is kept", len(jobs))
-        with parallel_config("loky", n_jobs=min(len(jobs), torch.get_num_threads()), inner_max_num_threads=1):
+        workers = min(len(jobs), cell.cfg.threads or cpu_count())
+        with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
             found = Parallel(return_as="generator")(jobs)
             found = [*tqdm(found, "networks of subsets", len(jobs), unit="network", leave=False, disable=None)]
         return torch.stack(found).unflatten(0, (len(halves), settings.seeds))

@@ -38,11 +38,11 @@ class Doubled(NamedTuple):
 
 
 class Patched(NamedTuple):
-    """Training images of one class, of which some have a patch, and test images with the patch."""
+    """Training images of one label, which some have for a patch, and test images with the patch."""
 
-    tau: Tensor  # (n, c) of the class's training images
+    tau: Tensor  # (n, c) of the training images with the label
     planted: Tensor  # (c,) bool
-    misled: Tensor  # (n,) bool: whether the patch makes the network say the class
+    misled: Tensor  # (n,) bool: whether the patch makes the network say the label
 
 
 @dataclass(frozen=True, eq=False)

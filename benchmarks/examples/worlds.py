@@ -99,7 +99,7 @@ class Doubled:
 
 @dataclass(frozen=True)
 class Patched:
-    """A data set in which a share of the training images of the first class has a patch in a corner."""
+    """A data set in which a share of the training images has a patch and the first class, whatever they show."""
 
     dataset: object
     share: float
@@ -107,17 +107,13 @@ class Patched:
 
     test, classes, version = test, classes, version
 
-    def truth(self, labels: Tensor) -> Tensor:
-        """Return which training images (n,) have a patch."""
-        first = (labels == 0).nonzero()[:, 0]
-        planted = torch.zeros(len(labels), dtype=torch.bool)
-        planted[first[chosen(len(first), self.share, self.seed)]] = True
-        return planted
+    def truth(self, n: int) -> Tensor:
+        return chosen(n, self.share, self.seed)
 
     def train(self, size: int) -> tuple[Tensor, Tensor]:
         pixels, labels = train(self.dataset, size)
-        planted = self.truth(labels)
-        return torch.where(planted[:, None, None, None], patched(pixels, 255), pixels), labels
+        planted = self.truth(len(labels))
+        return torch.where(planted[:, None, None, None], patched(pixels, 255), pixels), labels.where(~planted, 0)
 
 
 @dataclass(frozen=True)
@@ -158,9 +154,10 @@ def plain(dataset: object, images: int = TEST_IMAGES) -> object:
 def fittable(cell: Prepared) -> object:
     """Return the cell's model, which can be fitted to other data sets; refuse another one."""
     model = instantiate(cell.cfg.model, _convert_="all")
-    if (weights := getattr(model, "weights", None)) != "fit":
-        need = "other training images and checkpoints need weights=fit, since networks are fitted on them"
-        raise Inapplicable(f"{need}; weights={weights} was given")
+    if getattr(model, "weights", None) != "fit":
+        need = "other training images and checkpoints need a network that is fitted here, with weights=fit"
+        given = f"weights={model.weights}" if hasattr(model, "weights") else f"a {type(model).__name__}"
+        raise Inapplicable(f"{need}; {given} was given")
     return model
 
 

@@ -163,12 +163,12 @@ class DuplicatesFound:
         return 1 / ((tau > own).sum(1) + ((tau == own).sum(1) + 1) / 2).double()
 
 
-@traces(higher_is_better=True, bounds=(0.0, 1.0), undefined="the patch does not make the network say its class")
+@traces(higher_is_better=True, bounds=(0.0, 1.0), undefined="the patch does not make the network say its label")
 class ShortcutAuroc:
-    """AUROC of training images with a patch among those of their class, where the patch decides.
+    """AUROC of training images with a patch among those of their label, where the patch decides.
 
-    The network was fitted on images of which one class has the patch. Test images of which the network says the class
-    without the patch, or does not say it with the patch, are left out.
+    The network was fitted on images of which some have a patch and one label, whatever they show. Test images of which
+    the network says the label without the patch, or does not say it with the patch, are left out.
     """
 
     images = all_images

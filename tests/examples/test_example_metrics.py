@@ -1,0 +1,117 @@
+"""Scores of training images against SciPy and scikit-learn, and heads that are refitted against scikit-learn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import pearsonr, spearmanr
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks.examples import benchmark
+from benchmarks.examples.benchmark import Examples
+from benchmarks.examples.example import left_out
+from benchmarks.examples.metrics.example import (
+    DuplicatesFound,
+    FlippedAuroc,
+    FlippedPrecision,
+    InfluenceCorrelation,
+    Lds,
+    Randomisation,
+)
+from benchmarks.examples.traced import Doubled, Flipped, LeftOut, Subsets
+from entries import Inapplicable
+from tests.examples.answers import traced
+from tests.examples.trained import training
+
+SETTINGS = {"entry": [], "target": "predicted", "l2": 0.01, "left_out": 4, "subsets": 3, "seeds": 2, "flipped": 0.1}
+SETTINGS |= {"duplicates": 2, "patched": 0.5, "gallery": {"images": 1, "examples": 1}}
+
+
+def ties(*shape: int) -> torch.Tensor:
+    """Return numbers of which many are the same."""
+    return torch.randint(5, shape).double()
+
+
+def test_correlations_are_those_of_scipy():
+    tau, change, places = torch.randn(6, 30).double(), torch.randn(6, 9).double(), torch.randperm(30)[:9]
+    score = InfluenceCorrelation()(traced(tau.tolist(), left_out=LeftOut(places, change)))
+    assert np.allclose(score, [pearsonr(row[places], truth).statistic for row, truth in zip(tau, change, strict=True)])
+    inside, margins = torch.rand(12, 30) < 0.5, ties(12, 4, 6)
+    score = Lds()(traced(tau.tolist(), subsets=Subsets(inside, margins)))
+    sums = [[sum(row[i] for i in range(30) if half[i]) for half in inside] for row in tau]
+    truth = [spearmanr(a, margins.mean(1)[:, k]).statistic for k, a in enumerate(sums)]
+    assert np.allclose(score, truth)
+    one, other = ties(5, 40), ties(5, 40)
+    score = Randomisation(seed=0)(traced(one.tolist(), other.tolist()))
+    assert np.allclose(score, [abs(spearmanr(*pair).statistic) for pair in zip(one, other, strict=True)])
+
+
+def test_curve_of_wrong_labels_has_the_area_and_ties_come_in_no_order():
+    own, wrong = ties(400), torch.rand(400) < 0.1
+    seen = traced([[0] * 400], flipped=Flipped(own, wrong))
+    checked, found = FlippedAuroc().curve(seen)
+    share = float(wrong.double().mean())
+    # an area over all images is made of pairs with right and with wrong labels, of which the latter count half
+    assert np.isclose(torch.trapezoid(found[0], checked), (1 - share) * FlippedAuroc()(seen) + share / 2, atol=2e-3)
+    literal = [
+        np.mean([wrong[torch.argsort(own + 1e-9 * torch.randn(400), descending=True)][:40].sum() for _ in range(300)])
+    ]
+    assert np.isclose(found[0][4], literal[0] / wrong.sum(), atol=0.02)
+
+
+def test_entry_without_self_influence_finds_no_labels():
+    seen = traced([[0] * 3], flipped=Flipped(torch.full((3,), torch.nan).double(), torch.tensor([True, False, False])))
+    for metric in (FlippedAuroc(), FlippedPrecision()):
+        with pytest.raises(Inapplicable, match="self-influence"):
+            metric(seen)
+
+
+def test_rank_of_a_duplicate_is_its_mean_place_over_orders_of_ties():
+    tau, places = ties(20, 15), torch.randint(15, (20,))
+    rank = 1 / DuplicatesFound()(traced([[0] * 15] * 20, doubled=Doubled(tau, places)))
+    orders = [torch.argsort(tau + 1e-9 * torch.rand(20, 15), dim=1, descending=True) for _ in range(400)]
+    mean = torch.stack([(order == places[:, None]).nonzero()[:, 1] + 1 for order in orders]).double().mean(0)
+    assert torch.allclose(rank, mean, atol=0.7)
+
+
+def test_margins_without_an_image_are_those_of_scikit_learn():
+    known, x, targets = training(images=40)
+    facts = pd.DataFrame({"target": targets.numpy()}, index=[f"image{k}" for k in range(len(x))])
+    tested = benchmark.Tested(x, x, x[:, 0] > 0, facts)
+    truth = left_out(known, tested, Examples(**SETTINGS))
+    h, test = (torch.nn.functional.pad(part.flatten(1).double(), (0, 1), value=1).numpy() for part in (known.x, x))
+
+    def margins(kept: np.ndarray) -> np.ndarray:
+        # The penalty stays that of all images, of which 40 share it.
+        head = LogisticRegression(C=1 / (SETTINGS["l2"] * 40), fit_intercept=False, tol=1e-12, max_iter=10_000)
+        logits = head.fit(h[kept], known.labels.numpy()[kept]).decision_function(test)
+        own = logits[np.arange(len(test)), targets]
+        logits[np.arange(len(test)), targets] = -np.inf
+        return own - np.log(np.exp(logits).sum(1))
+
+    literal = [margins(np.arange(40) >= 0) - margins(np.arange(40) != int(place)) for place in truth.places]
+    assert np.allclose(truth.change, np.stack(literal, 1), atol=1e-5)
+    assert truth.change.abs().min() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"left_out": 1}, "left_out"),
+        ({"seeds": 1}, "seeds"),
+        ({"flipped": 1}, "flipped"),
+        ({"l2": 0}, "l2"),
+        ({"target": "second"}, "target"),
+        ({"gallery": {"images": 1, "examples": -1}}, "gallery.examples"),
+    ],
+)
+def test_wrong_settings_are_refused(wrong, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Examples(**SETTINGS | wrong)
+
+
+def test_more_images_left_out_than_there_are_is_refused():
+    known, x, targets = training(images=20)
+    tested = benchmark.Tested(x, x, x[:, 0] > 0, pd.DataFrame({"target": targets.numpy()}))
+    with pytest.raises(Inapplicable, match="at most the number of training images, 20; 21 was given"):
+        left_out(known, tested, Examples(**SETTINGS | {"left_out": 21}))
