@@ -43,7 +43,9 @@ def sheet(columns: Sequence[Column], bars: Sequence[Bars], rows: Sequence[str], 
         line[0].set_ylabel(style.wrapped(rows[k], tall, style.SMALL), size=style.SMALL)
     wide = (style.PAGE - 0.8) / sum(ratios)
     for axes, part, ratio in zip(panels[0], [*columns, *bars], ratios, strict=True):
-        axes.set_title(style.wrapped(part.name, wide * ratio, style.SMALL), size=style.SMALL, loc="left")
+        widest = max(style.inches(word, style.SMALL) for word in (part.name or "-").split(" "))
+        size = style.SMALL * min(1, 0.9 * wide * ratio / widest)
+        axes.set_title(style.wrapped(part.name, wide * ratio, size), size=size, loc="left")
     return described(figure, title.replace("{shown}", str(shown)), note)
 
 

@@ -23,10 +23,14 @@ that does so with the mask of the unit's word (outline), the word and its p-valu
 the unit's map (bright: active); the words whose masks fit best, as IoU less chance; effect: by how much a class's \
 logit falls, on images of the class, when the unit is set to 0 (below 0: it rises). Every map has its own scale; bars \
 have one for all units."""
-LAYERS = """\
-Means over the units of a layer; for detectors the share of units, and the number of their different words. Grey: \
-controls. Lines: 95 % intervals over units; for unique detectors and the agreement with ablation, the range over \
-several seeds."""
+LAYERS = "Means over the units of a layer with 95 % intervals over units. Grey: controls."
+DETECTORS = """ \
+Detectors: the share of units with a word at a small p-value, and the number of their different words. This number and \
+the agreement with ablation have a range over several seeds instead. An AUROC of .5 is chance."""
+PANELS = {
+    "detectors": ((*OF_LAYERS, "unit_iou", "unit_auroc"), LAYERS + DETECTORS),
+    "images": (VISUALISATION, LAYERS),
+}
 
 
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
@@ -35,18 +39,18 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
     for network in every:
         shown = pictured(network.rows, "visualised") | pictured(network.rows, "word")
         if shown:
-            title = (
-                f"{{shown}} units of {layer(network)}, {' on '.join(style.readable([network.model, network.dataset]))}"
-            )
+            of = "" if "layer=" in network.dataset else f" of {layer(network)}"
+            title = f"{{shown}} units{of}, {' on '.join(style.readable([network.model, network.dataset]))}"
             figure = of_units(shown, controls(network.rows), title, p_values(network))
             yield f"units_{network.dataset}_{network.model}", figure
     for together in layers(every):
         network = whole(together)
         place = " on ".join(style.readable([network.model, network.dataset]))
-        for name, stems in {"detectors": (*OF_LAYERS, "unit_iou", "unit_auroc"), "images": VISUALISATION}.items():
+        for name, (stems, note) in PANELS.items():
             data = by_layer(together, stems)
             if len(data):
-                figure = of_layers(data, controls(network.rows), f"{name.title()} by layer, {place}")
+                title = f"{name.title()} by layer, {' or '.join(data.units.unique().astype(str))} units, {place}"
+                figure = of_layers(data, controls(network.rows), title, note)
                 yield f"{name}_{network.dataset}_{network.model}", figure
 
 
@@ -69,7 +73,7 @@ def of_units(
     """Draw the first units, by the galleries of entries; controls are left out where there are others."""
     shown = {entry: own for entry, own in shown.items() if entry not in grey} or shown
     seen = {entry: own for entry, own in shown.items() if "visualised" in own}
-    named = {entry: own for entry, own in shown.items() if "word" in own}
+    worded = {entry: own for entry, own in shown.items() if "word" in own}
     units = [*next(iter(shown.values()))["image"]]
     units = [str(unit) for unit in units if all(unit in own["image"] for own in shown.values())]
     at = {entry: [[*own["image"]].index(unit) for unit in units] for entry, own in shown.items()}
@@ -80,26 +84,26 @@ def of_units(
     for entry, own in [*seen.items()][:1]:
         best = own["patches"][at[entry]]
         columns += [Column("" if k else "best real patches", best[:, k]) for k in range(min(PATCHES, best.shape[1]))]
-    by_masks = {entry: own for entry, own in named.items() if {*own["words"][0]} != {*own["classes"][0]}}
-    for entry, own in [*(by_masks or named).items()][:1]:
+    by_masks = {entry: own for entry, own in worded.items() if {*own["words"][0]} != {*own["classes"][0]}}
+    for entry, own in [*(by_masks or worded).items()][:1]:
         (name,), here = style.readable([entry]), at[entry]
         words = [f"{own['word'][k]}{p.get((entry, unit), '')}" for k, unit in zip(here, units, strict=True)]
         about = {"outlines": own["mask"][here, 0], "words": words}
         columns += [Column(name, own["pixels"][here, 0], **about), Column("its map", own["map"][here, 0])]
-        matches = [_largest(own["words"][k], own["match"][k], WORDS) for k in here]
-        effects = [_largest(own["classes"][k], own["effect"][k], CLASSES) for k in here]
+        matches = [_first(own["words"][k], own["match"][k], own["match"][k], WORDS) for k in here]
+        effects = [_first(own["classes"][k], own["effect"][k], abs(own["effect"][k]), CLASSES) for k in here]
         bars = [Bars("words that match best", *zip(*matches, strict=True))]
         bars += [Bars("effect of removal on classes", *zip(*effects, strict=True))]
     return sheet(columns, bars, units, title, SHEET)
 
 
-def _largest(names: np.ndarray, values: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:
-    """Return the largest values by size, the largest first."""
-    best = np.argsort(-np.nan_to_num(abs(values)), kind="stable")[:count]
+def _first(names: np.ndarray, values: np.ndarray, sizes: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:
+    """Return the names and values of the largest `sizes`, the largest first."""
+    best = np.argsort(-np.where(np.isnan(sizes), -np.inf, sizes), kind="stable")[:count]
     return [str(names[k]) for k in best], values[best]
 
 
-def of_layers(data: pd.DataFrame, grey: list[str], title: str) -> Figure:
+def of_layers(data: pd.DataFrame, grey: list[str], title: str, note: str) -> Figure:
     """Draw one panel for every metric: layers across, a point for each entry."""
     entries, order = [*data.entry.unique()], [*data.layer.unique()]
     metrics = [*data.metric.unique()]
@@ -114,6 +118,7 @@ def of_layers(data: pd.DataFrame, grey: list[str], title: str) -> Figure:
             panel.vlines(places, own.low, own.high, color=styles[entry]["color"], lw=0.8)
         panel.set_xticks(range(len(order)), order, size=style.SMALL)
         panel.set(title=style.readable([metric])[0], xlim=(-0.5, len(order) - 0.5))
-        panel.set_ylim(bottom=min(0, panel.get_ylim()[0]))
+        if data.loc[data.metric == metric, ["mean", "low"]].min(axis=None) >= 0:
+            panel.set_ylim(bottom=0)
     legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
-    return described(figure, title, LAYERS)
+    return described(figure, title, note)

@@ -1,6 +1,7 @@
 """Tables of units: how well images show them, and how well words name them, layer by layer and unit by unit."""
 
 import json
+import re
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +23,7 @@ from results.tables import NONE, Table, numerals, p_value
 
 VISUALISATION = ("activation_ratio", "jitter_ratio", "transfer", "path_similarity", "dead_starts")
 OF_UNITS = ("unit_iou", "unit_precision", "unit_p_value", "unit_auroc", "unit_difference")
-JUDGED = tuple(name for name in OF_UNITS if name != "unit_p_value")  # of which a mean means something
+JUDGED = ("unit_iou", "unit_precision", "unit_auroc")  # whose mean means something; a difference has no largest value
 OF_LAYERS = ("detectors", "unique_detectors", "ablation_agreement")
 MOST = 40  # units that a table shows
 BRACKETS = (
@@ -69,8 +70,8 @@ def visualisations(rows: pd.DataFrame, options: Namespace) -> list[Table]:
 
 
 def _images(network: Network) -> Table:
-    """Return units down, and across the scores of each entry's image."""
-    heads = labels_of(network.rows, VISUALISATION)
+    """Return units down, and across the scores of each entry's image; of starts the means say enough."""
+    heads = labels_of(network.rows, [name for name in VISUALISATION if name != "dead_starts"])
     values = {head: of_parts(network.rows, metric) for metric, head in heads.items()}
     frame = pd.concat({head: own[:MOST].apply(numerals, spec=".2f") for head, own in values.items()}, axis=1)
     frame, data = frame.set_axis([*map(named, frame.index)]), network.rows[["part", "entry", "metric", "seed", "score"]]
@@ -94,9 +95,9 @@ def labels(rows: pd.DataFrame, options: Namespace) -> list[Table]:
 
 
 def layers(every: list[Network]) -> list[list[Network]]:
-    """Return the networks that differ in nothing but the layer together."""
+    """Return the networks that differ in nothing but the layer together, 10 behind 9 in their names."""
     groups: dict[tuple, list[Network]] = {}
-    for network in every:
+    for network in sorted(every, key=lambda own: re.sub(r"\d+", lambda number: number[0].zfill(9), layer(own))):
         groups.setdefault((network.rows.dataset_stem.iloc[0], network.model), []).append(network)
     return [*groups.values()]
 
@@ -132,9 +133,12 @@ def _by_layer(together: list[Network], stems: Sequence[str], what: str, said: Se
     last = controls(network.rows)
     places = data.assign(control=data.entry.isin(last)).drop_duplicates(["entry", "layer"])
     places = places.sort_values(["control", "entry"], kind="stable")
-    cells = {"units": pd.Series(places.units.map(str).to_list(), rows_of(places))}
+    cells = {"number of units": pd.Series(places.units.map(str).to_list(), rows_of(places))}
     for metric, head in labels_of(network.rows, stems).items():
-        cells[head] = texts(own := data[data.metric == metric], "layer").set_axis(rows_of(own))
+        own = data[data.metric == metric]
+        counts = own.low.isna().all() and (own["mean"] % 1 == 0).all()  # which have no decimals
+        written = numerals(own["mean"], "g") if counts else texts(own, "layer").to_list()
+        cells[head] = pd.Series(written, rows_of(own))
     frame = pd.DataFrame(cells).reindex(rows_of(places)).fillna(NONE)
     below = 0 if places.control.all() else int(places.control.sum())
     return table_of(network, what, frame, data, said, controls=below)
@@ -166,7 +170,8 @@ def _by_word(together: list[Network]) -> Iterator[Table]:
         frame = data.pivot(index="word", columns=place, values="detectors")
         frame = frame.reindex(columns=pd.MultiIndex.from_product([p[name].unique() for name in place])).fillna(0)
         frame = frame.loc[frame.sum(axis=1).sort_values(ascending=False, kind="stable").index].map("{:.3g}".format)
-        yield table_of(whole(together), "detectors by word", frame, data, NAMED)
+        note = f"Each number counts the units with the word and an adjusted p-value of at most {alphas[0]:g}."
+        yield table_of(whole(together), "detectors by word", frame, data, NAMED, notes=[note])
 
 
 def whole(together: list[Network]) -> Network:

@@ -178,7 +178,8 @@ def test_figures(stored, tmp_path):
         units.pictures(gallery(entry, "late"), tmp_path)
         assert (tmp_path / "first_units.png").stat().st_size > 10_000
         (tmp_path / "first_units.png").unlink()
-    assert drawing._largest(np.array(["a", "b", "c"]), np.array([0.1, -3, 2]), 2)[0] == ["b", "c"]
+    values = np.array([0.1, np.nan, -3, 2])
+    assert drawing._first(np.array([*"abcd"]), values, abs(values), 2)[0] == ["c", "d"]
 
 
 if __name__ == "__main__":
