@@ -181,12 +181,15 @@ def flipped(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def largest(sums: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """Return the largest |T| of any two entries under each flip, in ascending order."""
-    one, other = np.triu_indices(len(inverse), 1)
-    contrasts = np.zeros((len(inverse), len(one)), dtype=sums.dtype)
-    contrasts[one, range(len(one))], contrasts[other, range(len(one))] = inverse[one, other], -inverse[one, other]
-    parts = np.array_split(sums, max(1, len(sums) // 250))  # which stay in the cache
-    sizes = (np.abs(products, out=products) for products in (part @ contrasts for part in parts))
-    return np.sort(np.concatenate([each.max(1, initial=0) for each in sizes]))
+    sizes = []
+    for part in np.array_split(sums.T, max(1, len(sums) // 1000), axis=1):  # which stay in the cache
+        part, most = np.ascontiguousarray(part), np.zeros(part.shape[1], sums.dtype)
+        for k in range(1, len(part)):
+            difference = part[:k] - part[k]
+            difference *= inverse[:k, k, None]
+            np.maximum(most, np.abs(difference, out=difference).max(0), out=most)
+        sizes.append(most)
+    return np.sort(np.concatenate(sizes))
 
 
 def _compared(scores: np.ndarray, at: int) -> tuple[np.ndarray, ...]:
