@@ -67,7 +67,7 @@ def of_concepts(gallery: Mapping[str, np.ndarray], title: str) -> Figure:
         columns = [
             Column("" if k else "parts with most of it", own["crops"][:, k]) for k in range(own["crops"].shape[1])
         ]
-        columns += [Column("image with most", own["pixels"]), Column("its map", own["map"])]
+        columns += [Column("best image", own["pixels"]), Column("its map", own["map"])]
         chosen, values = largest(own["importance"]), own["importance"]
         bars = Bars("importance for classes", _taken(own["classes"], chosen), _taken(values, chosen))
         return sheet(columns, [bars], names, title, FOUND)
