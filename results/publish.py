@@ -11,6 +11,7 @@ import platform
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -73,6 +74,7 @@ def digest(kind: str) -> str:
     return code.hexdigest()[:12]
 
 
+@cache  # the files of the machinery belong to every kind
 def undocumented(code: str) -> str:
     """Return the syntax tree of a module without docstrings, as text."""
     tree = ast.parse(code)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def module(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@cache
 def imported(path: Path, lazily: bool = True) -> set[str]:
     """Every module that a file imports, at whatever depth; or only those that it needs to be imported itself."""
     tree = ast.parse(path.read_text())
