@@ -36,9 +36,11 @@ class Linear(NamedTuple):
         return self.classes[(z @ self.weights.T + self.offsets).argmax(1)], z @ self.slopes + self.means
 
     def rules(self, names: Sequence[str], columns: np.ndarray, predicted: np.ndarray) -> list[dict[str, object]]:
-        """Return the evidence that each name is for each class, the largest first."""
+        """Return the evidence that each name is for each class, the largest first, and last what is always there."""
         places = sorted(zip(*self.weights.nonzero(), strict=True), key=lambda place: -abs(self.weights[place]))
-        return [{"of": names[j], "says": int(self.classes[c]), "weight": float(self.weights[c, j])} for c, j in places]
+        found = [(names[j], self.classes[c], self.weights[c, j]) for c, j in places]
+        found += [("always", c, offset) for c, offset in zip(self.classes, self.offsets, strict=True)]
+        return [{"of": name, "says": int(c), "weight": float(weight)} for name, c, weight in found]
 
 
 def linears(

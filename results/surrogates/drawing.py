@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 
 from results import style
 from results.panels import banded, described, legend, looks, panels
-from results.parts import Network, controls, labels_of, networks, pictured
-from results.sheets import Bars, sheet
+from results.parts import Network, controls, labels_of, networks
 from results.surrogates.simple import chosen, counted, is_tree, test, weights
-from results.surrogates.views import METRICS, against_size
+from results.surrogates.views import METRICS, against_size, ruled
 
 DRAWN = tuple(stem for stem in METRICS if stem != "balanced_fidelity")  # which is fidelity on another scale
 AGAINST = """\
@@ -26,11 +25,13 @@ are six or more."""
 TREE = """\
 From the left: each test sends an image up (yes) or down (no), until a leaf says a class. {numbers}Bars: the share of \
 test images that reach the leaf; the dark part is those of which the network says the same class."""
-NUMBERS = "A number is that of a word's probability as a layer tells it, or of a component. "
+NUMBERS = "A number is that of a word's probability as a layer tells it. "
 LINEAR = """\
-For each class the weights of a linear model, which says the class with the largest sum: blue speaks for the class, \
-red against it. Weights are of columns of mean 0 and standard deviation 1. A sort of superpixel is named after the two \
-ways in which it differs most from the mean one, in standard deviations."""
+A linear model says the class with the largest sum of weights; to the right speaks for the class that stands at the \
+right, to the left against it. Weights are of columns of mean 0 and standard deviation 1; always is what a class has \
+without any. {sorts}"""
+SORTS = """\
+A sort of superpixel is named after the two ways in which it differs most from the mean one, in standard deviations."""
 
 
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
@@ -40,16 +41,15 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
         place = " on ".join(style.readable([network.model, network.dataset]))
         if network.rows.metric_stem.isin(DRAWN).any():
             yield f"fidelity_{name}", against(network, f"Simple models that imitate {place}")
-        grey = controls(network.rows)
-        for entry, gallery in pictured(network.rows, "rules").items():
-            if entry not in grey and chosen(gallery)["rules"]:
-                yield f"rules_{name}_{entry}", of_rules(gallery, f"{style.readable([entry])[0]}, {place}")
+        for entry, model in ruled(network):
+            said = f"{style.readable([entry])[0]}, {place}, {model['images']} images"
+            yield f"rules_{name}_{entry}", of_rules(model, said)
 
 
 def pictures(gallery: Mapping[str, np.ndarray], folder: Path) -> None:
     """Write the rules of one cell, which MLflow shows beside its scores."""
-    if "rules" in gallery and chosen(gallery)["rules"]:
-        style.save(of_rules(gallery, "Rules"), folder / "first_rules", [".png"])
+    if "rules" in gallery and (model := chosen(gallery))["rules"]:
+        style.save(of_rules(model, "Rules"), folder / "first_rules", [".png"])
 
 
 def against(network: Network, title: str) -> Figure:
@@ -73,17 +73,39 @@ def against(network: Network, title: str) -> Figure:
     return described(figure, f"{title}, {images} images", AGAINST)
 
 
-def of_rules(gallery: Mapping[str, np.ndarray], title: str) -> Figure:
-    """Draw the simple model of a cell whose size suffices."""
-    model = chosen(gallery)
+def of_rules(model: Mapping, title: str) -> Figure:
+    """Draw a simple model."""
     title = f"{title}: {counted(model)}, fidelity {model['fidelity']:.3f}"
     if is_tree(model):
         return tree(model, title)
-    own = weights(model)
-    bars = Bars(
-        "weights", [[*named] for named in own.values()], [np.array([*named.values()]) for named in own.values()]
-    )
-    return sheet([], [bars], [*own], title, LINEAR)
+    return linear(model, title)
+
+
+def linear(model: Mapping, title: str) -> Figure:
+    """Draw the weights of a linear model below one another, class by class."""
+    own, place, places, middles = weights(model), 0.0, [], []
+    for named in own.values():
+        places += [place + k for k in range(len(named))]
+        middles.append(place + (len(named) - 1) / 2)
+        place += len(named) + 0.6
+    names = [name for named in own.values() for name in named]
+    values = [value for named in own.values() for value in named.values()]
+    colours = [colour(model["classes"].index(said)) for said, named in own.items() for _ in named]
+    figure = style.figure(style.PAGE, min(style.HEIGHT, 1.0 + 0.16 * place))
+    axes = figure.subplots()
+    axes.barh(places, values, 0.75, color=colours)
+    axes.axvline(0, color="black", lw=0.4)
+    axes.set_yticks(places, names, size=style.SMALL)
+    axes.tick_params(axis="y", length=0)
+    axes.set(ylim=(place - 0.8, -0.8), xlabel="weight")
+    for said, middle in zip(own, middles, strict=True):
+        axes.text(1.01, middle, said, transform=axes.get_yaxis_transform(), va="center")
+    return described(figure, title, LINEAR.replace("{sorts}", SORTS if "(" in names[0] else ""))
+
+
+def colour(k: int) -> str:
+    """Return the colour of a class."""
+    return style.COLOURS[k % len(style.COLOURS)]
 
 
 def tree(model: Mapping, title: str) -> Figure:
@@ -98,7 +120,7 @@ def tree(model: Mapping, title: str) -> Figure:
     branches.tick_params(labelleft=False)
     style.bare(branches)
     says, places = [rule["says"] for rule in order], np.arange(leaves)
-    colours = [style.COLOURS[k % len(style.COLOURS)] for k in says]
+    colours = [colour(k) for k in says]
     for part, alpha in (("images", 0.3), ("right", 1.0)):
         share = [100 * rule[part] / model["images"] for rule in order]
         bars.barh(places, share, 0.6, color=colours, alpha=alpha, lw=0)

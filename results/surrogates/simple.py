@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 WITHIN = 0.01  # fidelity that a smaller model may lack of the best one
+ALWAYS = "always"  # the name of what a linear model gives a class whatever an image shows
 MOST = 32  # leaves or weights of a model whose rules are shown
 
 
@@ -40,7 +41,7 @@ def condition(path: Sequence[tuple[str, bool, float]], binary: bool) -> str:
     for name, above, threshold in path:
         low, high = bounds.setdefault(name, [-np.inf, np.inf])
         bounds[name] = [max(low, threshold), high] if above else [low, min(high, threshold)]
-    return " and ".join(test(name, *ends, binary) for name, ends in bounds.items()) or "always"
+    return " and ".join(test(name, *ends, binary) for name, ends in bounds.items()) or ALWAYS
 
 
 def test(name: str, low: float, high: float, binary: bool) -> str:
@@ -53,7 +54,7 @@ def test(name: str, low: float, high: float, binary: bool) -> str:
 
 
 def weights(model: Mapping[str, object]) -> dict[str, dict[str, float]]:
-    """Return the weights of a linear model by class and name, the largest first."""
+    """Return the weights of a linear model by class and name, the largest first, and last what is always there."""
     found: dict[str, dict[str, float]] = {}
     for rule in model["rules"]:
         found.setdefault(model["classes"][rule["says"]], {})[rule["of"]] = rule["weight"]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from results import summary
 from results.parts import Network, controls, labels_of, networks, pictured, table_of, texts
-from results.surrogates.simple import MOST, WITHIN, chosen, condition, counted, is_tree, sufficient, weights
+from results.surrogates.simple import ALWAYS, MOST, WITHIN, chosen, condition, counted, is_tree, sufficient, weights
 from results.tables import NONE, Inapplicable, Table, numerals
 
 METRICS = ("fidelity", "balanced_fidelity", "logit_r2", "logit_kl", "surrogate_stability")
@@ -31,8 +31,8 @@ RULES = [
     "share of test images for which the rule holds; network agrees: the share of these of which the network says the "
     "same class.",
     "A linear model says the class with the largest sum of weights. They belong to columns of mean 0 and standard "
-    "deviation 1. A sort of superpixel is named after the two ways in which it differs most from the mean one, in "
-    "standard deviations.",
+    "deviation 1; always is what a class has without any. A sort of superpixel is named after the two ways in which it "
+    "differs most from the mean one, in standard deviations.",
 ]
 
 
@@ -45,6 +45,7 @@ def against_size(network: Network) -> pd.DataFrame:
         hits = own.metric_stem.iloc[0] == METRICS[0]
         table = summary.summary(values, bool(own.higher_is_better.iloc[0]), hits).rename_axis(["size", "entry"])
         table = table.reset_index().drop(columns="rank")
+        table["mean"] = table["mean"].round(12) + 0.0  # a 0 has no sign
         found.append(table.assign(metric=metric, stem=own.metric_stem.iloc[0], size=table["size"].astype(int)))
     return pd.concat(found, ignore_index=True).dropna(subset="mean")
 
@@ -84,18 +85,23 @@ def _compared(network: Network) -> Iterator[Table]:
 
 
 def rules(rows: pd.DataFrame, options: Namespace) -> list[Table]:
-    """Return for every network and entry the rules of the simple model whose size suffices."""
+    """Return for every network and entry but controls the rules of the simple model whose size suffices."""
     tables = [table for network in networks(rows, options, METRICS) for table in _ruled(network)]
     if not tables:
         raise Inapplicable("This view needs the rules of simple models; benchmark.gallery.sizes says how many are kept")
     return tables
 
 
-def _ruled(network: Network) -> Iterator[Table]:
+def ruled(network: Network) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield the entries whose models have rules, with the model whose size suffices; controls have none to read."""
+    grey = controls(network.rows)
     for entry, gallery in pictured(network.rows, "rules").items():
-        model = chosen(gallery)
-        if not model["rules"]:
-            continue
+        if entry not in grey and (model := chosen(gallery))["rules"]:
+            yield entry, model
+
+
+def _ruled(network: Network) -> Iterator[Table]:
+    for entry, model in ruled(network):
         frame = _tree(model) if is_tree(model) else _linear(model)
         data = pd.DataFrame(frame).rename_axis("rule").reset_index().assign(entry=entry)
         what = f"rules of {entry}, {counted(model)}, fidelity {model['fidelity']:.3f}"
@@ -119,4 +125,4 @@ def _linear(model: dict) -> pd.DataFrame:
     """Return names down and classes across, with the weights."""
     table = pd.DataFrame(weights(model))
     order = table.abs().max(axis=1).sort_values(ascending=False, kind="stable").index
-    return table.reindex(order).apply(numerals, spec="+.2f")
+    return table.reindex([*order.drop(ALWAYS), ALWAYS]).apply(numerals, spec="+.2f")

@@ -19,7 +19,7 @@ from tests.results.test_maps import checked
 
 GOLDEN = Path(__file__).with_name("golden") / "surrogates.txt"
 OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)
-ENTRIES = ("concept_tree", "concept_linear", "label_tree", "majority")
+ENTRIES = ("concept_tree", "concept_linear", "word_tree", "label_tree", "majority")
 CONTROLS = ("label_tree", "majority")
 SIZES, IMAGES, CLASSES = (2, 3, 8), 20, ["red and striped", "other"]
 
@@ -49,10 +49,11 @@ def gallery(entry: str) -> dict[str, np.ndarray]:
         {"if": [red, striped], "says": 0, "images": 3, "right": 3},
     ]
     weights = [{"of": "red", "says": 0, "weight": 2.5}, {"of": "striped", "says": 0, "weight": -1.25}]
-    weights.append({"of": "red", "says": 1, "weight": -0.5})
+    weights += [{"of": "red", "says": 1, "weight": -0.5}]
+    weights += [{"of": "always", "says": k, "weight": own} for k, own in enumerate((-1.0, 1.5))]
     own = {"concept_linear": weights, "majority": [{"if": [], "says": 1, "images": 20, "right": 12}]}.get(entry, leaves)
     models = [
-        {"size": size, "fidelity": right, "images": 20, "binary": entry == "label_tree", "rules": own}
+        {"size": size, "fidelity": right, "images": 20, "binary": entry == "word_tree", "rules": own}
         for size, right in zip(SIZES, (0.6, 0.95, 0.955), strict=True)
     ]
     names = {"image": np.array(SIZES).astype(str), "classes": np.array([CLASSES] * 3)}
@@ -107,11 +108,12 @@ def test_conditions_of_one_name_are_one_and_words_that_are_true_need_no_number()
 
 def test_rules_stand_with_where_they_hold_and_weights_by_class(stored):
     shown = {table.name.split(",")[0].split()[-1]: table for table in surrogates.VIEWS["rules"](stored, OPTIONS)}
-    assert {*shown} == {*ENTRIES}
+    assert [*shown] == [entry for entry in sorted(ENTRIES) if entry not in CONTROLS]
     tree = shown["concept_tree"].frame.set_index("if")
     assert tree.loc["red > 0.5 and striped > 0.62"].tolist() == ["red and striped", "15.0", "100.0"]
     assert tree.loc["red > 0.5 and striped < 0.62"].tolist() == ["other", "25.0", "80.0"]
     assert shown["concept_linear"].frame.loc["red"].tolist() == ["+2.50", "-0.50"]
+    assert shown["concept_linear"].frame.index[-1] == "always"
     bare = stored.assign(folder="nowhere")
     with pytest.raises(tables.Inapplicable, match="needs the rules of simple models"):
         surrogates.VIEWS["rules"](bare, OPTIONS)
@@ -131,7 +133,7 @@ def test_the_text_is_the_golden_one(stored):
 def test_figures(stored, tmp_path):
     drawn = dict(surrogates.figures(stored, OPTIONS))
     place = "shapes_resnet18"
-    assert {*drawn} == {f"fidelity_{place}", f"rules_{place}_concept_tree", f"rules_{place}_concept_linear"}
+    assert {*drawn} == {f"fidelity_{place}", *(f"rules_{place}_{entry}" for entry in ENTRIES[:3])}
     for figure in drawn.values():
         checked(figure)
     surrogates.pictures(gallery("concept_tree"), tmp_path)

@@ -143,10 +143,11 @@ def test_a_linear_model_is_scikit_learn_s_on_the_chosen_columns():
     said, own = model.told(new)
     assert (said == np.argmax(scores, 0)).all() and 3 <= model.size <= 6
     np.testing.assert_allclose(own, np.transpose(told), atol=1e-8)
-    rules = model.rules(NAMES, new, said)
+    *rules, _, _, last = model.rules(NAMES, new, said)
     assert {(rule["of"], rule["says"]): rule["weight"] for rule in rules} == {
         (NAMES[j], k): model.weights[k, j] for k, j in np.argwhere(model.weights != 0)
     }
+    assert last == {"of": "always", "says": 2, "weight": model.offsets[2]}
 
 
 def test_of_two_classes_one_is_told_from_the_other_and_one_alone_is_always_said():
