@@ -40,6 +40,13 @@ def targets(entry: object, training: Training, x: Tensor, classes: tuple[str, ..
     return torch.full_like(logits.argmax(1), wanted)
 
 
+def altered(entry: object, training: Training, x: Tensor, classes: tuple[str, ...], box: Tensor) -> Counterfactuals:
+    """Return what the entry makes of images, batch by batch."""
+    wanted = targets(entry, training, x, classes)
+    parts = zip(x.split(training.batch), wanted.split(training.batch), strict=True)
+    return Counterfactuals(torch.cat([entry.of(training, *part, box) for part in parts]), wanted)
+
+
 def log_odds(logits: Tensor, target: Tensor) -> Tensor:
     """Return each image's logit of the target less the log-sum-exp of the others (n,)."""
     others = logits.scatter(1, target[:, None], -torch.inf).logsumexp(1)
@@ -87,10 +94,7 @@ class Counterfactual:
         number(self, "confidence", "in (0, 1)", lambda value: 0 < value < 1)
         number(self, "variation", ">= 0", lambda value: value >= 0)
 
-    def __call__(self, training: Training, x: Tensor, classes: tuple[str, ...], box: Tensor) -> Counterfactuals:
-        wanted = targets(self, training, x, classes)
-        parts = zip(x.split(training.batch), wanted.split(training.batch), strict=True)
-        return Counterfactuals(torch.cat([self.of(training, *part, box) for part in parts]), wanted)
+    __call__ = altered
 
     def of(self, training: Training, x: Tensor, target: Tensor, box: Tensor) -> Tensor:
         """Return the counterfactuals of one batch."""
@@ -124,8 +128,9 @@ def smooth(grid: Tensor, size: tuple[int, int]) -> Tensor:
 class Pgd:
     """Control: adversarial image, by projected gradient ascent to the target [Madry et al. 2018].
 
-    What rises are the log odds of the target. No pixel changes by more than `radius`, of pixels in [0, 1], and each of the `steps` is `step` radii long. There is
-    no random start. The network says the target, though nothing of it is in the image.
+    What rises are the log odds of the target. No pixel changes by more than `radius`, of pixels in [0, 1], and each of
+    the `steps` is `step` radii long. There is no random start. The network says the target, though nothing of it is in
+    the image.
     """
 
     target: str
@@ -137,10 +142,7 @@ class Pgd:
         whole(self, steps=1)
         positive(self, "radius", "step")
 
-    def __call__(self, training: Training, x: Tensor, classes: tuple[str, ...], box: Tensor) -> Counterfactuals:
-        wanted = targets(self, training, x, classes)
-        parts = zip(x.split(training.batch), wanted.split(training.batch), strict=True)
-        return Counterfactuals(torch.cat([self.of(training, *part, box) for part in parts]), wanted)
+    __call__ = altered
 
     def of(self, training: Training, x: Tensor, target: Tensor, box: Tensor) -> Tensor:
         """Return the adversarial images of one batch."""
