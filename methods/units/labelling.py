@@ -75,7 +75,7 @@ def thresholds(maps: Tensor, quantile: float) -> Tensor:
     """Return the value (u,) above which a share `quantile` of all positions of all maps (n, u, h, w) lies, exactly."""
     few = int(quantile * maps[:, 0].numel())
     if not few:
-        need = f"a threshold needs at least {1 / quantile:.0f} positions to leave out a share {quantile:g} of them"
+        need = f"quantile={quantile:g} needs at least {1 / quantile:.0f} positions"
         raise Inapplicable(f"{need}; {len(maps)} maps of {maps.shape[2]} x {maps.shape[3]} were given")
     return torch.stack([values.flatten().kthvalue(values.numel() - few).values for values in maps.unbind(1)])
 

@@ -177,5 +177,5 @@ def chosen_units(layer: str, channels: int, units: int | Sequence[int] | None) -
         raise ValueError(f"benchmark.units needs a whole number > 0, a list of indices, or null; {units!r} was given")
     for unit in units:
         if type(unit) is not int or not 0 <= unit < channels:
-            raise ValueError(f"a unit of {layer} needs an index from 0 to {channels - 1}; {unit!r} was given")
+            raise ValueError(f"benchmark.units needs indices from 0 to {channels - 1} for {layer}; {unit!r} was given")
     return tuple(dict.fromkeys(units))

@@ -204,7 +204,7 @@ class OtherUnit:
 
     def __call__(self, network: Units, x: Tensor, box: Tensor) -> Visualisation:
         if len(network.index) < 2:
-            raise Inapplicable(f"OtherUnit needs two units or more; of {network.layer} one is asked about")
+            raise Inapplicable(f"OtherUnit needs two units or more; benchmark.units asks about one of {network.layer}")
         images, _ = self.optimised(network, x, box)
         circle = torch.randperm(len(images), generator=torch.Generator().manual_seed(self.seed))
         other = torch.empty_like(circle)
