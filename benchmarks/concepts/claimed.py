@@ -3,11 +3,11 @@
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-T = TypeVar("T")
+from benchmarks.explained import once
 
 
 class Truth(NamedTuple):
@@ -33,6 +33,7 @@ class Claimed:
     alpha: float
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
+    once = once
 
     @property
     def significant(self) -> Tensor:
@@ -52,9 +53,3 @@ class Claimed:
     def irrelevant(self) -> Tensor:
         """Return which pairs (w, k) have none: the whole interval lies within delta. Other pairs are undecided."""
         return (self.truth.low >= -self.delta) & (self.truth.high <= self.delta)
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return `compute()`, computed at most once per key."""
-        if key not in self.shared:
-            self.shared[key] = compute()
-        return self.shared[key]

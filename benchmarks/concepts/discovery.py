@@ -29,6 +29,10 @@ CLASSES, OF_CLASS = 8, 3  # the most frequent classes of which figures show the 
 
 def step(cell: Prepared, layer: Layer, settings: Concepts) -> Scored:
     """Return all scores of a cell, and what figures draw of the first concepts."""
+    if settings.root is not None:
+        raise ValueError(
+            f"benchmark.root needs an entry of given concepts; {cell.cell.names['entry']} discovers its own"
+        )
     pixels, planted = judged(cell, settings)
     x = reference(cell, pixels, settings.train_images)
     test = cell.common.normalised(pixels.to(cell.device))

@@ -312,6 +312,11 @@ def test_what_cannot_be_found_is_refused():
             replace(entry, **wrong)
 
 
+def test_folders_of_given_concepts_are_no_use_to_what_discovers():
+    with pytest.raises(ValueError, match=r"benchmark\.root needs an entry of given concepts; pca discovers"):
+        cell("pca", fewer=("dataset.train_images=40", "benchmark.root=folders"))
+
+
 def test_a_dictionary_has_an_encoding_for_pooled_activations():
     found: Dictionary = Pca(2)(Given(), normal(9, 4, 3, 3))
     pooled = normal(9, 4, 3, 3).mean((2, 3))
