@@ -4,17 +4,15 @@ import json
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from benchmarks.datasets import scenes, shapes
+from benchmarks.explained import once
 from methods.units.labelling import Active, Labels, Overlap, active, along, falls, overlap, thresholds
 from methods.units.reading import Units
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +71,7 @@ class Labelled:
     held_out: Scenes  # on which they are judged
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return `compute()`, computed at most once per key."""
-        if key not in self.shared:
-            self.shared[key] = compute()
-        return self.shared[key]
+    once = once
 
     @property
     def parts(self) -> list[str]:

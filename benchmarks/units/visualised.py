@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from benchmarks.explained import once
 from methods.units.reading import Units
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +24,7 @@ class Visualised:
     path: Callable[[Tensor], list[Tensor]]  # features (n, c) of images in every layer from the image to the units
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`
     shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return `compute()`, computed at most once per key."""
-        if key not in self.shared:
-            self.shared[key] = compute()
-        return self.shared[key]
+    once = once
 
     @property
     def index(self) -> list[int]:
