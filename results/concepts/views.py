@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from results.concepts.claims import COUNTS, PAIRS, WHOLE, claims, pairs, rates
+from results.concepts.claims import NONE_COUNTS, PAIRS, UNDECIDED, WHOLE, claims, pairs, rates
 from results.parts import Network, controls, labels_of, methods, networks, of_parts, table_of, texts
 from results.tables import NONE, Table, numerals, p_value
 
@@ -79,7 +79,7 @@ def _pairs(network: Network, data: pd.DataFrame) -> Table:
         cells[entry, "called"] = some.called.astype(str) + "/" + some.seeds.astype(str)
         cells[entry, "verdict"] = pd.Series([*map(verdict, some.right, some.known)], some.index)
     frame = pd.DataFrame(cells).reindex(first.index).fillna(NONE)
-    dull = (first.truth != COUNTS) & (data.groupby("pair").called.sum().reindex(first.index) == 0)
+    dull = first.truth.isin([NONE_COUNTS, UNDECIDED]) & (data.groupby("pair").called.sum().reindex(first.index) == 0)
     left = f"{dull.sum()} pairs are left out here that no entry calls and that have no effect, or an undecided one."
     about = {"data": data.drop(columns="pair"), "notes": (left,) if dull.any() else ()}
     return table_of(network, "claims and measured effects", frame[~dull], said=OF_PAIRS, **about)

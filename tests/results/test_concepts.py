@@ -136,6 +136,7 @@ def test_without_measured_effects_claims_are_shown_and_not_judged():
     rows_ = sweep(ENTRIES, ())
     rows_ = synthetic.categorical(rows_[~rows_.metric.str.startswith("concept_effect")])
     agreement, pairs = concepts.VIEWS["significance"](rows_, OPTIONS)
+    assert len(pairs.frame) == len(PAIRS) and not pairs.notes
     assert agreement.name.startswith("agreement") and {*pairs.frame.loc[:, ("tcav", "verdict")]} == {"-"}
 
 
