@@ -1,0 +1,21 @@
+"""Views of examples: what training images explain, how well some stand for all, what other images would change."""
+
+from functools import partial
+
+from results import parts
+from results.examples.views import NEEDED, attribution, counterfactuals, prototypes
+
+VIEWS = {"attribution": attribution, "prototypes": prototypes, "counterfactuals": counterfactuals}
+OPTIONS = {view: {"model"} for view in VIEWS}
+
+suited = partial(parts.suited, NEEDED)
+default = partial(parts.default, NEEDED)
+
+
+def __getattr__(name: str):
+    """Import the figures where they are asked for, since matplotlib takes a third of a second."""
+    if name in ("figures", "pictures"):
+        from results.examples import drawing
+
+        return getattr(drawing, name)
+    raise AttributeError(name)

@@ -1,0 +1,143 @@
+"""Tables of examples: training images that explain answers, prototypes by their number, and counterfactuals."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from results import summary
+from results.parts import Network, controls, labels_of, means, networks, table_of, texts
+from results.tables import NONE, Table
+
+ATTRIBUTION = (
+    "influence_correlation",
+    "lds",
+    "flipped_auroc",
+    "flipped_precision",
+    "duplicates_found",
+    "shortcut_auroc",
+    "randomisation",
+)
+CEILING = "lds_ceiling"
+PROTOTYPES = ("prototype_mmd", "prototype_accuracy")
+CHANCE = "deciding_chance"
+COUNTERFACTUALS = (
+    "flip_rate",
+    "oracle_score",
+    "counterfactual_l1",
+    "counterfactual_l2",
+    "changed_share",
+    "deciding_share",
+)
+HITS = ("flip_rate", "oracle_score")  # 1 or 0 of an image
+NEEDED = {
+    "attribution": (*ATTRIBUTION, CEILING),
+    "prototypes": PROTOTYPES,
+    "counterfactuals": (*COUNTERFACTUALS, CHANCE),
+}
+BRACKETS = "Brackets hold 95 % intervals over test images"
+SEEDS = "the least and the largest over seeds, where there are several"
+ATTRIBUTED = [
+    "An entry gives each training image a number, which says how much it speaks for the explained class of a test "
+    "image. influence_correlation compares these numbers with how much the answer changes as the last layer is fitted "
+    "without the image; lds compares their sums with the answers of networks that are fitted on halves of the training "
+    "images. The ceiling is the lds that can be expected of a perfect entry, as networks differ by chance, too.",
+    "In three further data sets the answer is planted: wrong labels (flipped_auroc, flipped_precision), copies of test "
+    "images (duplicates_found, a mean reciprocal rank), and a patch that decides the class (shortcut_auroc). An AUROC "
+    "of .5 is chance. randomisation is the correlation with what the entry says of an untrained network: what is high "
+    "there does not show what was learnt.",
+    f"{BRACKETS}; of wrong labels, which belong to no test image, {SEEDS}.",
+]
+STANDING = [
+    "prototype_mmd is the squared distance (MMD) between the distributions of prototypes and of all training images, "
+    "in features of the network. prototype_accuracy is the share of test images that have the label of the nearest "
+    "prototype.",
+    f"Brackets hold {SEEDS}.",
+]
+ALTERED = [
+    "flip_rate is the share of test images whose counterfactual the network takes for the target class; oracle_score "
+    "is the share that the same network, fitted with another seed, takes for it, too.",
+    "Other scores are means over those images only that become the target, which are not the same for all entries. "
+    "Changes are of values in [0, 1]: mean absolute and root mean square change, and the share of pixels that change "
+    "by more than the metric's threshold. deciding_share is the share of the change that lies in the object that "
+    "decides the class; deciding_chance is the share of the image that the object covers.",
+    f"{BRACKETS}, Wilson's for flip_rate and oracle_score, else percentiles of resampled images.",
+]
+
+
+def over_images(network: Network, stems: Sequence[str]) -> pd.DataFrame:
+    """Return one row per metric and entry: the mean over images with its 95 % interval, and the number of images.
+
+    A score that belongs to no image has the mean over seeds, the least and the largest.
+    """
+    found = []
+    for metric in labels_of(network.rows, stems):
+        own = network.rows[network.rows.metric == metric]
+        stem = own.metric_stem.iloc[0]
+        if (own.image == "").all():
+            found.append(means(own, [stem]))
+            continue
+        table = summary.summary(summary.cube(own, metric), bool(own.higher_is_better.iloc[0]), stem in HITS)
+        table = table[["mean", "low", "high", "n"]].rename_axis("entry").reset_index()
+        found.append(table.assign(metric=metric))
+    data = pd.concat(found, ignore_index=True)
+    return data.assign(mean=data["mean"].round(12) + 0.0)  # a 0 has no sign
+
+
+def compared(network: Network, what: str, stems: Sequence[str], heads: dict[str, str], said: Sequence[str]) -> Table:
+    """Return entries down, controls last, and means across: the columns `heads` of all that stands in `stems`."""
+    data, names, last = over_images(network, stems), network.rows.entry.unique(), controls(network.rows)
+    cells = {head: texts(data[data.metric == metric], "entry") for metric, head in heads.items()}
+    frame = pd.DataFrame(cells).reindex(names).fillna(NONE)
+    what = f"{what} {network.rows.image[network.rows.image != ''].nunique()} test images"
+    return table_of(network, what, frame, data, said, controls=len(last) if len(last) < len(names) else 0)
+
+
+def attribution(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return for every network how well entries find the training images that explain its answers."""
+    tables = []
+    for network in networks(rows, options, NEEDED["attribution"]):
+        heads, ceiling = labels_of(network.rows, ATTRIBUTION), limit(network)
+        if "lds" in heads and ceiling == ceiling:
+            heads["lds"] += f" (ceiling {ceiling:.2f})"
+        tables.append(compared(network, "training images that explain", NEEDED["attribution"], heads, ATTRIBUTED))
+    return tables
+
+
+def limit(network: Network) -> float:
+    """Return the LDS that can be expected of a perfect entry; nan where it was not scored."""
+    return network.rows[network.rows.metric_stem == CEILING].score.mean()
+
+
+def by_number(network: Network) -> pd.DataFrame:
+    """Return one row per metric, number of prototypes and entry: the mean over seeds, the least and the largest."""
+    own = network.rows[network.rows.metric_stem.isin(PROTOTYPES)]
+    by = own.groupby(["metric", "part", "entry"], sort=False).score
+    table = by.agg(["mean", "min", "max", "count"]).set_axis(["mean", "low", "high", "n"], axis=1).reset_index()
+    table.loc[table.n < 2, ["low", "high"]] = np.nan
+    return table.assign(number=table.part.astype(int)).drop(columns="part").dropna(subset="mean")
+
+
+def prototypes(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return for every network how well prototypes stand for all images, by their number."""
+    tables = []
+    for network in networks(rows, options, PROTOTYPES):
+        data, cells = by_number(network).sort_values("number", kind="stable"), {}
+        for metric, head in labels_of(network.rows, PROTOTYPES).items():
+            for entry in network.rows.entry.unique():
+                cells[head, entry] = texts(data[(data.metric == metric) & (data.entry == entry)], "number")
+        frame = pd.DataFrame(cells).fillna(NONE)
+        frame.index = [f"{number} prototype{'s' * (number > 1)}" for number in frame.index]
+        tables.append(table_of(network, "prototypes by their number", frame, data, STANDING))
+    return tables
+
+
+def counterfactuals(rows: pd.DataFrame, options: Namespace) -> list[Table]:
+    """Return for every network how often, how far and where images change to become another class."""
+    tables = []
+    for network in networks(rows, options, NEEDED["counterfactuals"]):
+        heads = labels_of(network.rows, NEEDED["counterfactuals"])
+        heads |= {name: name for name in heads if name == CHANCE}  # no score, so that it has no better or worse
+        tables.append(compared(network, "counterfactuals of", NEEDED["counterfactuals"], heads, ALTERED))
+    return tables
