@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,8 @@ def _ruled(network: Network) -> Iterator[Table]:
         frame = _tree(model) if is_tree(model) else _linear(model)
         data = pd.DataFrame(frame).rename_axis("rule").reset_index().assign(entry=entry)
         what = f"rules of {entry}, {counted(model)}, fidelity {model['fidelity']:.3f}"
-        yield table_of(network, what, frame, data, RULES)
+        name = f"rules of {entry} {network.dataset} {network.model}"  # which another fidelity leaves as it is
+        yield replace(table_of(network, what, frame, data, RULES), name=name)
 
 
 def _tree(model: dict) -> pd.DataFrame:

@@ -107,7 +107,7 @@ def test_conditions_of_one_name_are_one_and_words_that_are_true_need_no_number()
 
 
 def test_rules_stand_with_where_they_hold_and_weights_by_class(stored):
-    shown = {table.name.split(",")[0].split()[-1]: table for table in surrogates.VIEWS["rules"](stored, OPTIONS)}
+    shown = {table.name.split()[2]: table for table in surrogates.VIEWS["rules"](stored, OPTIONS)}
     assert [*shown] == [entry for entry in sorted(ENTRIES) if entry not in CONTROLS]
     tree = shown["concept_tree"].frame.set_index("if")
     assert tree.loc["red > 0.5 and striped > 0.62"].tolist() == ["red and striped", "15.0", "100.0"]
