@@ -90,14 +90,15 @@ def of_examples(rows: Sequence[tuple[str, Gallery, int]], title: str) -> Figure:
 
 
 def _said(own: Gallery, part: str, k: int, n: int) -> str:
-    return f"{own['classes'][k][own[f'{part}_label'][k, n]]} {own[f'{part}_tau'][k, n]:+.2g}"
+    tau = own[f"{part}_tau"][k, n]
+    return f"{own['classes'][k][own[f'{part}_label'][k, n]]} {tau:{'+.0f' if abs(tau) >= 100 else '+.2g'}}"
 
 
 def detected(lines: pd.DataFrame, grey: list[str], title: str) -> Figure:
     """Draw which share of wrong labels is found among the training images that are checked first."""
     figure, (axes,) = panels(1, 1, style.PAGE, 2.6)
     entries = [*lines.sort_values("group", key=lambda group: group == "control", kind="stable").entry.unique()]
-    styles = looks([entry for entry in entries if entry not in grey], grey)
+    styles = looks([entry for entry in entries if entry not in grey], [entry for entry in entries if entry in grey])
     axes.plot([0, 1], [0, 1], color="0.7", lw=0.6, ls=":")
     for entry in entries:
         own = lines[lines.entry == entry].groupby("fraction").value.agg(["mean", "min", "max"])
@@ -109,9 +110,9 @@ def detected(lines: pd.DataFrame, grey: list[str], title: str) -> Figure:
 
 def numbers(network: Network, title: str) -> Figure:
     """Draw a panel for each score of prototypes: their number across, a line for each entry."""
-    data, grey, heads = by_number(network), controls(network.rows), labels_of(network.rows, PROTOTYPES)
+    data, heads = by_number(network), labels_of(network.rows, PROTOTYPES)
     entries = [*data.entry.unique()]
-    grey = [entry for entry in grey if entry in entries]
+    grey = [entry for entry in controls(network.rows) if entry in entries]
     styles = looks([entry for entry in entries if entry not in grey], grey)
     figure, axes = panels(len(heads), 2, style.PAGE, 2.3)
     for (metric, head), panel in zip(heads.items(), axes, strict=True):

@@ -45,8 +45,8 @@ ATTRIBUTED = [
     "images. The ceiling is the lds that can be expected of a perfect entry, as networks differ by chance, too.",
     "In three further data sets the answer is planted: wrong labels (flipped_auroc, flipped_precision), copies of test "
     "images (duplicates_found, a mean reciprocal rank), and a patch that decides the class (shortcut_auroc). An AUROC "
-    "of .5 is chance. randomisation is the correlation with what the entry says of an untrained network: what is high "
-    "there does not show what was learnt.",
+    "of .5 is chance. randomisation is the size of the correlation with what the entry says of an untrained network: "
+    "what is high there does not show what was learnt.",
     f"{BRACKETS}; of wrong labels, which belong to no test image, {SEEDS}.",
 ]
 STANDING = [
