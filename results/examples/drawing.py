@@ -22,7 +22,7 @@ The training images that speak most for the class that is explained, the stronge
 each its class, and the number that the entry gives it; numbers of different entries are in different units."""
 DETECTED = """\
 Across: the share of training images that are checked, those with the largest influence on themselves first. Up: the \
-share of wrong labels that are found. Grey: controls; dotted: images in random order. Bands are the least and the \
+share of wrong labels that are found. Grey: controls; thin: images in random order. Bands are the least and the \
 largest over seeds, where there are several."""
 STANDING = """\
 Prototypes in the order in which they were chosen. Below each its class, and the share of the training images to \
@@ -99,7 +99,7 @@ def detected(lines: pd.DataFrame, grey: list[str], title: str) -> Figure:
     figure, (axes,) = panels(1, 1, style.PAGE, 2.6)
     entries = [*lines.sort_values("group", key=lambda group: group == "control", kind="stable").entry.unique()]
     styles = looks([entry for entry in entries if entry not in grey], [entry for entry in entries if entry in grey])
-    axes.plot([0, 1], [0, 1], color="0.7", lw=0.6, ls=":")
+    axes.plot([0, 1], [0, 1], color="0.7", lw=0.4)
     for entry in entries:
         own = lines[lines.entry == entry].groupby("fraction").value.agg(["mean", "min", "max"])
         banded(axes, own.set_axis(["mean", "low", "high"], axis=1).reset_index(), "fraction", styles[entry])
