@@ -42,7 +42,8 @@ ATTRIBUTED = [
     "An entry gives each training image a number, which says how much it speaks for the explained class of a test "
     "image. influence_correlation compares these numbers with how much the answer changes as the last layer is fitted "
     "without the image; lds compares their sums with the answers of networks that are fitted on halves of the training "
-    "images. The ceiling is the lds that can be expected of a perfect entry, as networks differ by chance, too.",
+    "images. The ceiling is the lds that can be expected of a perfect entry, as networks differ by chance, too; there "
+    "is none where networks of one half agree no better than those of different ones.",
     "In three further data sets the answer is planted: wrong labels (flipped_auroc, flipped_precision), copies of test "
     "images (duplicates_found, a mean reciprocal rank), and a patch that decides the class (shortcut_auroc). An AUROC "
     "of .5 is chance. randomisation is the size of the correlation with what the entry says of an untrained network: "
@@ -99,8 +100,8 @@ def attribution(rows: pd.DataFrame, options: Namespace) -> list[Table]:
     tables = []
     for network in networks(rows, options, NEEDED["attribution"]):
         heads, ceiling = labels_of(network.rows, ATTRIBUTION), limit(network)
-        if "lds" in heads and ceiling == ceiling:
-            heads["lds"] += f" (ceiling {ceiling:.2f})"
+        if "lds" in heads and (network.rows.metric_stem == CEILING).any():
+            heads["lds"] += f" (ceiling {ceiling:.2f})" if ceiling == ceiling else " (no ceiling)"
         tables.append(compared(network, "training images that explain", NEEDED["attribution"], heads, ATTRIBUTED))
     return tables
 

@@ -132,6 +132,10 @@ def test_the_ceiling_stands_over_the_scores_and_controls_below(stored):
     assert [*table.frame.index] == [*OF["example"]] and table.controls == 1
     assert table.frame.loc["knn_features", "flipped_auroc ↑"] == "-"
     bare = sweep()
+    noise = bare.assign(status=np.where(bare.metric == views.CEILING, "undefined", bare.status))
+    noise.loc[noise.status == "undefined", "score"] = np.nan
+    (table,) = examples.VIEWS["attribution"](synthetic.categorical(noise), OPTIONS)
+    assert "lds ↑ (no ceiling)" in table.frame
     (table,) = examples.VIEWS["attribution"](synthetic.categorical(bare[bare.metric != views.CEILING]), OPTIONS)
     assert "lds ↑" in table.frame
 
