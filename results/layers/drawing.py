@@ -23,21 +23,24 @@ ACROSS, NAMES = 3, 48  # networks beside each other, and names of layers that ha
 BANDS = "Bands are 95 % intervals over images, where there are six or more."
 ORDER = "Layers stand in the order from the image to the logits."
 ACCURACY = f"""\
-Accuracy of a probe of each layer on images that it was not fitted on; higher is better. Grey: controls; dotted: the \
-network itself. {ORDER} {BANDS}"""
+Accuracy of a probe of each layer on images that it was not fitted on; higher is better. Skip forward is no probe: it \
+gives a layer to the network's own classifier, where the sizes fit. Grey: controls; dotted in black: the network \
+itself. {ORDER} {BANDS}"""
 DEPTH = f"""\
 Share of images in percent whose decision depth is a layer: from there on all probes agree with the network's own \
-prediction; {UNDECIDED}: the last probe does not. Rows sum to 100, but for rounding; darker is more. Left is earlier, \
-which is neither better nor worse. {ORDER}"""
+prediction; {UNDECIDED}: the last probe does not, which the median counts as one layer more. Rows sum to 100, but for \
+rounding; darker is more. Left is earlier, which is neither better nor worse. {ORDER}"""
 SIMILARITY = """\
-Unbiased CKA of every two layers; all panels of similarity share one scale, on which values below 0 are as pale as 0. \
-Untrained: weights drawn anew; Gaussian: independent numbers; without the input: its Gram matrix regressed out; \
-influence: the change of CKA when the 1 % of images with the largest norms are left out. No value is better: a \
-similarity that the controls have, too, says nothing of training. Layers are numbered as named at the left."""
+Unbiased CKA, centred kernel alignment, of every two different layers: 1 where they tell images apart alike; all \
+panels of similarity share one scale, on which values below 0 are as pale as 0. Untrained: weights drawn anew; \
+Gaussian: independent numbers; without the input: its Gram matrix regressed out; influence: the change of CKA when \
+the 1 % of images with the largest norms are left out. No value is better: a similarity that the controls have, too, \
+says nothing of training. Layers are numbered as named at the left."""
 FEATURES = f"""\
-Lines: the network's features and, in grey, those of the controls. Redundancy is the share of pairs of channels with \
-|rho| > .9. Fewer dead channels are better; no other value is better as such. {ORDER} \
-Bands, where there are several seeds, reach from the least to the largest."""
+Lines: the network's features and, in grey, those of the controls. Correlation is the mean |rho| of two channels, \
+redundancy the share of pairs with |rho| > .9; effective rank: as how many independent channels they are. Fewer dead \
+channels are better; no other value is better as such. {ORDER} Bands, where there are several seeds, reach from the \
+least to the largest."""
 REMOVAL = f"""\
 Share of images whose class the network keeps, against the share of every layer's filters that is removed. Most \
 important first: lower is better; least important first: higher is better; an order that is no better than random \
@@ -176,10 +179,10 @@ def correlations(own: Sequence[Network]) -> Figure:
             for entry in entries(network.representation):
                 part = some[(some.metric == metric) & (some.entry == entry)]
                 banded(axes, part, "place", styles[entry] | {"marker": "o", "ms": 1.8})
-            axes.set_ylim(bottom=0)
         _layers(column[-1], names, NAMES // len(own))
         column[0].set_title(style.readable([network.title])[0], size=8)
     for metric, axes in zip(style.readable(shown), panels[:, 0], strict=True):
+        axes.set_ylim(bottom=0)  # last, since a limit stops the scale from growing with the next network of the row
         axes.set_ylabel(style.wrapped(metric, 1.0, 7), size=7)
     legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
     return described(figure, _heading("Correlation of features", own, True), FEATURES)
