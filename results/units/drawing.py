@@ -24,12 +24,19 @@ the unit's map (bright: active); the words whose masks fit best, as IoU less cha
 logit falls, on images of the class, when the unit is set to 0 (below 0: it rises). Every map has its own scale; bars \
 have one for all units."""
 LAYERS = "Means over the units of a layer with 95 % intervals over units. Grey: controls."
+IMAGES = """ \
+Activation ratio: how much an image activates its unit, over the most that a held-out real image does; transfer: the \
+same in a network fitted with another seed; jitter ratio: what is left of the activation as the image is shifted; \
+path similarity: 1 for images that are processed as the unit's best real ones, 0 for unrelated ones. Higher is \
+better, but for the share of dead starts; what controls have, too, says nothing of the unit."""
 DETECTORS = """ \
-Detectors: the share of units with a word at a small p-value, and the number of their different words. This number and \
-the agreement with ablation have a range over several seeds instead. An AUROC of .5 is chance."""
+Detectors: the share of units with a word at a small p-value, and the number of their different words. Agreement with \
+ablation: how far the units whose words make a class also matter to it when removed. These two have a range over \
+several seeds instead. IoU over its bound: overlap with the word's masks, over the largest that their sizes allow. \
+AUROC: whether the unit tells drawings with its word from those without; .5 is chance. Higher is better."""
 PANELS = {
     "detectors": ((*OF_LAYERS, "unit_iou", "unit_auroc"), LAYERS + DETECTORS),
-    "images": (VISUALISATION, LAYERS),
+    "images": (VISUALISATION, LAYERS + IMAGES),
 }
 
 

@@ -32,15 +32,21 @@ BRACKETS = (
     "seeds."
 )
 SHOWN = [
-    "An activation ratio above 1 says that an image activates its unit more than any held-out real image; a path "
-    "similarity is 1 for images that are processed as real ones, 0 for unrelated ones. A score that noise or the image "
-    "of another unit has, too, says nothing of the unit.",
+    "An activation ratio above 1 says that an image activates its unit more than any held-out real image; transfer "
+    "is the same in a network fitted with another seed, at the unit that matches best. A jitter ratio says what is "
+    "left of the activation as the image is shifted. A path similarity is about 1 for images that are processed as "
+    "the unit's best real ones, about 0 for unrelated ones. Dead starts are the share of optimisations that failed. "
+    "A score that noise or the image of another unit has, too, says nothing of the unit.",
     BRACKETS,
 ]
 NAMED = [
     "A detector is a unit whose word masks of other images do not find as well: its p-value, adjusted over units, is "
     "small. rotated_basis names directions that are no units: where it has as many detectors, the words are the "
-    "layer's, not those of its units.",
+    "layer's, not those of its units. unit_iou is the overlap with the word's masks, over the largest that their "
+    "sizes allow; unit_precision is the average precision of the unit's map for the word. unit_auroc says whether "
+    "the unit tells drawings with its word from those without, .5 being chance, and unit_difference by how many "
+    "standard deviations more it is active there. ablation_agreement says how far the units whose words make a class "
+    "also matter to it when removed.",
     BRACKETS,
 ]
 
