@@ -21,17 +21,18 @@ Across: the size of a simple model, leaves of a tree or weights of a linear mode
 test images of which it says the network's class. R2: the share of the variance of the network's logits that it \
 explains. KL: how far its probabilities are from the network's, in nats. Stability: how often two models that are \
 fitted on other train images say the same class. Grey: controls. Bands are 95 % intervals over images, where there \
-are six or more."""
+are six or more. Drawn words are those of the scene; words without more are read from a layer."""
 TREE = """\
 From the left: each test sends an image up (yes) or down (no), until a leaf says a class. {numbers}Bars: the share of \
 test images that reach the leaf; the dark part is those of which the network says the same class."""
-NUMBERS = "A number is that of a word's probability as a layer tells it. "
+NUMBERS = "A word is compared with its probability as it is read from a layer. "
 LINEAR = """\
 A linear model says the class with the largest sum of weights; to the right speaks for the class that stands at the \
-right, to the left against it. Weights are of columns of mean 0 and standard deviation 1; always is what a class has \
-without any. {sorts}"""
+right, to the left against it. Weights are of words, or areas of superpixels, scaled to mean 0 and standard deviation \
+1; always is what a class has without any, and no weight in the title's count. {sorts}"""
 SORTS = """\
-A sort of superpixel is named after the two ways in which it differs most from the mean one, in standard deviations."""
+A sort of superpixel is named after the two ways in which it differs most from the mean one, in standard deviations: \
+its colour, and the change of light within it."""
 
 
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:

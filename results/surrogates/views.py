@@ -21,6 +21,8 @@ FIDELITY = [
     "on other train images say the same class.",
     f"The size, leaves of a tree or weights of a linear model, is the smallest whose fidelity is within {WITHIN:g} of "
     "the entry's best. A model can be smaller than its size allows.",
+    "concept_tree and concept_linear read the probabilities of words as a layer tells them, word_tree the words that "
+    "were drawn, superpixel_linear the areas of sorts of superpixels.",
     "Controls: label_tree is fitted to the labels, pixel_pca_tree reads components of the pixels, and majority says one"
     " class of all images.",
     BRACKETS,
@@ -31,9 +33,10 @@ RULES = [
     "A number behind a word is its probability as a layer tells it; a word alone is true of the scene. images: the "
     "share of test images for which the rule holds; network agrees: the share of these of which the network says the "
     "same class.",
-    "A linear model says the class with the largest sum of weights. They belong to columns of mean 0 and standard "
-    "deviation 1; always is what a class has without any. A sort of superpixel is named after the two ways in which it "
-    "differs most from the mean one, in standard deviations.",
+    "A linear model says the class with the largest sum of weights. They belong to words, or areas of superpixels, "
+    "scaled to mean 0 and standard deviation 1; always is what a class has without any, and is not counted. A sort of "
+    "superpixel is named after the two ways in which it differs most from the mean one, in standard deviations: its "
+    "colour, and the change of light within it.",
 ]
 
 
