@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from results.pictures import Column
 from results.sheets import Bars, sheet
 
 CLASSES = 6  # of a concept on a sheet, the most
-WORDS = 1.1  # inches of a concept and a class
+LETTER = 0.05  # inches of a letter of the names of a concept and a class
 EFFECTS = """\
 Each point is a concept and a class; words name effects where there is room. Across: how a class's logit changes, in \
 its standard deviations, as the concept comes into a scene, with 95 % intervals. Up: the TCAV score, or cosine, less \
@@ -110,7 +111,7 @@ def effects(table: pd.DataFrame, delta: float, title: str) -> Figure:
         _points(
             panel,
             table[table.entry == entry].dropna(subset=["effect", "claimed"]),
-            WORDS * across * 2 * x / style.PAGE,
+            LETTER * across * 2 * x / style.PAGE,
             y,
         )
         panel.set(title=style.readable([entry])[0], xlabel="measured effect")
@@ -122,7 +123,7 @@ def effects(table: pd.DataFrame, delta: float, title: str) -> Figure:
     return described(figure, title, EFFECTS)
 
 
-def _points(axes: Axes, own: pd.DataFrame, width: float, y: float) -> None:
+def _points(axes: Axes, own: pd.DataFrame, letter: float, y: float) -> None:
     """Draw the points of one entry with their intervals, and name effects that count where there is room."""
     colour, called = style.COLOURS[0], (own.called >= own.seeds / 2).to_numpy()
     axes.hlines(own.claimed, own.low, own.high, color=colour, lw=0.5, alpha=0.6)
@@ -130,11 +131,17 @@ def _points(axes: Axes, own: pd.DataFrame, width: float, y: float) -> None:
     axes.scatter(
         own.effect, own.claimed, s=9, c=[colour if yes else "white" for yes in called], ec=colour, lw=0.6, zorder=3
     )
+    taken = [*zip(own.effect, own.claimed, strict=True)]
     for row in own[own.truth == COUNTS].itertuples():
-        right = row.effect < 0
-        beside = (own.effect - row.effect) * (1 if right else -1)  # how far others are on the side of the words
-        above = (own.claimed - row.claimed) / y
-        crowded = (beside > -0.2 * width) & (beside < width) & (above > -0.08) & (above < 0.11)
-        if crowded.sum() == 1:  # the point itself
-            align = {"ha": "left" if right else "right", "va": "bottom", "size": style.SMALL}
-            axes.text(row.effect, row.claimed + 0.02 * y, f"{row.concept} / {row[2]}", **align)
+        text = f"{row.concept} / {row[2]}"
+        width = letter * len(text)
+        for up, right in product((1, -1), (row.effect < 0, row.effect > 0)):
+            side = 1 if right else -1
+            beside, above = ((np.array(taken) - (row.effect, row.claimed)) * (side / width, up / y)).T
+            crowded = (beside > -0.1) & (beside < 1) & (above > -0.03) & (above < 0.11)
+            if crowded.sum() == 1 and abs(row.effect + side * width) < axes.get_xlim()[1]:  # the point itself
+                align = {"ha": "left" if right else "right", "va": "bottom" if up > 0 else "top", "size": style.SMALL}
+                axes.text(row.effect, row.claimed + 0.02 * up * y, text, **align)
+                words = (row.effect + side * part * width for part in (0.1, 0.4, 0.7, 1))
+                taken += [(place, row.claimed + 0.05 * up * y) for place in words]
+                break
