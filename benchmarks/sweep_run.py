@@ -98,37 +98,45 @@ def point(folder: Path, uri: str) -> None:
 
 
 def described(client: object, run_id: str, folder: Path, rows: object, files: Path) -> None:
-    """Write the tables of a sweep's first view, as MLflow's tables and as LaTeX, and its figures; describe its run."""
+    """Write the tables of a sweep's views, as MLflow's tables and as LaTeX, and its figures; describe its run."""
     from results import latex, style, tables
     from results.__main__ import package
     from results.names import plain
 
     kind = package(folder)
-    view = kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS))
+    first = kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS))
+    others = [view for view in (kind.suited(rows) if hasattr(kind, "suited") else []) if view in kind.VIEWS]
     options = Namespace(metric=[], to=None, model=None, explain=False, beside=[], latex=False)
-    shown = kind.VIEWS[view](rows, options)
+    shown = {view: kind.VIEWS[view](rows, options) for view in dict.fromkeys([first, *others])}
     (files / "tables").mkdir()
-    for name, data in tables.numbers(shown).items():
-        data = data.reset_index() if any(data.index.names) else data
-        first = [name for name in FIRST if name in data]
-        several = [name for name in data if name not in first and data[name].nunique() > 1]
-        data = data[first + several].set_axis([*map(heading, first + several)], axis=1)
-        # `log_table` adds to a table that is there, so that a sweep that has grown would stand in it twice.
-        data.to_json(files / "tables" / f"{plain(name or view)}.json", orient="split", index=False)
-    logged = [{"path": f"tables/{file.name}", "type": "table"} for file in sorted((files / "tables").iterdir())]
-    for table in (table for table in shown if len(table.frame)):
-        (files / "tables" / f"{plain(table.name)}.tex").write_text(latex.latex(table, folder.name), encoding="utf-8")
+    for view, found in shown.items():
+        for name, data in tables.numbers(found).items():
+            file = files / "tables" / f"{plain(f'{view} {name}'.strip())}.json"
+            # `log_table` adds to a table that is there, so that a sweep that has grown would stand in it twice.
+            ordered(data).to_json(file, orient="split", index=False)
+        for table in (table for table in found if len(table.frame)):
+            text = latex.latex(table, folder.name)
+            (files / "tables" / f"{plain(f'{view} {table.name}')}.tex").write_text(text, encoding="utf-8")
+        (files / "tables" / f"{view}.txt").write_text(tables.page(found, 110, True), encoding="utf-8")
+    logged = [{"path": f"tables/{file.name}", "type": "table"} for file in sorted((files / "tables").glob("*.json"))]
     for name, figure in kind.figures(rows, options):
         style.save(figure, files / "figures" / plain(name), [".png"])
     if hasattr(kind, "stepped"):
         log_steps(client, run_id, kind.stepped(rows))
-    (files / "tables" / f"{view}.txt").write_text(tables.page(shown, 110, True), encoding="utf-8")
     command, number = started(folder), {name: rows[name][rows[name] != ""].nunique() for name in COUNTED}
     said = ", ".join(f"{COUNTED[name]}: {count}" for name, count in number.items() if count)
     text = f"{said}.\n\nThe last command was `{command}`.\n\nTables and figures are among the artifacts; {HINT}"
     tags = {"command": command, "mlflow.note.content": text, "mlflow.loggedArtifacts": json.dumps(logged)}
     for name, value in tags.items():
         client.set_tag(run_id, name, value)
+
+
+def ordered(data: object) -> object:
+    """Return a table with its index as columns, those that identify a row first, then those that vary."""
+    data = data.reset_index() if any(data.index.names) else data
+    first = [name for name in FIRST if name in data]
+    several = [name for name in data if name not in first and data[name].nunique() > 1]
+    return data[first + several].set_axis([*map(heading, first + several)], axis=1)
 
 
 def log_steps(client: object, run_id: str, points: Iterable[tuple[str, str, int, float]]) -> None:

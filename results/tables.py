@@ -134,7 +134,10 @@ def occurring(table: Table) -> dict[str, str]:
     """Return the legend's sentences by mark, of those marks that the table has."""
     verdicts = set() if table.verdicts is None else set(table.verdicts.to_numpy().ravel())
     marks = {mark for verdict, mark in MARKS.items() if verdict in verdicts}
-    words = [*table.frame.to_numpy().ravel(), *table.frame.index, *heads_of(table.frame)]
+    heads = (
+        head for level in range(table.frame.columns.nlevels) for head in table.frame.columns.get_level_values(level)
+    )
+    words = [*table.frame.to_numpy().ravel(), *table.frame.index, *heads]
     marks |= {mark for mark in table.legend if any(mark in str(word) for word in words)}
     return {mark: sentence for mark, sentence in (VERDICTS | dict(table.legend)).items() if mark in marks}
 
