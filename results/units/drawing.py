@@ -19,10 +19,10 @@ from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, by_layer, la
 PATCHES, WORDS, CLASSES = 3, 3, 4  # of a unit on a sheet, the most
 SHEET = """\
 Each row is a unit. Images that methods give to it; the parts of reference images that activate it most; the image \
-that does so with the mask of the unit's word (outline), the word and its p-value, adjusted for the number of units; \
-the unit's map (bright: active); the words whose masks fit best, as IoU less chance; effect: by how much a class's \
-logit falls, on images of the class, when the unit is set to 0 (below 0: it rises). Every map has its own scale; bars \
-have one for all units."""
+that does so most with the mask of the unit's word (outline, if the word is in the image), the word and its p-value, \
+adjusted for the number of units; the unit's map (bright: active); the words whose masks fit best, as IoU less \
+chance; effect: by how much a class's logit falls, on images of the class, when the unit is set to 0 (below 0: it \
+rises). Every map has its own scale; bars have one for all units."""
 LAYERS = "Means over the units of a layer with 95 % intervals over units. Grey: controls."
 IMAGES = """ \
 Activation ratio: how much an image activates its unit, over the most that a held-out real image does; transfer: the \
