@@ -45,7 +45,9 @@ def log_cell(folder: Path, uri: str) -> bool:
         end = int(1000 * (folder / DONE).stat().st_mtime)
         names = parameters(rows.iloc[0], config["benchmark"]["entry"])
         varied = {k: str(value)[:6000] for k, value in cell.get("varied", {}).items() if not k.startswith("metric.")}
-        title = "/".join(value for name, value in (names | varied).items() if name not in ("benchmark", "dataset"))
+        told = [value for name, value in names.items() if name not in ("benchmark", "dataset")]
+        told += [f"{name.rpartition('.')[2]}={value}" for name, value in varied.items() if value != "None"]
+        title = "/".join(told)
         with tempfile.TemporaryDirectory() as files:
             draw(rows.kind.iloc[0], folder, Path(files))
             means(rows).to_json(Path(files) / TABLE, orient="split", index=False)
@@ -129,7 +131,8 @@ def means(rows: object) -> object:
 def log_values(client: object, run_id: str, settings: dict[str, str], rows: object) -> None:
     """Log settings as parameters, and means as metrics in sections: those of a category, curves, parts and cost.
 
-    The means of parts, such as layers, are a stepped metric, as curves are: the step is the part's place.
+    The means of parts, such as layers, are a stepped metric, as curves are: the step is the part's place. A metric of
+    parts alone has their mean in its category.
     """
     from mlflow.entities import Metric, Param
 
@@ -137,10 +140,7 @@ def log_values(client: object, run_id: str, settings: dict[str, str], rows: obje
 
     now = int(time.time() * 1000)
     whole, parts = rows[rows.part == ""], rows[rows.part != ""]
-    logged = [
-        Metric(key(*names), float(value), now, 0)
-        for names, value in whole.groupby(["category", "metric"], observed=True).score.mean().dropna().items()
-    ]
+    logged = [Metric(key(*names), float(value), now, 0) for names, value in means_of(rows).dropna().items()]
     costs = whole[[column for column in whole if column.startswith("explain_")]].mean()
     if costs.any():  # a kind without explanations has none
         logged += [Metric(key("cost", name), float(value), now, 0) for name, value in costs.dropna().items()]
@@ -154,6 +154,13 @@ def log_values(client: object, run_id: str, settings: dict[str, str], rows: obje
     client.log_batch(run_id, logged[:AT_ONCE], [Param(name, value) for name, value in settings.items()])
     for first in range(AT_ONCE, len(logged), AT_ONCE):
         client.log_batch(run_id, logged[first : first + AT_ONCE])
+
+
+def means_of(rows: object) -> object:
+    """Return the mean of every metric by category and name; of one that has parts only, the mean over all of them."""
+    whole = rows.part == ""
+    own = rows[whole | ~rows.metric.isin(rows.metric[whole])]
+    return own.groupby(["category", "metric"], observed=True).score.mean()
 
 
 def key(section: str, name: str) -> str:

@@ -55,8 +55,8 @@ def test_parameters_are_names_and_what_varies(sweep):
     names = {"benchmark": "maps", "dataset": "planted", "model": "planted", "seed": "0"}
     assert cells == {
         "planted/gradient/0": names | {"method": "gradient"},  # which reads no number of masks
-        "planted/lime/0/10": names | {"method": "lime", "budget.masks": "10"},
-        "planted/lime/0/20": names | {"method": "lime", "budget.masks": "20"},
+        "planted/lime/0/masks=10": names | {"method": "lime", "budget.masks": "10"},
+        "planted/lime/0/masks=20": names | {"method": "lime", "budget.masks": "20"},
     }
 
 
