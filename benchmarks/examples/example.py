@@ -14,7 +14,6 @@ from benchmarks.examples import traced, worlds
 from benchmarks.examples.benchmark import Examples, Tested
 from benchmarks.examples.subsets import subsets
 from benchmarks.loop import Prepared, Scored
-from entries import Inapplicable
 from methods.examples.counterfactuals import log_odds
 from methods.examples.training import Training, fitted_head
 from methods.layers.layered import Layered
@@ -73,7 +72,7 @@ def left_out(training: Training, tested: Tested, settings: Examples) -> traced.L
     n, targets = len(training.x), tested.targets.cpu()
     if settings.left_out > n:
         need = f"benchmark.left_out needs at most the number of training images, {n}"
-        raise Inapplicable(f"{need}; {settings.left_out} was given")
+        raise ValueError(f"{need}; {settings.left_out} was given")
     places = torch.randperm(n, generator=torch.Generator().manual_seed(0))[: settings.left_out]
 
     def compute() -> Tensor:

@@ -31,8 +31,8 @@ def features(entry: object, training: Training, number: int, more: int = 0) -> T
     """Return the features (n, d) of the training images; refuse numbers of images that there are not."""
     n = len(training.x)
     if type(number) is not int or not 1 <= number <= n - more:
-        beside = f" beside {more} criticisms" if more else ""
-        raise ValueError(f"{type(entry).__name__} needs 1 to {n - more} prototypes of {n} images{beside}; got {number}")
+        need = f"{type(entry).__name__} needs 1 prototype or more, and with criticisms at most all {n} images"
+        raise ValueError(f"{need}; {number!r} prototypes and {more} criticisms were asked for")
     return training.features(training.x)
 
 
