@@ -126,7 +126,7 @@ def by_layer(together: list[Network], stems: Sequence[str]) -> pd.DataFrame:
     for name, network in zip(names, together, strict=True):
         units = len(network.parts)
         data = means(network.rows, stems).assign(layer=name, units=units)
-        shares = data.metric.str.partition(" (")[0] == "detectors"
+        shares = data.metric.str.split(" (", regex=False).str[0] == "detectors"
         if units and shares.any():
             data.loc[shares, ["low", "high"]] = wilson(data["mean"][shares].to_numpy(), units).T
         found.append(data)
