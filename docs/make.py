@@ -205,7 +205,7 @@ def survey_page(found: dict[tuple[str, str], dict[str, object]], scored: dict[st
         "are about: the whole network (global, model), a unit of it (global, neuron), or one decision, by its pixels, "
         "its concepts or other images (local). This is what the suite has at each level. Controls are in italics, the "
         "[metrics](metrics.md) are counted by category. "
-        "Every experiment is run by `python run.py experiment=NAME`, and those that are published link to their tables."
+        "An experiment is run with `experiment=NAME`, and those that are published link to their tables."
     )
     rows = ["| level | kind | entries | metrics | known answers of | experiments |", "|---|---|---|---|---|---|"]
     for kind, level in sorted(labels("survey").items(), key=lambda item: item[1]):

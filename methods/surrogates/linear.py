@@ -33,7 +33,9 @@ class Linear(NamedTuple):
 
     def told(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         z = self.scale.transform(columns)
-        return self.classes[(z @ self.weights.T + self.offsets).argmax(1)], z @ self.slopes + self.means
+        logits = z @ self.slopes + self.means
+        centred = logits - logits.mean(1, keepdims=True)  # each class has columns of its own
+        return self.classes[(z @ self.weights.T + self.offsets).argmax(1)], centred
 
     def rules(self, names: Sequence[str], columns: np.ndarray, predicted: np.ndarray) -> list[dict[str, object]]:
         """Return the evidence that each name is for each class, the largest first, and last what is always there."""
@@ -51,7 +53,8 @@ def linears(
     The regressions tell each class from all others, of two classes one. Their penalty falls in `steps` steps, the same
     for all classes, and for each size the last step with at most so many weights counts. As the penalty also shrinks
     what it leaves, the weights are those of another regression of the chosen columns, with an L2 penalty of inverse
-    weight `refit` [Meinshausen 2007]. The logits of a class are a least squares fit to the columns chosen for it.
+    weight `refit` [Meinshausen 2007]. The logits of a class are a least squares fit to the columns chosen for it,
+    less their mean over classes.
     """
     scale = StandardScaler().fit(columns)
     z, classes = scale.transform(columns), np.unique(wanted)

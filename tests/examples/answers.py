@@ -23,6 +23,7 @@ from tests.examples.shown import (  # noqa: F401 (the answers of prototypes and 
     prototype_mmd,
 )
 
+OTHERWISE = dict.fromkeys(("flip_rate", "oracle_score"), "it is 0 or 1, and both are known")
 NAN = torch.nan
 
 

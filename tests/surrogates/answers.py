@@ -13,6 +13,7 @@ from benchmarks.conformance.cases import frozen
 from benchmarks.surrogates.surrogated import Surrogated
 from tests.answers.models import Constant
 
+OTHERWISE = {"fidelity": "it is 0 or 1, and both are known"}
 NAN = torch.nan
 WANTED = (0, 0, 0, 1)  # the network's classes of four images
 SAID = {"one class": (0, 0, 0, 0), "one image wrong": (0, 0, 1, 1), "every image wrong": (1, 1, 1, 0)}
