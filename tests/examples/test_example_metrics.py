@@ -113,5 +113,5 @@ def test_wrong_settings_are_refused(wrong, sentence):
 def test_more_images_left_out_than_there_are_is_refused():
     known, x, targets = training(images=20)
     tested = benchmark.Tested(x, x, x[:, 0] > 0, pd.DataFrame({"target": targets.numpy()}))
-    with pytest.raises(Inapplicable, match="at most the number of training images, 20; 21 was given"):
+    with pytest.raises(ValueError, match="at most the number of training images, 20; 21 was given"):
         left_out(known, tested, Examples(**SETTINGS | {"left_out": 21}))
