@@ -22,7 +22,7 @@ class Chosen:
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`
 
     def discrepancies(self, numbers: Sequence[int], bandwidth: float) -> list[float]:
-        """Return the squared maximum mean discrepancy between so many prototypes and all training images."""
+        """Return how far the first prototypes are from all training images, as a squared maximum mean discrepancy."""
         width = bandwidth * typical_distance(self.features)
         mean, found = mean_kernel(self.features, self.features, width), []
         for few in (self.prototypes[number] for number in numbers):

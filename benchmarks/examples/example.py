@@ -102,7 +102,7 @@ def flipped(cell: Prepared, tested: Tested, share: float) -> traced.Flipped:
 
 
 def doubled(cell: Prepared, tested: Tested, copies: int) -> traced.Doubled:
-    """Explain a network among whose training images the first test images are, with their labels."""
+    """Explain a network that was also trained on the first test images, with their labels."""
     world = worlds.Doubled(worlds.plain(cell.dataset), copies)
     training = planted(cell, world)
     tau = explained(cell, training, tested.x[:copies], tested.labels[:copies].to(tested.x.device)).tau

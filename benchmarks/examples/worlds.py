@@ -1,4 +1,4 @@
-"""The same data set with something planted in its train split, and networks that are fitted on it.
+"""Data sets whose training images were changed on purpose (labels, copies, patches), and the networks fitted on them.
 
 A world is a data set of which `models.fit` knows everything that changes the weights, so that a network is fitted once
 and kept in the cache. `truth` tells which of its training images were changed.
@@ -118,7 +118,7 @@ class Patched:
 
 @dataclass(frozen=True)
 class Half:
-    """A data set with a random half of its training images."""
+    """A data set that keeps a random half of its training images."""
 
     dataset: object
     seed: int

@@ -1,4 +1,4 @@
-"""Score how the features of a representation correlate on the reference images."""
+"""Score how strongly the features of a network correlate over the reference images."""
 
 from collections.abc import Callable
 from dataclasses import replace

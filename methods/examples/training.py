@@ -23,7 +23,7 @@ STEPS = 200
 
 
 class Examples(NamedTuple):
-    """What training images do to test images and to themselves; float64 on the CPU."""
+    """How much each training image raises or lowers the margin of test images and its own; float64 on the CPU."""
 
     tau: Tensor  # (n_test, n_train), positive where a training image raises the test image's margin
     own: Tensor  # (n_train,), of each training image on itself: high where its label may be wrong

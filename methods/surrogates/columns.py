@@ -1,4 +1,4 @@
-"""What a simple model reads of an image: words as a layer tells them or as scenes were drawn, parts, pixels."""
+"""The numbers that a simple model gets for an image: words, read from a layer or known from drawing; parts; pixels."""
 
 from collections.abc import Callable
 from typing import NamedTuple

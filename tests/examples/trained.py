@@ -1,4 +1,4 @@
-"""Networks and images that are small enough for literal loops."""
+"""Networks and images so small that tests can check them by plain loops."""
 
 import torch
 from torch import Tensor, nn
