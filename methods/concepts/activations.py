@@ -92,7 +92,7 @@ class Layer:
 def chosen_layer(model: nn.Module, x: Tensor, name: str) -> str:
     """Return the name of the layer that is read: "auto" is the last convolutional maps; refuse an unknown one."""
     if name != "auto":
-        return chosen_layers(model, x, [name])[0]
+        return chosen_layers(model, x, [name], "benchmark.layer")[0]
     if found := last_maps(model, x[:1]):
         return found
     need = f"layer=auto needs a network that ends in convolutional maps of at least {SIDE} x {SIDE} positions"

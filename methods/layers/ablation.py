@@ -21,10 +21,8 @@ from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.functional import pad, unfold
 
-from methods.paths.nodes import Changed
-
 CHANNELWISE = ("relu", "rectifier", "activation", "scale", "sum", "gate", "product", "average", "max")
-LEFT_OUT = 0.8  # copying the rest of a matrix pays below this share of its rows
+LEFT_OUT = 0.8  # copying the rest of a matrix pays below this share of it
 Outputs = Mapping[Node, object]  # of all nodes
 
 
@@ -202,16 +200,35 @@ class Rows(Interpreter):
         return products if conv.bias is None else products + conv.bias[:, None, None]
 
 
+class Without(Interpreter):
+    """Runs a canonical graph in which some channels of some nodes are zero, and convolves only what is left."""
+
+    def __init__(self, graph: GraphModule, removed: Mapping[Node, Tensor]):
+        super().__init__(graph)
+        self.removed, self.extra_traceback = removed, False
+
+    def run_node(self, node: Node) -> object:
+        conv, removed = called(self.module, node), self.removed.get(node)
+        if dense(conv):
+            maps = self.env[node.args[0]]
+            left = maps.ne(0).flatten(2).any(2).any(0)
+            made = torch.ones(conv.out_channels, dtype=torch.bool, device=maps.device) if removed is None else ~removed
+            if 0 < left.sum() * made.sum() < LEFT_OUT * conv.in_channels * conv.out_channels:
+                bias = None if conv.bias is None else conv.bias[made]
+                some = conv._conv_forward(maps[:, left], conv.weight[made][:, left], bias)
+                output = some.new_zeros(len(some), conv.out_channels, *some.shape[2:])
+                output[:, made] = some
+                return output
+        output = super().run_node(node)
+        return output if removed is None else output.masked_fill(removed[:, None, None], 0)
+
+
 @torch.no_grad()
 def without(graph: GraphModule, x: Tensor, removed: Mapping[Node, Tensor], clean: Outputs | None = None) -> Tensor:
     """Return the logits (n, k) when channels (c,) bool of some layers are set to zero together.
 
     With `clean`, the outputs of all nodes for x, only what depends on these layers is run.
     """
-
-    def zeroed(node: Node, output: Tensor) -> Tensor:
-        return output.masked_fill(removed[node][:, None, None], 0)
-
     reached = depending(graph, removed) if clean else ()
     known = {node: value for node, value in (clean or {}).items() if node not in reached}
-    return Changed(graph, zeroed, removed).run(x, initial_env=known)
+    return Without(graph, removed).run(x, initial_env=known)

@@ -216,15 +216,18 @@ def cuts(end: Node) -> set[Node]:
     return found
 
 
-def chosen_layers(model: nn.Module, x: Tensor, names: str | Sequence[str]) -> tuple[str, ...]:
+def chosen_layers(
+    model: nn.Module, x: Tensor, names: str | Sequence[str], setting: str = "benchmark.layers"
+) -> tuple[str, ...]:
     """Return the layers that are read, from the image to the logits: "auto", or modules by name.
 
-    Refuses a name that the network does not have, and a module that does not give one vector or maps for an image.
+    Refuses a name that the network does not have, and a module that does not give one vector or maps for an image;
+    `setting` is what the message calls the names.
     """
     if names == "auto":
         return layer_names(model, x)
     if isinstance(names, str) or not isinstance(names, Sequence) or not names:
-        raise ValueError(f"benchmark.layers needs auto or a list of names of modules; {names!r} was given")
+        raise ValueError(f"{setting} needs auto or a list of names of modules; {names!r} was given")
     known = [name for name, _ in model.named_modules() if name]
     made, _ = calls(model, x)
     times, shapes = Counter(call.name for call in made), {call.name: call.shape for call in made}
@@ -232,10 +235,8 @@ def chosen_layers(model: nn.Module, x: Tensor, names: str | Sequence[str]) -> tu
         if name not in known:
             close = get_close_matches(str(name), known, 3, 0.3)
             hint = f"; did you mean {', '.join(close)}?" if close else ""
-            raise ValueError(f"benchmark.layers needs names of modules of the network, not {name!r}{hint}")
+            raise ValueError(f"{setting} needs names of modules of the network, not {name!r}{hint}")
         if times[name] != 1 or len(shapes[name]) not in (2, 4):
             given = f"an output {tuple(shapes[name])}" if times[name] == 1 else f"{times[name]} outputs"
-            raise ValueError(
-                f"benchmark.layers needs modules that give (n, c) or (n, c, h, w) once; {name} has {given}"
-            )
+            raise ValueError(f"{setting} needs modules that give (n, c) or (n, c, h, w) once; {name} has {given}")
     return tuple(dict.fromkeys(call.name for call in made if call.name in names))

@@ -27,7 +27,8 @@ OF_PAIRS = [
     "The column truth says whether the pair has an effect. The column claimed has the TCAV score, or cosine, less that "
     "of random vectors: the mean over seeds, the least and the largest. The column p has the median p-value, and "
     "called the number of seeds in which the claim is significant. A claim is right where an effect is called with its "
-    "sign, or where none is not called.",
+    "sign, or where none is not called; an effect of which no claim is right is missed, but for claims of the wrong "
+    "sign in all seeds.",
 ]
 FOUND = [
     "Controls are random_directions, and for completeness concepts that are shuffled over images and as many principal "
@@ -77,7 +78,7 @@ def _pairs(network: Network, data: pd.DataFrame) -> Table:
             cells[entry, "claimed"] = texts(own, "pair", "claimed", ("least", "largest"))
         cells[entry, "p"] = some.p.map(p_value)
         cells[entry, "called"] = some.called.astype(str) + "/" + some.seeds.astype(str)
-        cells[entry, "verdict"] = pd.Series([*map(verdict, some.right, some.known)], some.index)
+        cells[entry, "verdict"] = pd.Series([*map(verdict, some.right, some.known, some.called, some.truth)], some.index)
     frame = pd.DataFrame(cells).reindex(first.index).fillna(NONE)
     dull = first.truth.isin([NONE_COUNTS, UNDECIDED]) & (data.groupby("pair").called.sum().reindex(first.index) == 0)
     left = f"{dull.sum()} pairs are left out here that no entry calls and that have no effect, or an undecided one."
@@ -85,9 +86,11 @@ def _pairs(network: Network, data: pd.DataFrame) -> Table:
     return table_of(network, "claims and measured effects", frame[~dull], said=OF_PAIRS, **about)
 
 
-def verdict(right: float, known: int) -> str:
-    """Return whether a pair is judged rightly, or in how many seeds."""
-    return NONE if not known else "right" if right == known else "wrong" if right == 0 else f"right {right:g}/{known}"
+def verdict(right: float, known: int, called: int, truth: str) -> str:
+    """Return whether a pair is judged rightly, or in how many of the seeds, or what is wrong in all of them."""
+    if not known or right:
+        return NONE if not known else "right" if right == known else f"right {right:g}/{known}"
+    return "false positive" if truth == NONE_COUNTS else "wrong sign" if called == known else "missed"
 
 
 def discovery(rows: pd.DataFrame, options: Namespace) -> list[Table]:

@@ -18,11 +18,13 @@ from results.units.views import OF_LAYERS, OF_UNITS, VISUALISATION, by_layer, la
 
 PATCHES, WORDS, CLASSES = 3, 3, 4  # of a unit on a sheet, the most
 SHEET = """\
-Each row is a unit. Images that methods give to it; the parts of reference images that activate it most; the image \
-that does so most with the mask of the unit's word (outline, if the word is in the image), the word and its p-value, \
-adjusted for the number of units; the unit's map (bright: active); the words whose masks fit best, as IoU less \
-chance; effect: by how much a class's logit falls, on images of the class, when the unit is set to 0 (below 0: it \
-rises). Every map has its own scale; bars have one for all units."""
+Each row is a unit: images that methods give to it, and the parts of reference images that activate it most. Every \
+picture has its own scale."""
+WORDED = """ \
+Of the reference image that activates the unit most: the mask of the unit's word (outline, if the word is in the \
+image), the word and its p-value, adjusted for the number of units, and the unit's map (bright: active). Bars have one \
+scale for all units. Words that match best are those whose masks fit best, as IoU less chance. Effect: by how much a \
+class's logit falls, on images of the class, when the unit is set to 0 (below 0: it rises)."""
 LAYERS = "Means over the units of a layer with 95 % intervals over units. Grey: controls."
 IMAGES = """ \
 Activation ratio: how much an image activates its unit, over the most that a held-out real image does; transfer: the \
@@ -101,7 +103,7 @@ def of_units(
         effects = [_first(own["classes"][k], own["effect"][k], abs(own["effect"][k]), CLASSES) for k in here]
         bars = [Bars("words that match best", *zip(*matches, strict=True))]
         bars += [Bars("effect of removal on classes", *zip(*effects, strict=True))]
-    return sheet(columns, bars, units, title, SHEET)
+    return sheet(columns, bars, units, title, SHEET + WORDED if bars else SHEET)
 
 
 def _first(names: np.ndarray, values: np.ndarray, sizes: np.ndarray, count: int) -> tuple[list[str], np.ndarray]:

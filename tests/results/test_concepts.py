@@ -129,7 +129,8 @@ def test_pairs_are_right_where_effects_are_called_with_their_sign_and_others_are
         decided = (word, name) != ("left", "first")
         assert [row.called, row.known] == [called, 4 * decided] and row.right == right * decided
         assert row.truth == ("undecided" if not decided else "effect" if abs(effect) > 0.15 else "none")
-    assert (views.verdict(4, 4), views.verdict(0, 4), views.verdict(1, 4)) == ("right", "wrong", "right 1/4")
+    judged = [(4, 4, 4, "effect"), (1, 4, 2, "effect"), (0, 4, 1, "effect"), (0, 4, 4, "effect"), (0, 4, 4, "none")]
+    assert [views.verdict(*one) for one in judged] == ["right", "right 1/4", "missed", "wrong sign", "false positive"]
 
 
 def test_without_measured_effects_claims_are_shown_and_not_judged():

@@ -143,7 +143,7 @@ class ConceptSpearman:
 class FalsePositives:
     """Share of significant claims among the pairs whose measured effect does not count.
 
-    At most `benchmark.alpha` is promised.
+    At most `benchmark.alpha` is promised, where the images of such a concept are like random ones.
     """
 
     parts = whole
