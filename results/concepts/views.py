@@ -78,7 +78,9 @@ def _pairs(network: Network, data: pd.DataFrame) -> Table:
             cells[entry, "claimed"] = texts(own, "pair", "claimed", ("least", "largest"))
         cells[entry, "p"] = some.p.map(p_value)
         cells[entry, "called"] = some.called.astype(str) + "/" + some.seeds.astype(str)
-        cells[entry, "verdict"] = pd.Series([*map(verdict, some.right, some.known, some.called, some.truth)], some.index)
+        cells[entry, "verdict"] = pd.Series(
+            [*map(verdict, some.right, some.known, some.called, some.truth)], some.index
+        )
     frame = pd.DataFrame(cells).reindex(first.index).fillna(NONE)
     dull = first.truth.isin([NONE_COUNTS, UNDECIDED]) & (data.groupby("pair").called.sum().reindex(first.index) == 0)
     left = f"{dull.sum()} pairs are left out here that no entry calls and that have no effect, or an undecided one."
