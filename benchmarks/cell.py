@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -43,9 +43,12 @@ class Cell:
     varied: Mapping[str, object] = field(default_factory=dict)  # settings of it that its sweep varies: method.masks
 
     @classmethod
-    def of(cls, cfg: DictConfig, choices: Mapping[str, str | None], sweep: Path) -> "Cell":
-        """Read a composed config, the entries that were chosen for it by group, and the folder of its sweep."""
-        config, group = of_group(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), choices)
+    def of(cls, cfg: DictConfig, choices: Mapping[str, str | None], sweep: Path, asked: Collection[str] = ()) -> "Cell":
+        """Read a composed config, the entries that were chosen for it by group, and the folder of its sweep.
+
+        `asked` are the groups of which the command names an entry.
+        """
+        config, group = of_group(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True), choices, asked)
         refused(config, group, choices)
         names = {
             "kind": choices["benchmark"],
@@ -97,24 +100,27 @@ class Cell:
         return {name: text(shown(settings)) for name, settings in self.metrics.items()}
 
 
-def group_of(entry: str | list[str] | None, choices: Mapping[str, object]) -> str | None:
-    """Return the config group of a cell's entry: of a kind with several, the first that is chosen, or else the last."""
+def group_of(entry: str | list[str] | None, choices: Mapping[str, object], asked: Collection[str] = ()) -> str | None:
+    """Return the config group of a cell's entry: of a kind with several, the first that is chosen, or else the last.
+
+    The last has an entry without being asked for.
+    """
     groups = entry if isinstance(entry, Sequence) and not isinstance(entry, str) else [entry]
     chosen = [group for group in groups if group and choices.get(group)]
-    if len(set(chosen) - {groups[-1]}) > 1:
+    if len({group for group in chosen if group != groups[-1] or group in asked}) > 1:
         said = " and ".join(f"{group}={choices[group]}" for group in chosen[:2])
         raise ValueError(f"a cell needs one entry; {said} were given")
     return [*chosen, groups[-1]][0]
 
 
-def of_group(config: Mapping, choices: Mapping[str, object]) -> tuple[dict, str | None]:
+def of_group(config: Mapping, choices: Mapping[str, object], asked: Collection[str] = ()) -> tuple[dict, str | None]:
     """Return a config with the entry of one group, and with the metrics that score it, and this group.
 
     A metric that stands in a module with the name of another group of the kind scores other entries.
     """
     refuse_part("benchmark", config, choices)
     entry = config["benchmark"]["entry"]
-    group = group_of(entry, choices)
+    group = group_of(entry, choices, asked)
     others = {*entry} - {group} if isinstance(entry, list) else set()
     config = {key: value for key, value in config.items() if key not in others}
     config["benchmark"] = config["benchmark"] | {"entry": group}

@@ -32,7 +32,8 @@ def record(cfg: DictConfig) -> bool:
     alone = hydra.mode == RunMode.RUN
     sweep = Path(hydra.runtime.output_dir if alone else hydra.sweep.dir)
     sweep = sweep.relative_to(Path.cwd()) if sweep.is_relative_to(Path.cwd()) else sweep
-    cell = Cell.of(cfg, hydra.runtime.choices, sweep)
+    asked = {override.partition("=")[0].lstrip("+") for override in hydra.overrides.task}
+    cell = Cell.of(cfg, hydra.runtime.choices, sweep, asked)
     if alone:
         mark_sweep(cell.sweep, cfg.name, cell.names["kind"])
     tracked = False

@@ -170,7 +170,7 @@ def flipped(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Where an entry is undefined it takes the image's mean. Two entries that differ by next to nothing have an infinite
     scale.
     """
-    centred = np.nan_to_num(scores - np.nanmean(scores, axis=1, keepdims=True))
+    centred = np.nan_to_num(scores - (np.nanmean if np.isnan(scores).any() else np.mean)(scores, axis=1, keepdims=True))
     square = centred.T @ centred
     size = np.diag(square)
     scale = np.sqrt(np.maximum(size[:, None] + size - 2 * square, 0))

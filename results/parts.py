@@ -45,7 +45,8 @@ def networks(rows: pd.DataFrame, options: Namespace, metrics: Sequence[str]) -> 
     own = own[own.metric_stem.isin(metrics) & own.status.isin(["ok", "undefined"])]
     own = own[own.model == options.model] if options.model else own
     if not (own.status == "ok").any():
-        raise Inapplicable(f"This view needs scores such as {metrics[0]}; this sweep has none of one network")
+        why = f"all are undefined: {own.reason.iloc[0]}" if len(own) else "this sweep has none of one network"
+        raise Inapplicable(f"This view needs scores such as {metrics[0]}; {why}")
     own = own.astype(dict.fromkeys(("dataset", "model", "metric", "metric_stem", "entry", "part", "folder"), str))
     own = own.sort_values("group", key=lambda group: group == "control", kind="stable")
     return [Network(*place, part) for place, part in own.groupby(["dataset", "model"], sort=False)]
@@ -59,7 +60,8 @@ def labels_of(rows: pd.DataFrame, stems: Iterable[str]) -> dict[str, str]:
     """Return the metrics with these stems that have a score, and how they stand over a column."""
     known = rows[rows.status == "ok"].drop_duplicates("metric").set_index("metric")
     order = [metric for stem in stems for metric in known.index[known.metric_stem == stem]]
-    return {metric: f"{metric} {'↑' if known.higher_is_better[metric] else '↓'}" for metric in order}
+    marks = known.higher_is_better.map({True: " ↑", False: " ↓"}).fillna("")
+    return {metric: f"{metric}{marks[metric]}" for metric in order}
 
 
 def of_parts(rows: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -120,7 +120,10 @@ def against(plain: pd.DataFrame, other: pd.DataFrame | None) -> tuple[np.ndarray
 
 
 def share(plain: pd.DataFrame, worse: pd.DataFrame | None) -> tuple[float, float, float]:
-    """Return the share of scores that are better than their counterparts, a tie counts half: the mean over entries."""
+    """Return on what share of images scores are better than under the other condition, with its interval.
+
+    It is the mean over entries, and a tie counts half.
+    """
     if worse is None:
         return (np.nan,) * 3
     a, b = plain.to_numpy(), worse.reindex(index=plain.index, columns=plain.columns).to_numpy()

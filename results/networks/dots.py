@@ -88,7 +88,10 @@ def _written(value: float) -> str:
 
 
 def _name(mine: pd.DataFrame) -> str:
-    """Return a row's name without the method, and the number of images where not all have the quantity."""
+    """Return the name of a row of the figure: the quantity's, without that of the method, which stands above.
+
+    Of what attacks change, the number of images follows.
+    """
     facts = mine.iloc[0]
     arrow = "" if facts.what == "gap" else " ↑" if facts.higher_is_better else " ↓"
     (name,) = style.readable([facts.label])

@@ -161,3 +161,5 @@ def test_a_sweep_takes_one_group_of_entries_after_another(mine, tmp_path):
 def test_a_cell_has_the_entry_of_the_group_that_is_chosen(mine, tmp_path):
     assert scored(tmp_path, "guess=white", "metric=[surprise]") == {("white", 0): {"surprise"}}
     assert scored(tmp_path)["mean", 0] == {"distance"}
+    code, said = run(tmp_path, *ALL, "guess=white", "probe=mean")
+    assert code and "guess=white and probe=mean" in said
