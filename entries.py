@@ -1,12 +1,14 @@
 """What every entry has: facts that it declares once, and fields that it checks when it is made."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
+from itertools import pairwise
 from math import inf
 from typing import TypeVar, dataclass_transform
 
 T = TypeVar("T", bound=type)
+V = TypeVar("V")
 
 
 class Inapplicable(ValueError):
@@ -109,6 +111,24 @@ def positive(entry: object, *names: str) -> None:
         number(entry, name, "> 0", lambda value: value > 0)
 
 
+def rising(entry: object, name: str, above: float, below: float = inf, sort: Collection[type] = (int, float)) -> None:
+    """Refuse a field that is no list of numbers of this sort that rise, from over one bound to under another."""
+    values = getattr(entry, name)
+    listed = isinstance(values, Sequence) and len(values) and all(type(value) in sort for value in values)
+    if not listed or not all(low < high for low, high in pairwise([above, *values, below])):
+        words = "numbers" if float in sort else "whole numbers"
+        ends = f"> {above}" if below == inf else f"between {above} and {below}"
+        refuse(entry, name, f"a list of rising {words} {ends} as {name}")
+
+
+def gallery(entry: object, *names: str) -> None:
+    """Refuse a field `gallery` that does not say of each of these names how many are kept for figures."""
+    for name in names:
+        value = entry.gallery.get(name)
+        if type(value) is not int or value < 0:
+            raise ValueError(f"benchmark.gallery.{name} needs a whole number >= 0; {value!r} was given")
+
+
 def choice(entry: object, name: str, known: Collection[str]) -> None:
     """Refuse a field that is none of the known names."""
     value = getattr(entry, name)
@@ -133,3 +153,10 @@ def needed(entry: object, what: str, given: object) -> object:
     if given is None or not len(given):
         raise Inapplicable(f"{type(entry).__name__} needs a data set with {what}; this one gives none")
     return given
+
+
+def once(batch: object, key: Hashable, compute: Callable[[], V]) -> V:
+    """Return `compute()`, computed at most once per batch and key; the batch's dictionary `shared` keeps it."""
+    if key not in batch.shared:
+        batch.shared[key] = compute()
+    return batch.shared[key]

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from entries import Inapplicable
+from entries import Inapplicable, once
 
 Method = Callable[..., Tensor]
 T = TypeVar("T")
@@ -18,13 +18,6 @@ CLEAN = "clean logits"
 def draws(seed: int, purpose: str) -> torch.Generator:
     """Return a stream of its own for every purpose: with one seed for all, a method's noise would be the metric's."""
     return torch.Generator().manual_seed(zlib.crc32(f"{seed} {purpose}".encode()))
-
-
-def once(batch: object, key: Hashable, compute: Callable[[], T]) -> T:
-    """Return `compute()`, computed at most once per batch and key; the batch's dictionary `shared` keeps it."""
-    if key not in batch.shared:
-        batch.shared[key] = compute()
-    return batch.shared[key]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from benchmarks.explained import once
+from entries import once
 
 
 class Truth(NamedTuple):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from benchmarks.explained import once
+from entries import once
 
 
 @dataclass(frozen=True, eq=False)

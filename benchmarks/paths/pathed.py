@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from benchmarks.explained import once
+from entries import once
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.datasets import scenes, shapes
-from benchmarks.explained import once
+from entries import once
 from methods.units.labelling import Active, Labels, Overlap, active, along, falls, overlap, thresholds
 from methods.units.reading import Units
 
