@@ -106,10 +106,8 @@ def _discovered(network: Network) -> Iterator[Table]:
     for column in ("metric", "metric_stem"):
         rows = rows.assign(**{column: np.where(beside, f"{DISCOVERY[-1]} (" + rows.part + ")", rows[column])})
     higher = rows.higher_is_better.astype(object).mask(beside)  # of a control neither is better
-    rows, names = (
-        rows.assign(part=rows.part.where(~beside, ""), higher_is_better=higher),
-        [*names, *(f"{names[-1]} ({own})" for own in BESIDE)],
-    )
+    rows = rows.assign(part=rows.part.where(~beside, ""), higher_is_better=higher)
+    names += [f"{names[-1]} ({own})" for own in BESIDE]
     shown = Network(network.dataset, network.model, rows)
     yield methods(shown, "discovered concepts", names, FOUND)
     for metric in labels_of(rows, DISCOVERY[:1]):
