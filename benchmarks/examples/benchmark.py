@@ -10,18 +10,24 @@ The families are three groups of entries, each with its metrics in `metrics/GROU
 `dataset.images` of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 
 import pandas as pd
 import torch
+from hydra.utils import instantiate
 from torch import Tensor
 
-from benchmarks.examples.worlds import trained
+from benchmarks.contracts import untouched
+from benchmarks.cost import Cost, measured
+from benchmarks.examples.worlds import epochs, trained
 from benchmarks.loop import Evaluated, Prepared, Scored, alone, target_of
-from entries import number, positive, whole
+from entries import Inapplicable, gallery, number, positive, whole
+from methods.examples.counterfactuals import named_target
+from methods.examples.training import Training
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,17 +81,25 @@ class Examples:
         whole(self, left_out=2, subsets=3, seeds=2, duplicates=1)
         for name in ("flipped", "patched"):
             number(self, name, "in (0, 1)", lambda share: 0 < share < 1)
-        for name in ("images", "examples"):
-            value = self.gallery.get(name)
-            if type(value) is not int or value < 0:
-                raise ValueError(f"benchmark.gallery.{name} needs a whole number >= 0; {value!r} was given")
+        gallery(self, "images", "examples")
 
     def __call__(self, cell: Prepared) -> Evaluated:
         """Compute one cell."""
         return alone(cell, partial(self.scored, replace(cell, stored=frozenset())), self.gallery["images"])
 
+    def suits(self, dataset: object, model: object, entry: object) -> None:
+        """Refuse what cannot be computed, whatever the weights of the network are."""
+        if not hasattr(dataset, "train"):
+            own = type(dataset).__name__
+            raise Inapplicable(f"benchmark=examples needs a data set with a train split; {own} has none")
+        if "checkpoints" in entry.needs:
+            epochs(model)
+        if hasattr(entry, "target") and getattr(model, "weights", "") == "fit":
+            named_target(entry, dataset.classes)
+
     def scored(self, cell: Prepared) -> Scored:
         """Return all scores of a cell."""
+        self.suits(cell.dataset, instantiate(cell.cfg.model, _convert_="all"), cell.entry)
         step: Callable[..., Scored] = import_module(f"benchmarks.examples.{cell.cell.group}").step
         return step(cell, trained(cell, cell.dataset, cell.network), self)
 
@@ -94,3 +108,12 @@ class Examples:
         batches = [*cell.batches(self.target)]
         parts = zip(*((batch.explained.x, batch.pixels, batch.mask) for batch in batches), strict=True)
         return Tested(*(torch.cat(part) for part in parts), pd.concat([batch.facts for batch in batches]))
+
+
+@contextmanager
+def asked(cell: Prepared, training: Training) -> Iterator[Cost]:
+    """Measure what the entry does; passes that were made for another entry of the sweep count as its own."""
+    before = cell.store.reused
+    with untouched(type(cell.entry).__name__, training), measured(cell.model, cell.device) as cost:
+        yield cost
+    cost.forwards += cell.store.reused - before

@@ -9,10 +9,9 @@ import torch
 from torch import nn
 
 from benchmarks import rows
-from benchmarks.contracts import painted, untouched
-from benchmarks.cost import measured
+from benchmarks.contracts import painted
 from benchmarks.examples import worlds
-from benchmarks.examples.benchmark import Examples, Tested
+from benchmarks.examples.benchmark import Examples, Tested, asked
 from benchmarks.examples.countered import Countered
 from benchmarks.loop import Prepared, Scored
 from entries import Inapplicable
@@ -33,7 +32,7 @@ def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
         raise Inapplicable(f"{name} needs images that are not predicted as {wanted} already; all of them are")
     keep = torch.from_numpy(some)
     tested = Tested(tested.x[keep.to(tested.x.device)], tested.pixels[keep], tested.mask[keep], tested.facts[some])
-    with untouched(name, training), measured(cell.model, cell.device) as cost:
+    with asked(cell, training) as cost:
         images, targets = cell.entry(training, tested.x, classes, cell.common.box)
     painted(replace(cell.common, x=images).pixels().cpu(), [*tested.names], name)
     countered = Countered(
@@ -60,7 +59,7 @@ def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
 
 def of_other_seed(cell: Prepared) -> nn.Module:
     """Return the network that the same recipe fits with the next seed; refuse weights that are no fit."""
-    seed = worlds.fittable(cell).fit.seed + 1
+    seed = worlds.refittable(cell).fit.seed + 1
     dataset = getattr(cell.dataset, "fitted_on", cell.dataset)
     return worlds.on_device(cell, worlds.fitted(cell, dataset, seed=seed, checkpoints=()).module)
 

@@ -1,7 +1,8 @@
 """Score which training images explain the network's answers: on the cell's own network, and on planted ones."""
 
 import hashlib
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -9,20 +10,19 @@ from torch import Tensor
 
 from benchmarks import rows
 from benchmarks.contracts import untouched
-from benchmarks.cost import measured
 from benchmarks.examples import traced, worlds
-from benchmarks.examples.benchmark import Examples, Tested
+from benchmarks.examples.benchmark import Examples, Tested, asked
 from benchmarks.examples.subsets import subsets
 from benchmarks.loop import Prepared, Scored
 from methods.examples.counterfactuals import log_odds
-from methods.examples.training import Training, fitted_head
+from methods.examples.training import Traces, Training, fitted_head
 from methods.layers.layered import Layered
 
 
 def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
     """Return all scores of a cell, and what figures draw of the first test images."""
     tested = settings.tested(cell)
-    with measured(cell.model, cell.device) as cost:
+    with asked(cell, training) as cost:
         told = explained(cell, training, tested.x, tested.targets)
     number = min(settings.duplicates, len(tested.x))
     seen = traced.Traced(
@@ -30,11 +30,11 @@ def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
         x=tested.x,
         image=tested.names,
         tau=told.tau,
-        left_out=partial(left_out, training, tested, settings),
-        subsets=partial(subsets, cell, settings, tested, len(training.x)),
-        flipped=partial(flipped, cell, tested, settings.flipped),
-        doubled=partial(doubled, cell, tested, number),
-        patched=partial(patched, cell, tested, settings.patched),
+        left_out=cache(partial(left_out, training, tested, settings)),
+        subsets=cache(partial(subsets, cell, settings, tested, len(training.x))),
+        flipped=cache(partial(flipped, cell, tested, settings.flipped)),
+        doubled=cache(partial(doubled, cell, tested, number)),
+        patched=cache(partial(patched, cell, tested, settings.patched)),
         untrained=partial(untrained, cell, training, tested),
         duplicates=number,
         store=cell.store,
@@ -49,8 +49,8 @@ def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
     return Scored(tables, curves, partial(pictures, cell, training, tested, told.tau, settings.gallery["examples"]))
 
 
-def explained(cell: Prepared, training: Training, x: Tensor, targets: Tensor) -> object:
-    """Return what the entry says of test images, as methods.examples.training.Examples; refuse other shapes."""
+def explained(cell: Prepared, training: Training, x: Tensor, targets: Tensor) -> Traces:
+    """Return what the entry says of test images; refuse other shapes."""
     name = type(cell.entry).__name__
     with untouched(name, training):
         told = cell.entry(training, x, targets)
@@ -88,14 +88,14 @@ def left_out(training: Training, tested: Tested, settings: Examples) -> traced.L
     return traced.LeftOut(places, training.keep(inputs, key, compute).cpu())
 
 
-def planted(cell: Prepared, world: object) -> Training:
+def planted(cell: Prepared, world: worlds.World) -> Training:
     """Return a network that is fitted on a world, with its training images."""
     return worlds.trained(cell, world, worlds.fitted(cell, world))
 
 
 def flipped(cell: Prepared, tested: Tested, share: float) -> traced.Flipped:
     """Explain a network that was fitted on some wrong labels."""
-    world = worlds.Flipped(worlds.plain(cell.dataset), share, 0)
+    world = worlds.World(worlds.plain(cell.dataset), "flipped", share)
     training = planted(cell, world)
     own = explained(cell, training, tested.x[:1], tested.targets[:1]).own
     return traced.Flipped(own, world.truth(len(own)))
@@ -103,7 +103,7 @@ def flipped(cell: Prepared, tested: Tested, share: float) -> traced.Flipped:
 
 def doubled(cell: Prepared, tested: Tested, copies: int) -> traced.Doubled:
     """Explain a network that was also trained on the first test images, with their labels."""
-    world = worlds.Doubled(worlds.plain(cell.dataset), copies)
+    world = worlds.World(worlds.plain(cell.dataset), "doubled", copies)
     training = planted(cell, world)
     tau = explained(cell, training, tested.x[:copies], tested.labels[:copies].to(tested.x.device)).tau
     return traced.Doubled(tau, world.truth(tau.shape[1]).nonzero()[:, 0])
@@ -111,7 +111,7 @@ def doubled(cell: Prepared, tested: Tested, copies: int) -> traced.Doubled:
 
 def patched(cell: Prepared, tested: Tested, share: float) -> traced.Patched:
     """Explain why a network says the class of the patch of test images with the patch."""
-    world = worlds.Patched(worlds.plain(cell.dataset), share, 0)
+    world = worlds.World(worlds.plain(cell.dataset), "patched", share)
     training = planted(cell, world)
     x = cell.common.normalised(worlds.patched(tested.pixels, 1).to(cell.device))
     before, after = (training.logits(images).argmax(1) for images in (tested.x, x))
@@ -122,9 +122,8 @@ def patched(cell: Prepared, tested: Tested, share: float) -> traced.Patched:
 
 def untrained(cell: Prepared, training: Training, tested: Tested, seed: int) -> Tensor:
     """Return what the entry says of the network with weights that are drawn anew."""
-    model = Layered(training.model, (), training.batch).untrained(seed).model
-    keep = lambda inputs, key, compute: training.keep(inputs, ("untrained", seed, key), compute)  # noqa: E731
-    anew = Training(model, training.x, training.labels, training.batch, keep, lambda: [(model, 1.0)])
+    other = Layered(training.model, (), training.batch, training.keep).untrained(seed)
+    anew = replace(training, model=other.model, keep=other.keep, checkpoints=[(other.model, 1.0)])
     return explained(cell, anew, tested.x, tested.targets).tau
 
 

@@ -1,15 +1,12 @@
 """Score training images that stand for all: for each number of them, on the training images and the test images."""
 
-import hashlib
 from functools import partial
 
 import numpy as np
 import torch
 
 from benchmarks import rows
-from benchmarks.contracts import untouched
-from benchmarks.cost import measured
-from benchmarks.examples.benchmark import Examples
+from benchmarks.examples.benchmark import Examples, asked
 from benchmarks.examples.chosen import Chosen
 from benchmarks.examples.example import digest
 from benchmarks.loop import Prepared, Scored
@@ -18,9 +15,12 @@ from methods.examples.training import Training
 
 
 def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
-    """Return the scores of all numbers of prototypes, and what figures draw of one number."""
+    """Return the scores of all numbers of prototypes, and what figures draw of one number.
+
+    A metric with `of_images` gives one score for each test image and number, another one a score for each number.
+    """
     tested, numbers = settings.tested(cell), sorted({n for metric in cell.metrics.values() for n in metric.numbers})
-    with untouched(type(cell.entry).__name__, training), measured(cell.model, cell.device) as cost:
+    with asked(cell, training) as cost:
         found = {number: cell.entry(training, number) for number in numbers}
     chosen = Chosen(
         cell.model,
@@ -32,13 +32,14 @@ def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
         {number: some.ids for number, some in found.items()},
         cell.store,
     )
-    data = hashlib.sha256("".join([digest(training), *tested.facts.data]).encode()).hexdigest()[:12]
     tables = []
     for name, metric in cell.metrics.items():
         parts = [str(number) for number in metric.numbers]
-        spent = rows.per_image(cost, len(numbers), "explain_")
-        table = rows.answered(name, metric, partial(metric, chosen), len(parts), chosen)
-        tables.append(table.assign(image="", part=parts, data=data, **spent))
+        images = tested.names if getattr(metric, "of_images", False) else ("",)
+        spent = rows.per_image(cost, len(numbers) * len(images), "explain_")
+        table = rows.answered(name, metric, partial(metric, chosen), len(images) * len(parts), chosen)
+        table = table.assign(image=np.repeat(images, len(parts)), part=parts * len(images), **spent)
+        tables.append(table.assign(data=digest(training)) if images == ("",) else table.join(tested.facts, on="image"))
     return Scored(tables, [], partial(pictures, cell, training, chosen, found))
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from benchmarks.examples.benchmark import Examples, Tested
 from benchmarks.examples.traced import Subsets
-from benchmarks.examples.worlds import Half, fittable, plain
+from benchmarks.examples.worlds import World, plain, refittable
 from benchmarks.loop import Prepared
 from methods.examples.counterfactuals import log_odds
 
@@ -29,8 +29,8 @@ APART = 10**6  # more than the number of subsets, so that no two networks have t
 
 def subsets(cell: Prepared, settings: Examples, tested: Tested, images: int) -> Subsets:
     """Return the margins of networks that are fitted on halves of the data set's `images` training images."""
-    model = fittable(cell)
-    halves = [Half(plain(cell.dataset, TEST_IMAGES), seed) for seed in range(settings.subsets)]
+    model = refittable(cell)
+    halves = [World(plain(cell.dataset, TEST_IMAGES), "half", 0.5, seed) for seed in range(settings.subsets)]
     # Finished networks only, whatever accuracy their recipe promises on all images.
     fit = replace(model.fit, checkpoints=(), test_images=TEST_IMAGES, accuracy=0)
     model = replace(model, fit=fit, cache=str(Path(model.cache) / "subsets"))
@@ -51,7 +51,7 @@ def subsets(cell: Prepared, settings: Examples, tested: Tested, images: int) -> 
     return Subsets(torch.stack([half.truth(images) for half in halves]), found.cpu())
 
 
-def margins(model: object, half: Half, x: Tensor, target: Tensor) -> Tensor:
+def margins(model: object, half: World, x: Tensor, target: Tensor) -> Tensor:
     """Return the margins (n,) of a network that is fitted on a half, unless it is in the cache."""
     with redirect_stderr(StringIO()), torch.no_grad():  # a bar for each network would be too many
         network = model(half)

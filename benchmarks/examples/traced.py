@@ -1,12 +1,10 @@
 """What a metric of training images sees: how much each explains of every test image, and what is known to be true."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from torch import Tensor, nn
-
-T = TypeVar("T")
 
 
 class LeftOut(NamedTuple):
@@ -47,7 +45,10 @@ class Patched(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """Explanations of test images; whatever is called raises Inapplicable where the truth cannot be had."""
+    """Explanations of test images.
+
+    What is called is computed once, and raises Inapplicable where the truth cannot be had.
+    """
 
     model: nn.Module
     x: Tensor  # (n, 3, h, w) test images, normalised for the model
@@ -61,10 +62,3 @@ class Traced:
     untrained: Callable[[int], Tensor]  # tau (n, m) of the network with weights that a seed draws anew
     duplicates: int  # how many test images `doubled` is about
     store: Callable | None = field(default=None, repr=False)  # `benchmarks.store.Store`
-    shared: dict[Hashable, object] = field(default_factory=dict, repr=False)
-
-    def once(self, name: str) -> object:
-        """Return what one of the callables without arguments gives, computed at most once."""
-        if name not in self.shared:
-            self.shared[name] = getattr(self, name)()
-        return self.shared[name]

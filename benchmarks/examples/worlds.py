@@ -1,8 +1,4 @@
-"""Data sets whose training images were changed on purpose (labels, copies, patches), and the networks fitted on them.
-
-A world is a data set of which `models.fit` knows everything that changes the weights, so that a network is fitted once
-and kept in the cache. `truth` tells which of its training images were changed.
-"""
+"""Data sets whose training images were changed on purpose, and the networks that are fitted on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,109 +26,59 @@ def train(dataset: object, size: int) -> tuple[Tensor, Tensor]:
     return pixels, labels.long()
 
 
-def test(world: object, size: int) -> Sequence:
-    return world.dataset.test(size)
-
-
-@property
-def classes(world: object) -> tuple[str, ...]:
-    return world.dataset.classes
-
-
-@property
-def version(world: object) -> str:
-    """Return what the fields do not tell: which data set it is."""
-    inner = type(world.dataset)
-    return f"1 of {inner.__module__}.{inner.__qualname__} {getattr(world.dataset, 'version', 1)}"
-
-
-def chosen(n: int, share: float, seed: int) -> Tensor:
-    """Return a random share (n,) bool of n places."""
-    inside = torch.zeros(n, dtype=torch.bool)
-    inside[torch.randperm(n, generator=torch.Generator().manual_seed(seed))[: round(share * n)]] = True
-    return inside
-
-
 @dataclass(frozen=True)
-class Flipped:
-    """A data set in which a share of the training images has another label than its own."""
+class World:
+    """A data set whose training images are changed on purpose, in one of four ways; `truth` tells which images.
+
+    `flipped` gives a share of them another label. `doubled` puts the first test images, `amount` of them, in the place
+    of the last training images. `patched` gives a share a patch and the first class, whatever they show. `half` keeps a
+    share and drops the others. `models.fit` knows all fields, so that a network is fitted once and kept in the cache.
+    """
 
     dataset: object
-    share: float
-    seed: int
+    change: str
+    amount: float
+    seed: int = 0
 
-    test, classes, version = test, classes, version
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.dataset.classes
+
+    @property
+    def version(self) -> str:
+        """Return what the fields do not tell: which data set it is."""
+        inner = type(self.dataset)
+        return f"1 of {inner.__module__}.{inner.__qualname__} {getattr(self.dataset, 'version', 1)}"
+
+    def test(self, size: int) -> Sequence:
+        return self.dataset.test(size)
 
     def truth(self, n: int) -> Tensor:
-        return chosen(n, self.share, self.seed)
+        """Return which of n training images (n,) are changed, or of `half` which are kept."""
+        if self.change == "doubled":
+            return torch.arange(n) >= n - self.amount
+        inside, rng = torch.zeros(n, dtype=torch.bool), torch.Generator().manual_seed(self.seed)
+        inside[torch.randperm(n, generator=rng)[: round(self.amount * n)]] = True
+        return inside
 
     def train(self, size: int) -> tuple[Tensor, Tensor]:
         pixels, labels = train(self.dataset, size)
-        k, rng = len(self.classes), torch.Generator().manual_seed(self.seed + 1)
-        other = (labels + torch.randint(1, k, labels.shape, generator=rng)) % k
-        return pixels, torch.where(self.truth(len(labels)), other, labels)
-
-
-@dataclass(frozen=True)
-class Doubled:
-    """A data set whose last training images are its first test images."""
-
-    dataset: object
-    copies: int
-
-    test, classes, version = test, classes, version
-
-    def truth(self, n: int) -> Tensor:
-        return torch.arange(n) >= n - self.copies
-
-    def train(self, size: int) -> tuple[Tensor, Tensor]:
-        pixels, labels = train(self.dataset, size)
+        some = self.truth(len(labels))
+        if self.change == "flipped":
+            rng = torch.Generator().manual_seed(self.seed + 1)
+            other = (labels + torch.randint(1, len(self.classes), labels.shape, generator=rng)) % len(self.classes)
+            return pixels, torch.where(some, other, labels)
+        if self.change == "patched":
+            return torch.where(some[:, None, None, None], patched(pixels, 255), pixels), labels.where(~some, 0)
+        if self.change == "half":
+            return pixels[some], labels[some]
         images = self.test(size)
-        _, copies, own, _ = zip(*(images[k] for k in range(self.copies)), strict=True)
-        if self.copies >= len(pixels) or min(own) < 0:
-            need = f"duplicates need more than {self.copies} training images, and {self.copies} test images with labels"
+        _, copies, own, _ = zip(*(images[k] for k in range(self.amount)), strict=True)
+        if some.all() or min(own) < 0:
+            need = f"duplicates need more than {self.amount} training images, and {self.amount} test images with labels"
             raise Inapplicable(f"{need}; {type(self.dataset).__name__} has {len(pixels)} training images")
-        copied = (torch.stack(copies) * 255).round().byte()
-        rest = len(pixels) - self.copies
-        return torch.cat([pixels[:rest], copied]), torch.cat([labels[:rest], torch.tensor(own)])
-
-
-@dataclass(frozen=True)
-class Patched:
-    """A data set in which a share of the training images has a patch and the first class, whatever they show."""
-
-    dataset: object
-    share: float
-    seed: int
-
-    test, classes, version = test, classes, version
-
-    def truth(self, n: int) -> Tensor:
-        return chosen(n, self.share, self.seed)
-
-    def train(self, size: int) -> tuple[Tensor, Tensor]:
-        pixels, labels = train(self.dataset, size)
-        planted = self.truth(len(labels))
-        return torch.where(planted[:, None, None, None], patched(pixels, 255), pixels), labels.where(~planted, 0)
-
-
-@dataclass(frozen=True)
-class Half:
-    """A data set that keeps a random half of its training images."""
-
-    dataset: object
-    seed: int
-
-    test, classes, version = test, classes, version
-
-    def truth(self, n: int) -> Tensor:
-        """Return which training images (n,) stay."""
-        return chosen(n, 0.5, self.seed)
-
-    def train(self, size: int) -> tuple[Tensor, Tensor]:
-        pixels, labels = train(self.dataset, size)
-        inside = self.truth(len(labels))
-        return pixels[inside], labels[inside]
+        copied = (255 * torch.stack(copies)).round().byte()
+        return torch.cat([pixels[~some], copied]), torch.cat([labels[~some], torch.tensor(own)])
 
 
 def patched(pixels: Tensor, white: float) -> Tensor:
@@ -151,9 +97,8 @@ def plain(dataset: object, images: int = TEST_IMAGES) -> object:
     return replace(dataset, images=images) if hasattr(dataset, "images") else dataset
 
 
-def fittable(cell: Prepared) -> object:
-    """Return the cell's model, which can be fitted to other data sets; refuse another one."""
-    model = instantiate(cell.cfg.model, _convert_="all")
+def fittable(model: object) -> object:
+    """Return a model that can be fitted to other data sets; refuse another one."""
     if getattr(model, "weights", None) != "fit":
         need = "other training images and checkpoints need a network that is fitted here, with weights=fit"
         given = f"weights={model.weights}" if hasattr(model, "weights") else f"a {type(model).__name__}"
@@ -161,39 +106,48 @@ def fittable(cell: Prepared) -> object:
     return model
 
 
+def refittable(cell: Prepared) -> object:
+    """Return the cell's model, which can be fitted to other data sets."""
+    return fittable(instantiate(cell.cfg.model, _convert_="all"))
+
+
 def fitted(cell: Prepared, dataset: object, **recipe: object) -> object:
     """Return the cell's network, fitted to another data set, or with other settings of the fit."""
-    model = fittable(cell)
+    model = refittable(cell)
     return replace(model, fit=replace(model.fit, **recipe))(dataset)
 
 
 def on_device(cell: Prepared, module: nn.Module) -> nn.Module:
     module = frozen(module.eval().requires_grad_(False), cell.cell.names["model"])
+    module._forward_hooks = cell.model._forward_hooks  # a pass of it counts as a pass of the cell's network
     return module.to(cell.device, memory_format=torch.channels_last)
 
 
 def trained(cell: Prepared, dataset: object, network: object) -> Training:
-    """Return a network with all images that it was trained on."""
-    if not hasattr(dataset, "train"):
-        own = type(dataset).__name__
-        raise Inapplicable(f"benchmark=examples needs a data set with a train split; {own} has none")
+    """Return a network with all images that it was trained on, and its checkpoints if the entry needs them."""
     pixels, labels = suited(dataset, network).train(cell.size)
     x = cell.common.normalised(pixels.to(cell.device).float() / 255)
     own = network is cell.network
     model = cell.model if own else on_device(cell, network.module)
     store = cell.store if own else Store(cell.store.folder, model, f"{network.digest} {network.mean}", cell.device)
-    stages = lambda: checkpoints(cell, dataset)  # noqa: E731
+    stages = checkpoints(cell, dataset) if "checkpoints" in cell.entry.needs else ()
     return Training(model, x, labels.long(), cell.cfg.batch_size, store, stages)
+
+
+def epochs(model: object) -> list[float]:
+    """Return the epochs before the last of which a fit keeps the network; refuse a model of which there are none."""
+    fit = fittable(model).fit
+    points = [epoch for epoch in fit.checkpoints if epoch < fit.last]
+    if not points:
+        given = f"model.fit.checkpoints={[*fit.checkpoints]} was given"
+        raise Inapplicable(f"checkpoints need epochs before the last, {fit.last}; {given}")
+    return points
 
 
 def checkpoints(cell: Prepared, dataset: object) -> list[tuple[nn.Module, float]]:
     """Return the networks that the fit has kept on the way, each with the learning rate of its next step."""
-    model, found = fittable(cell), []
-    points = [epoch for epoch in model.fit.checkpoints if epoch < model.fit.last]
-    if not points:
-        given = f"model.fit.checkpoints={[*model.fit.checkpoints]} was given"
-        raise Inapplicable(f"checkpoints need epochs before the last, {model.fit.last}; {given}")
-    for epoch in points:
+    model, found = refittable(cell), []
+    for epoch in epochs(model):
         path = model.fit(model.name, dataset, Path(model.cache), epoch)
         with torch.random.fork_rng():  # architectures draw their initial weights
             module, facts = model.loaded(path)

@@ -4,15 +4,15 @@ The network's own classes and logits are the truth, also where they are wrong. E
 size, the part: the leaves or weights that the simple model may have.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from json import dumps
+from math import inf
 
 import numpy as np
 import pandas as pd
 import torch
+from hydra.utils import instantiate
 from torch import Tensor
 
 from benchmarks import rows
@@ -21,9 +21,9 @@ from benchmarks.cost import measured
 from benchmarks.datasets import scenes
 from benchmarks.loop import Evaluated, Prepared, Scored, alone, suited
 from benchmarks.surrogates.surrogated import Surrogated
-from entries import Inapplicable, layered, whole
+from entries import Inapplicable, gallery, layered, needed, rising, whole
 from methods.concepts.activations import Layer, chosen_layer
-from methods.surrogates.columns import Images
+from methods.surrogates.columns import WORDS, Images
 from methods.surrogates.surrogate import Surrogate
 
 LEAST = 10  # train images that show a word, and as many that do not, so that it can be read out
@@ -45,43 +45,50 @@ class Surrogates:
     def __post_init__(self) -> None:
         layered(self)
         whole(self, train_images=2)
-        listed = isinstance(self.sizes, Sequence) and self.sizes and all(type(size) is int for size in self.sizes)
-        if not listed or not all(low < high for low, high in pairwise([1, *self.sizes])):
-            raise ValueError(f"benchmark.sizes needs a list of rising whole numbers >= 2; {self.sizes!r} was given")
-        if self.sizes[-1] > self.train_images:
-            need = f"benchmark.sizes needs sizes up to benchmark.train_images={self.train_images}"
-            raise ValueError(f"{need}; {self.sizes[-1]} was given")
-        shown = self.gallery.get("sizes")
-        if type(shown) is not int or shown < 0:
-            raise ValueError(f"benchmark.gallery.sizes needs a whole number >= 0; {shown!r} was given")
+        rising(self, "sizes", 1, sort=(int,))
+        gallery(self, "sizes")
+        self.refuse_few(self.train_images)
+
+    def refuse_few(self, images: int) -> None:
+        """Refuse fewer train images than the largest size has leaves or weights."""
+        if (largest := self.sizes[-1]) > images:
+            raise ValueError(f"benchmark.sizes needs sizes up to the {images} train images; {largest} was given")
 
     def __call__(self, cell: Prepared) -> Evaluated:
         """Compute one cell; simple models are fitted anew, and so are scores of images that are stored already."""
         return alone(cell, partial(self.scored, replace(cell, stored=frozenset())), self.gallery["sizes"])
 
+    def suits(self, dataset: object, model: object, entry: object) -> None:
+        """Refuse what cannot be computed, whatever the weights of the network are."""
+        if not hasattr(dataset, "train"):
+            own = type(dataset).__name__
+            raise Inapplicable(f"benchmark=surrogates needs a data set with a train split; {own} has none")
+        self.refuse_few(getattr(dataset, "train_images", inf))
+        if "words" in entry.needs:
+            needed(entry, WORDS, scenes.FACTORS if hasattr(dataset, "factors") else None)
+
     def scored(self, cell: Prepared) -> Scored:
         """Return all scores of a cell."""
-        if not hasattr(cell.dataset, "train"):
-            own = type(cell.dataset).__name__
-            raise Inapplicable(f"benchmark=surrogates needs a data set with a train split; {own} has none")
+        self.suits(cell.dataset, instantiate(cell.cfg.model, _convert_="all"), cell.entry)
         batches = [*cell.batches("predicted")]
         facts, x = pd.concat([batch.facts for batch in batches]), torch.cat([batch.explained.x for batch in batches])
         layer = Layer(cell.model, self.layer, cell.cfg.batch_size, cell.store)
         if "layer" in cell.entry.needs:
             layer = replace(layer, name=chosen_layer(cell.model, x[:1], self.layer))
+        seen, *known = trained(cell, self.train_images)
+        self.refuse_few(len(seen))
+        before = cell.store.reused
         with untouched(type(cell.entry).__name__, cell.common), measured(cell.model, cell.device) as cost:
-            train = trained(cell, layer, self.train_images)
-            if len(train.x) < self.sizes[-1]:
-                need = f"benchmark.sizes needs sizes up to the number of train images, {len(train.x)}"
-                raise ValueError(f"{need}; {self.sizes[-1]} was given")
+            train = Images(seen, logits(layer, seen), *known)
             own = cell.entry(layer, train, self.sizes)
-            logits = torch.cat([batch.logits for batch in batches]).cpu()
-            test = Images(x, logits, torch.tensor(facts.label.to_numpy()), train.words, shown(cell, train, facts))
+            said = torch.cat([batch.logits for batch in batches]).cpu()
+            test = Images(x, said, torch.tensor(facts.label.to_numpy()), train.words, shown(cell, train, facts))
             columns = own.columns.read(test)
             told = own.told(columns)
+        cost.forwards += cell.store.reused - before  # made for another entry of the sweep
         again = partial(own.refitted, columns)
-        sizes, said = tuple(self.sizes), (logits, *told)
-        surrogated = Surrogated(cell.model, x, sizes, *said, len(train.x), again, cell.store)
+        sizes = tuple(self.sizes)
+        surrogated = Surrogated(cell.model, x, sizes, said, *told, len(train.x), again, cell.store)
         tables, n = [], len(x) * len(sizes)
         for name, metric in cell.metrics.items():
             table = rows.answered(name, metric, partial(metric, surrogated), n, surrogated)
@@ -91,8 +98,8 @@ class Surrogates:
         return Scored(tables, [], partial(pictures, cell, own, columns, surrogated))
 
 
-def trained(cell: Prepared, layer: Layer, images: int) -> Images:
-    """Return train images with what the network says of them, and their words where they are drawn.
+def trained(cell: Prepared, images: int) -> tuple[Tensor, Tensor, tuple[str, ...], Tensor | None]:
+    """Return train images (n, 3, h, w), their labels, and where they are drawn their words and which are true (n, w).
 
     Of words that say the same or the opposite of an earlier one, and of those that are too rare, none is kept.
     """
@@ -115,7 +122,7 @@ def trained(cell: Prepared, layer: Layer, images: int) -> Images:
         some = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:images].sort().values
         pixels, labels = pixels[some], labels[some]
     x = cell.common.normalised(pixels.to(cell.device).float() / 255)
-    return Images(x, logits(layer, x), labels.long(), words, known)
+    return x, labels.long(), words, known
 
 
 def logits(layer: Layer, x: Tensor) -> Tensor:

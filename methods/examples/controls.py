@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from entries import explains, whole
-from methods.examples.training import Examples, Training, one_hot
+from methods.examples.training import Traces, Training, one_hot
 
 controls = partial(explains, "control", cites="", signed=True)
 
@@ -21,18 +21,18 @@ class RandomIds:
     seed: int
     __post_init__ = partialmethod(whole, seed=0)
 
-    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Traces:
         n, rng = len(training.x), torch.Generator().manual_seed(self.seed)
         tau, own = torch.randn(2, n, dtype=torch.float64, generator=rng)
-        return Examples(tau.repeat(len(x), 1), own)
+        return Traces(tau.repeat(len(x), 1), own)
 
 
 @controls(passes=(0, 0))
 class SameClass:
     """Control: 1 for training images of the class that is explained, and -1 for all others. `own` is 0."""
 
-    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
-        return Examples(signs(training, x, targets), torch.zeros(len(training.x)).double())
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Traces:
+        return Traces(signs(training, x, targets), torch.zeros(len(training.x)).double())
 
 
 @controls(passes="1 of every training image")
@@ -43,10 +43,10 @@ class Loss:
     gradient alone does.
     """
 
-    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Traces:
         labels = training.labels.cpu()
         loss = -training.logits(training.x).log_softmax(1)[torch.arange(len(labels)), labels]
-        return Examples(signs(training, x, targets) * loss, loss)
+        return Traces(signs(training, x, targets) * loss, loss)
 
 
 def signs(training: Training, x: Tensor, targets: Tensor) -> Tensor:

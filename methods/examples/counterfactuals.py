@@ -26,14 +26,19 @@ class Counterfactuals(NamedTuple):
     targets: Tensor  # (n,) int64, the classes that they shall be
 
 
+def named_target(entry: object, classes: tuple[str, ...]) -> None:
+    """Refuse a target that is neither the second most likely class nor a class."""
+    if entry.target not in ("second", *classes):
+        refuse(entry, "target", f"target to be second or a class, one of {', '.join(classes)}")
+
+
 def targets(entry: object, training: Training, x: Tensor, classes: tuple[str, ...]) -> Tensor:
     """Return the class (n,) that each image shall become; refuse one that it is already."""
     with torch.no_grad():
         logits = torch.cat([training.model(part) for part in x.split(training.batch)])
+    named_target(entry, classes)
     if entry.target == "second":
         return logits.topk(2).indices[:, 1]
-    if entry.target not in classes:
-        refuse(entry, "target", f"target to be second or a class, one of {', '.join(classes)}")
     wanted = classes.index(entry.target)
     if len(same := (logits.argmax(1) == wanted).nonzero()):
         refuse(entry, "target", f"a target that is not the prediction, which it is of image {int(same[0])}")

@@ -39,17 +39,12 @@ class Head:
         y = one_hot(targets, len(self.theta), len(h))
         return y - (h @ self.theta.T).masked_fill(y > 0, -torch.inf).softmax(1)
 
-    def inverse(self, name: str, gigabytes: float) -> Tensor:
-        """Return the inverse Hessian (k, D, k, D); refuse a Hessian that takes more memory, with factor and inverse.
+    def inverse(self) -> Tensor:
+        """Return the inverse Hessian (k, D, k, D).
 
         The Hessian is the mean over images of (diag(p) - p p') x h h', and l2 on its diagonal.
         """
         k, d = self.theta.shape
-        size = 3 * 8 * (k * d) ** 2 / 1e9
-        if size > gigabytes:
-            need = f"{name} needs {size:.3g} GB for the Hessian of {k} classes and {d} features, its factor and inverse"
-            offer = "give solver=cg, or components=N, which reads N principal components of the features"
-            raise Inapplicable(f"{need}, and gigabytes={gigabytes} was given; {offer}")
         hessian = torch.zeros(k, d, k, d).double()
         for a in range(k):
             for b in range(a, k):
@@ -87,14 +82,13 @@ def fitted(training: Training, l2: float, components: int | None) -> Head:
             raise Inapplicable(f"components={components} needs as many features and images; there are {d} and {n}")
         basis = torch.from_numpy(PCA(components, svd_solver="full").fit(features.numpy()).components_.T)
 
-    def read(x: Tensor) -> Tensor:
-        h = training.features(x)
-        return with_bias(h if basis is None else h @ basis)
+    def reduced(features: Tensor) -> Tensor:
+        return with_bias(features if basis is None else features @ basis)
 
     def fit() -> Tensor:
         weight, bias = fitted_head(h[:, :-1], training.labels, k, l2)
         return torch.cat([weight, bias[:, None]], 1)
 
-    h = read(training.x)
+    h = reduced(features)
     theta = training.keep((h, training.labels.cpu()), ("head", l2), fit).cpu()
-    return Head(read, h, one_hot(training.labels, k, len(h)), theta, l2)
+    return Head(lambda x: reduced(training.features(x)), h, one_hot(training.labels, k, len(h)), theta, l2)

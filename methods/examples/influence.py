@@ -10,9 +10,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from entries import choice, explains, flag, positive, refuse, whole
+from entries import Inapplicable, choice, explains, flag, positive, refuse, whole
 from methods.examples.head import Head, convex_head
-from methods.examples.training import Examples, Training, one_hot
+from methods.examples.training import Traces, Training, one_hot
 
 follows = partial(explains, "structure", signed=True, passes="1 of every training image, and 1 of the test image")
 
@@ -46,7 +46,9 @@ class InfluenceLastLayer:
         if self.leverage and self.solver != "exact":
             refuse(self, "solver", "solver=exact for leverage")
 
-    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Traces:
+        if self.solver == "exact":
+            self.refuse_large(*training.head()[0].shape)
         head = convex_head(training, self.l2, self.components)
         h, n = head.read(x), len(head.h)
         slopes = torch.einsum("tk,td->tkd", head.margin_slopes(h, targets), h)
@@ -55,14 +57,24 @@ class InfluenceLastLayer:
         else:
             inverse, change, own = training.once(self, partial(self.removed, head))
             solved = (slopes.flatten(1) @ inverse.flatten(0, 1).flatten(1)).view_as(slopes)
-        return Examples(-torch.einsum("tkn,nk->tn", solved @ head.h.T, change) / n, own)
+        return Traces(-torch.einsum("tkn,nk->tn", solved @ head.h.T, change) / n, own)
+
+    def refuse_large(self, classes: int, features: int) -> None:
+        """Refuse a head whose Hessian, with its factor and its inverse, takes more memory than `gigabytes`."""
+        d = 1 + (features if self.components is None else self.components)
+        size = 3 * 8 * (classes * d) ** 2 / 1e9
+        if size > self.gigabytes:
+            of = f"{size:.3g} GB for the Hessian of {classes} classes and {d} features, its factor and inverse"
+            offer = "give solver=cg, or components=N, which reads N principal components of the features"
+            given = f"gigabytes={self.gigabytes} was given"
+            raise Inapplicable(f"{type(self).__name__} needs {of}, and {given}; {offer}")
 
     def removed(self, head: Head) -> tuple[Tensor, Tensor, Tensor]:
         """Return the inverse Hessian, the gradient that leaves with each image (n, k), and `own`.
 
         With leverage the gradient is that which has the same effect under the Hessian of all images (Woodbury).
         """
-        inverse, change, p = head.inverse(type(self).__name__, self.gigabytes), head.p - head.y, head.p
+        inverse, change, p = head.inverse(), head.p - head.y, head.p
         leverage = head.leverage(inverse) / len(p)
         if self.leverage:
             curvature = torch.diag_embed(p) - p[:, :, None] * p[:, None]
@@ -76,12 +88,17 @@ class InfluenceLastLayer:
 
 @follows(cites="Yeh et al. 2018")
 class RepresenterPoints:
-    """The part of a training image in the logit of the test image's class [Yeh et al. 2018].
+    """What each training image adds to the test image's logit of the explained class [Yeh et al. 2018].
 
-    At the optimum of the head the logits are sums over training images of alpha <h_i, h>, exactly, with the inner
-    product of features (and 1 for the bias) and alpha = (y - p) / (n l2), one for each class. tau is the part of the
-    class that is explained, so that it sums to this logit; the other logits of the margin are left out. `own` is the
-    image's part in the logit of its own label.
+    The head is fitted until its gradient is 0. Then each of its logits is a sum over the training images, exactly:
+    training image i adds alpha_i <h_i, h> to it. <h_i, h> is the inner product of its features with those of the test
+    image, plus 1 for the bias. alpha_i = (y_i - p_i) / (n l2), where y_i is 1 if the class of the logit is its label
+    and 0 otherwise, p_i is the probability that the head gives the class for it, n is the number of training images,
+    and l2 is the penalty.
+
+    tau is what an image adds to the logit of the explained class, so that its sum over training images is this logit.
+    Unlike the other entries it says nothing of the logits of other classes, which the margin subtracts. `own` is what a
+    training image adds to its own logit of its own label.
     """
 
     l2: float
@@ -89,9 +106,9 @@ class RepresenterPoints:
     def __post_init__(self) -> None:
         positive(self, "l2")
 
-    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Traces:
         head = convex_head(training, self.l2)
         h, alpha = head.read(x), (head.y - head.p) / (len(head.h) * self.l2)
         chosen = one_hot(targets, alpha.shape[1], len(h))
         own = (alpha * head.y).sum(1) * head.h.square().sum(1)
-        return Examples((chosen @ alpha.T) * (h @ head.h.T), own)
+        return Traces((chosen @ alpha.T) * (h @ head.h.T), own)

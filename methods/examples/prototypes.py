@@ -27,13 +27,12 @@ def chosen(ids: list[int], criticisms: list[int] = []) -> Prototypes:  # noqa: B
     return Prototypes(*(torch.tensor(places, dtype=torch.int64) for places in (ids, criticisms)))
 
 
-def features(entry: object, training: Training, number: int, more: int = 0) -> Tensor:
-    """Return the features (n, d) of the training images; refuse numbers of images that there are not."""
+def enough(entry: object, training: Training, number: int, more: int = 0) -> None:
+    """Refuse numbers of images that there are not."""
     n = len(training.x)
     if type(number) is not int or not 1 <= number <= n - more:
         need = f"{type(entry).__name__} needs 1 prototype or more, and with criticisms at most all {n} images"
         raise ValueError(f"{need}; {number!r} prototypes and {more} criticisms were asked for")
-    return training.features(training.x)
 
 
 def typical_distance(h: Tensor) -> float:
@@ -77,7 +76,8 @@ class MmdCritic:
         whole(self, criticisms=0)
 
     def __call__(self, training: Training, number: int) -> Prototypes:
-        h = features(self, training, number, self.criticisms)
+        enough(self, training, number, self.criticisms)
+        h = training.features(training.x)
         width = self.bandwidth * typical_distance(h)
         mean, near, ids = mean_kernel(h, h, width), torch.zeros(len(h)).double(), []
         for size in range(1, number + 1):
@@ -113,7 +113,8 @@ class KMedoids:
     """
 
     def __call__(self, training: Training, number: int) -> Prototypes:
-        h = features(self, training, number)
+        enough(self, training, number)
+        h = training.features(training.x)
         distance = torch.cdist(h, h)
         ids, nearest = [], torch.full((len(h),), torch.inf).double()
         for _ in range(number):
@@ -143,7 +144,7 @@ def swaps(distance: Tensor, ids: list[int]) -> Tensor:
     return torch.cat(changes).T
 
 
-@chooses("control", cites="")
+@chooses("control", cites="", passes=(0, 0))
 class RandomPrototypes:
     """Control: training images that are drawn at random, none twice; the first of more are the same."""
 
@@ -153,6 +154,6 @@ class RandomPrototypes:
         whole(self, seed=0)
 
     def __call__(self, training: Training, number: int) -> Prototypes:
-        features(self, training, number)
+        enough(self, training, number)
         order = torch.randperm(len(training.x), generator=torch.Generator().manual_seed(self.seed))
         return chosen(order[:number].tolist())

@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 
 from entries import Inapplicable, explains, whole
-from methods.examples.training import Examples, Training, one_hot, with_bias
+from methods.examples.training import Traces, Training, one_hot, with_bias
 
 TINY = 1e-300
 likens = partial(explains, "linearisation", signed=True)
@@ -21,31 +21,37 @@ likens = partial(explains, "linearisation", signed=True)
 
 def residuals(training: Training, x: Tensor, labels: Tensor, model: nn.Module | None = None) -> tuple[Tensor, Tensor]:
     """Return p - y (n, k) of images and what weight and bias of the last linear layer are multiplied with (n, d)."""
-    logits, h = training.logits(x, model), training.features(x, model)
+    h, (weight, bias) = training.features(x, model), training.head(model)
+    logits = h @ weight.T + bias
     biased = training.model.get_submodule(training.last).bias is not None
     return logits.softmax(1) - one_hot(labels, logits.shape[1], len(x)), with_bias(h) if biased else h
 
 
-@likens(cites="Pruthi et al. 2020", passes="1 of every training image and of the test image at each checkpoint")
+@likens(
+    cites="Pruthi et al. 2020",
+    passes="1 of every training image and of the test image at each checkpoint",
+    needs=("checkpoints",),
+)
 class TracIn:
     """How far the steps on a training image lowered the test image's loss [Pruthi et al. 2020], as TracInCP.
 
     tau is the sum over stored checkpoints of the learning rate times the inner product of both gradients, and `own`
     that of a training image with itself. The rate is that of the step after the checkpoint. The sum follows the paper,
     which is of plain gradient descent; it knows nothing of momentum, weight decay or other optimisers.
+
+    Raises Inapplicable where no checkpoint of the training was kept.
     """
 
-    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Traces:
         tau, own = torch.zeros(len(x), len(training.x)).double(), torch.zeros(len(training.x)).double()
-        checkpoints = training.once("checkpoints", training.checkpoints)
-        if not checkpoints:
-            raise Inapplicable("TracIn needs at least one checkpoint of the training; there are none")
-        for model, rate in checkpoints:
+        if not training.checkpoints:
+            raise Inapplicable("TracIn needs at least one checkpoint of the training; there is none")
+        for model, rate in training.checkpoints:
             r, h = residuals(training, training.x, training.labels, model)
             s, g = residuals(training, x, targets, model)
             tau += rate * (s @ r.T) * (g @ h.T)
             own += rate * r.square().sum(1) * h.square().sum(1)
-        return Examples(tau, own)
+        return Traces(tau, own)
 
 
 @likens(cites="Charpiat et al. 2019", passes="1 of every training image, and 1 of the test image")
@@ -56,10 +62,10 @@ class GradientCosine:
     finds no wrong labels.
     """
 
-    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Traces:
         (r, h), (s, g) = residuals(training, training.x, training.labels), residuals(training, x, targets)
         r, h, s, g = (nn.functional.normalize(part, eps=TINY) for part in (r, h, s, g))
-        return Examples((s @ r.T) * (g @ h.T), torch.ones(len(r)).double())
+        return Traces((s @ r.T) * (g @ h.T), torch.ones(len(r)).double())
 
 
 @likens(cites="Dudani 1976", passes="1 of every training image, and 1 of the test image")
@@ -77,14 +83,14 @@ class KnnFeatures:
     def __post_init__(self) -> None:
         whole(self, k=2)
 
-    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Examples:
+    def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Traces:
         n, labels = len(training.x), training.labels.cpu()
         if n <= self.k:
             raise Inapplicable(f"KnnFeatures needs more training images than neighbours, k={self.k}; there are {n}")
         one_hot(targets, len(training.head()[1]), len(x))
         found = NearestNeighbors(n_neighbors=self.k).fit(training.features(training.x).numpy())
         votes = self.votes(found, n, training.features(x).numpy(), labels, targets.cpu())
-        return Examples(votes, -self.votes(found, n, None, labels, labels).sum(1))
+        return Traces(votes, -self.votes(found, n, None, labels, labels).sum(1))
 
     def votes(self, found: NearestNeighbors, n: int, h: object, labels: Tensor, targets: Tensor) -> Tensor:
         """Return the votes (t, n) for the targets of features (t, d); of None for those of the training images."""

@@ -6,7 +6,7 @@ Features and heads are float64 on the CPU, so that everything that follows from 
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor, nn
 
-from entries import Inapplicable
+from entries import Inapplicable, once
 from methods.layers.layered import calls, computed
 
 T = TypeVar("T")
@@ -22,41 +22,35 @@ PRECISE = 1e-10  # the norm of the gradient at which a head is fitted
 STEPS = 200
 
 
-class Examples(NamedTuple):
+class Traces(NamedTuple):
     """How much each training image raises or lowers the margin of test images and its own; float64 on the CPU."""
 
     tau: Tensor  # (n_test, n_train), positive where a training image raises the test image's margin
     own: Tensor  # (n_train,), of each training image on itself: high where its label may be wrong
 
 
-def not_stored() -> Sequence[tuple[nn.Module, float]]:
-    """Refuse to give checkpoints."""
-    need = "checkpoints need a network that weights=fit has trained with model.fit.checkpoints"
-    raise Inapplicable(f"{need}; this network comes without")
-
-
 @dataclass(frozen=True, eq=False)
 class Training:
-    """A network, the images that it was trained on, and what it was on the way."""
+    """A network, the images that it was trained on, and what it was on the way.
+
+    Refuses a network whose logits are not those of a last linear layer, and labels that are none of its classes.
+    """
 
     model: nn.Module  # in eval mode, frozen
     x: Tensor  # (n, 3, h, w) training images, normalised for the network, on its device
     labels: Tensor  # (n,) int64
     batch: int  # images in one pass
     keep: Callable[[tuple[Tensor, ...], Hashable, Callable[[], T]], T] = computed
-    checkpoints: Callable[[], Sequence[tuple[nn.Module, float]]] = not_stored  # (network, learning rate), early to late
-    memory: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
+    checkpoints: Sequence[tuple[nn.Module, float]] = ()  # (network, learning rate of its next step), early to late
+    last: str = field(init=False)  # the name of the layer whose outputs are the logits
+    shared: dict[Hashable, object] = field(default_factory=dict, init=False, repr=False)
+    once = once
 
     def __post_init__(self) -> None:
         if self.x.ndim != 4 or self.labels.shape != self.x.shape[:1] or not len(self.x):
             given = f"x {tuple(self.x.shape)} and labels {tuple(self.labels.shape)} were given"
             raise ValueError(f"Training needs images (n, 3, h, w) and a label of each; {given}")
-
-    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return `compute()`, which does not depend on test images, computed at most once per key."""
-        if key not in self.memory:
-            self.memory[key] = compute()
-        return self.memory[key]
+        object.__setattr__(self, "last", last_layer(self.model, self.x, self.labels))
 
     def features(self, x: Tensor, model: nn.Module | None = None) -> Tensor:
         """Return what the last linear layer reads (n, d) of images; means over positions where it is a convolution."""
@@ -74,26 +68,26 @@ class Training:
         weight, bias = self.head(model)
         return self.features(x, model) @ weight.T + bias
 
-    @cached_property
-    def last(self) -> str:
-        """Return the name of the layer whose outputs are the logits; refuse a network that has none, or other classes.
 
-        A network that works on after its last linear layer, or averages two of them, has none.
-        """
-        made, logits = calls(self.model, self.x)
-        k = logits.shape[1]
-        if not 0 <= self.labels.min() <= self.labels.max() < k:
-            given = f"labels from {self.labels.min()} to {self.labels.max()} were given"
-            raise ValueError(f"Training needs labels from 0 to {k - 1}, the classes of the network; {given}")
-        linear = [call for call in made if isinstance(call.module, nn.Linear | nn.Conv2d)]
-        if linear:
-            weight, bias = weights(linear[-1].module)
-            read = entering(self.model, linear[-1].name, self.x[:1]).cpu().double()
-            same = read.shape[1:] == weight.shape[1:] and len(weight) == k > 1
-            if same and torch.allclose(read @ weight.T + bias, logits.detach().cpu().double(), 1e-3, 1e-3):
-                return linear[-1].name
-        need = "examples need a network whose logits, at least two, are those of a linear layer or a 1 x 1 convolution"
-        raise Inapplicable(f"{need}; {type(self.model).__name__} ends otherwise")
+def last_layer(model: nn.Module, x: Tensor, labels: Tensor) -> str:
+    """Return the name of the layer whose outputs are the logits; refuse a network that has none, or other classes.
+
+    A network that works on after its last linear layer, or averages two of them, has none.
+    """
+    made, logits = calls(model, x)
+    k = logits.shape[1]
+    if not 0 <= labels.min() <= labels.max() < k:
+        given = f"labels from {labels.min()} to {labels.max()} were given"
+        raise ValueError(f"Training needs labels from 0 to {k - 1}, the classes of the network; {given}")
+    linear = [call for call in made if isinstance(call.module, nn.Linear | nn.Conv2d)]
+    if linear:
+        weight, bias = weights(linear[-1].module)
+        read = entering(model, linear[-1].name, x[:1]).cpu().double()
+        same = read.shape[1:] == weight.shape[1:] and len(weight) == k > 1
+        if same and torch.allclose(read @ weight.T + bias, logits.detach().cpu().double(), 1e-3, 1e-3):
+            return linear[-1].name
+    need = "examples need a network whose logits, at least two, are those of a linear layer or a 1 x 1 convolution"
+    raise Inapplicable(f"{need}; {type(model).__name__} ends otherwise")
 
 
 def weights(layer: nn.Module) -> tuple[Tensor, Tensor]:

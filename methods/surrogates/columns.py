@@ -14,11 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from entries import Inapplicable
+from entries import needed
 from methods.concepts.activations import Layer
 from superpixels import superpixels
 
 DRAWN, PREDICTED = "drawn", "predicted"
+WORDS = "words for what its images show, as those of dataset=rules"
 LOOKS = ("red", "green", "blue", "change to the right", "change downwards")
 
 
@@ -51,9 +52,7 @@ def words(entry: object, layer: Layer, train: Images) -> Columns:
     with an L2 penalty of inverse weight `c`. Each train image is read by one that was fitted on other train images
     (`folds` of them), so that a simple model sees scores as uncertain as those of new images.
     """
-    if not train.words:
-        need = f"{type(entry).__name__} needs drawn scenes, as those of dataset=rules, whose words are known"
-        raise Inapplicable(f"{need}; nobody knows what the images of this data set show")
+    needed(entry, WORDS, train.words)
     shown = train.shown.numpy()
     if entry.concepts == DRAWN:
         return Columns(train.words, shown.astype(float), lambda images: images.shown.numpy().astype(float))

@@ -70,8 +70,8 @@ def checked(entry: object) -> None:
 
 
 def of_layer(entry: object) -> tuple[str, ...]:
-    """Return what the entry needs beside the network's outputs: a layer that tells words."""
-    return ("layer",) if entry.concepts == PREDICTED else ()
+    """Return what the entry needs beside the network's outputs: words, and a layer that tells them."""
+    return ("words", "layer") if entry.concepts == PREDICTED else ("words",)
 
 
 @explains(

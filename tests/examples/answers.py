@@ -75,16 +75,29 @@ def lds(metric) -> Iterator[Answer]:
     yield Answer("set by hand", "two subsets change places", seen, [1 - 6 * 8 / (4 * 15)])
 
 
-def lds_ceiling(metric) -> Iterator[Answer]:
-    def margins(*halves: tuple) -> Subsets:
-        return Subsets(INSIDE, torch.tensor(halves).double().T[:, :, None])
+def lds_interval(metric) -> Iterator[Answer]:
+    margins = torch.tensor(SUMS).double()[:, None, None].expand(4, 2, 2)
+    for question, sign in (("margins are the sums", 1), ("margins are the opposite", -1)):
+        seen = traced([[1, 2, 4, 8]] * 2, subsets=Subsets(INSIDE, sign * margins))
+        yield Answer("set by hand", question, seen, [sign])
+    flat = traced([[1, 2, 4, 8]], subsets=Subsets(INSIDE, torch.ones(4, 2, 1).double()))
+    yield Answer("set by hand", "the same margins of all subsets", flat, [NAN])
 
-    for question, halves, score in (
-        ("both halves agree", ((1, 2, 3, 4), (10, 20, 30, 40)), 1),
+
+lds_low = lds_high = lds_interval
+
+
+def lds_ceiling(metric) -> Iterator[Answer]:
+    def margins(*networks: tuple) -> Subsets:
+        return Subsets(INSIDE, torch.tensor(networks).double().T[:, :, None])
+
+    for question, networks, score in (
+        ("both networks agree", ((1, 2, 3, 4), (10, 20, 30, 40)), 1),
         ("r = .8", ((1, 2, 3, 4), (1, 2, 4, 3)), sqrt(1.6 / 1.8)),
-        ("opposite halves", ((1, 2, 3, 4), (4, 3, 2, 1)), NAN),
+        ("three networks, r = 1, .8 and .8", ((1, 2, 3, 4), (1, 2, 4, 3), (5, 6, 7, 8)), sqrt(2.6 / (1 + 5.2 / 3))),
+        ("opposite networks", ((1, 2, 3, 4), (4, 3, 2, 1)), NAN),
     ):
-        seen = traced([[1, 2, 4, 8]], subsets=margins(*halves))
+        seen = traced([[1, 2, 4, 8]], subsets=margins(*networks))
         yield Answer("set by hand", question, seen, [score])
 
 

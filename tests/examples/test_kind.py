@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from benchmarks.datasets.digits import Digits
 from benchmarks.datasets.planted import Planted
 from benchmarks.datasets.shapes import Shapes
-from benchmarks.examples.worlds import Doubled, Flipped, Half, Patched, patched, plain
+from benchmarks.examples.worlds import World, patched, plain
 from tests.conftest import composed, evaluated
 
 SMALL = [
@@ -31,7 +31,8 @@ SHAPES, DIGITS = Shapes(images=6, train_images=64, seed=0), Digits(images=6, tra
 
 
 def worlds(dataset: object) -> list[object]:
-    return [Flipped(dataset, 0.1, 0), Doubled(dataset, 2), Patched(dataset, 0.1, 0), Half(dataset, 0), Half(dataset, 1)]
+    planted = [World(dataset, "flipped", 0.1), World(dataset, "doubled", 2), World(dataset, "patched", 0.1)]
+    return [*planted, *(World(dataset, "half", 0.5, seed) for seed in (0, 1))]
 
 
 def test_a_fit_tells_all_worlds_apart_and_no_number_of_test_images():
@@ -74,7 +75,7 @@ def test_a_cell_has_all_scores_and_its_networks_are_fitted_once(cache):
     assert {*table.status} <= {"ok", "undefined"}
     assert table.groupby("metric").size().to_dict() == {
         **dict.fromkeys(("influence_correlation", "lds", "shortcut_auroc", "randomisation"), 6),
-        **dict.fromkeys(("lds_ceiling", "flipped_auroc", "flipped_precision"), 1),
+        **dict.fromkeys(("lds_low", "lds_high", "lds_ceiling", "flipped_auroc", "flipped_precision"), 1),
         "duplicates_found": 2,
     }
     images = table[table.image != ""]

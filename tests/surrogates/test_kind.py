@@ -111,10 +111,10 @@ def test_what_does_not_suit_leaves_its_reason():
 @pytest.mark.parametrize(
     ("name", "given", "said"),
     [
-        ("sizes", [3, 3], "benchmark.sizes needs a list of rising whole numbers"),
-        ("sizes", [1, 3], "benchmark.sizes needs a list of rising whole numbers"),
-        ("sizes", [], "benchmark.sizes needs a list of rising whole numbers"),
-        ("sizes", [2, 11], "sizes up to benchmark.train_images=10; 11 was given"),
+        ("sizes", [3, 3], "a list of rising whole numbers > 1 as sizes"),
+        ("sizes", [1, 3], "a list of rising whole numbers > 1 as sizes"),
+        ("sizes", [], "a list of rising whole numbers > 1 as sizes"),
+        ("sizes", [2, 11], "sizes up to the 10 train images; 11 was given"),
         ("train_images", 1, "whole number train_images >= 2"),
         ("gallery", {"sizes": -1}, "benchmark.gallery.sizes needs a whole number"),
         ("layer", "", "the name of a layer"),
@@ -127,5 +127,5 @@ def test_bad_settings_are_one_sentence(name, given, said):
 
 
 def test_a_model_of_more_leaves_than_train_images_is_refused():
-    with pytest.raises(ValueError, match="sizes up to the number of train images, 7; 8 was given"):
+    with pytest.raises(ValueError, match="sizes up to the 7 train images; 8 was given"):
         cell("majority", RULE, "dataset.train_images=7")

@@ -43,9 +43,10 @@ class CounterfactualL1:
 
 @alters(higher_is_better=False, bounds=(0.0, 1.0), undefined=CHANGES)
 class CounterfactualL2:
-    """Root mean square change of the values of an image.
+    """How far an image moves: the root of the mean squared change of its values.
 
-    Values are those of pixels in [0, 1].
+    A value is one colour of one pixel, between 0 and 1. Of two changes with the same mean absolute change this score
+    is larger for the one that changes fewer values by more.
     """
 
     def __call__(self, countered: Countered) -> Tensor:
@@ -94,7 +95,7 @@ def known(score: Tensor, countered: Countered) -> Tensor:
 class DecidingShare:
     """Share of an image's absolute change that lies in the object that decides its class.
 
-    `DecidingChance` says what a change that is the same everywhere has.
+    `DecidingChance` is what a change has that is the same everywhere.
     """
 
     def __call__(self, countered: Countered) -> Tensor:
@@ -105,9 +106,10 @@ class DecidingShare:
 
 @alters(higher_is_better=True, bounds=(0.0, 1.0), undefined=WHERE)
 class DecidingChance:
-    """Share of the image that the object covers, which decides its class.
+    """Share of the image's area that the object covers which decides its class.
 
-    It is the deciding share of a change that is the same everywhere, and stands beside it as chance.
+    A change that is the same everywhere would have this deciding share. It says nothing of the counterfactual itself:
+    the deciding share is compared with it.
     """
 
     def __call__(self, countered: Countered) -> Tensor:

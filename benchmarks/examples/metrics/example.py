@@ -4,6 +4,7 @@ A score is of a test image, unless it is about labels, which belong to no test i
 """
 
 from functools import partial
+from itertools import combinations
 from math import nan, sqrt
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
 from benchmarks.examples.traced import Traced
-from entries import Inapplicable, scores, whole
+from entries import Inapplicable, choice, scores, whole
 
 traces = partial(scores, "example", cites="")
 POINTS = 41  # of a detection curve
@@ -61,16 +62,20 @@ class InfluenceCorrelation:
     images = all_images
 
     def __call__(self, traced: Traced) -> Tensor:
-        truth = traced.once("left_out")
+        truth = traced.left_out()
         return correlation(traced.tau[:, truth.places], truth.change)
 
 
-@traces(
-    higher_is_better=True,
-    cites="Park et al. 2023",
-    bounds=(-1.0, 1.0),
-    undefined="all margins or all sums of explanations are the same",
-)
+SAME = "all margins or all sums of explanations are the same"
+
+
+def sums_and_margins(traced: Traced) -> tuple[Tensor, Tensor]:
+    """Return for each test image and subset (n, s) the summed explanations and the mean margin of the networks."""
+    inside, margins = traced.subsets()
+    return traced.tau @ inside.double().T, margins.mean(1).T
+
+
+@traces(higher_is_better=True, cites="Park et al. 2023", bounds=(-1.0, 1.0), undefined=SAME)
 class Lds:
     """Rank correlation of summed explanations with margins of subset networks [Park et al. 2023].
 
@@ -81,8 +86,39 @@ class Lds:
     images = all_images
 
     def __call__(self, traced: Traced) -> Tensor:
-        inside, margins = traced.once("subsets")
-        return spearman(traced.tau @ inside.double().T, margins.mean(1).T)
+        return spearman(*sums_and_margins(traced))
+
+
+ENDS = {"low": 0.025, "high": 0.975}
+
+
+@traces(higher_is_better=True, bounds=(-1.0, 1.0), undefined=SAME)
+class LdsInterval:
+    """An end of the 95 % interval of the mean LDS, over test images and subsets that are drawn anew.
+
+    `end` is low or high: the 2.5 % or 97.5 % percentile of `resamplings` bootstraps. Each draws as many test images
+    and as many subsets as there are, with replacement, and takes the mean LDS of these images over these subsets. An
+    interval over images alone would be too narrow, since all test images are judged by the same subsets.
+    """
+
+    end: str
+    resamplings: int
+    seed: int
+
+    images = of_none
+
+    def __post_init__(self) -> None:
+        choice(self, "end", ENDS)
+        whole(self, resamplings=1, seed=0)
+
+    def __call__(self, traced: Traced) -> Tensor:
+        sums, margins = sums_and_margins(traced)
+        rng, (n, s) = np.random.default_rng(self.seed), sums.shape
+        means = []
+        for _ in range(self.resamplings):
+            some = np.ix_(rng.integers(n, size=n), rng.integers(s, size=s))
+            means.append(spearman(sums[some], margins[some]).nanmean())
+        return torch.stack(means).nanquantile(ENDS[self.end])[None]
 
 
 @traces(
@@ -91,24 +127,26 @@ class Lds:
     undefined="networks that were fitted on the same subset agree no better than those of different ones",
 )
 class LdsCeiling:
-    """Highest rank correlation that summed explanations can be expected to reach: sqrt(2 r / (1 + r)).
+    """Highest rank correlation that summed explanations can be expected to reach: sqrt(s r / (1 + (s - 1) r)).
 
-    r is the rank correlation over subsets of the mean margins of two halves of the networks of each subset, averaged
-    over test images. By the formula of Spearman and Brown 2 r / (1 + r) is the reliability of the mean over both
-    halves, and no correlation with this mean exceeds its root. It is the same for all entries.
+    s networks are fitted on each subset. r is the rank correlation over subsets of the margins of one network and
+    another one, averaged over test images and pairs of networks. By the formula of Spearman and Brown the mean margin
+    of s networks then has the reliability s r / (1 + (s - 1) r), and no correlation with it is expected to exceed the
+    root of that. It is the same for all entries.
     """
 
     images = of_none
 
     def __call__(self, traced: Traced) -> Tensor:
-        halves = traced.once("subsets").margins.tensor_split(2, 1)
-        r = float(spearman(*(half.mean(1).T for half in halves)).nanmean())
-        return torch.tensor([sqrt(2 * r / (1 + r)) if r > 0 else nan], dtype=torch.float64)
+        networks = traced.subsets().margins.unbind(1)
+        r = float(torch.stack([spearman(one.T, other.T) for one, other in combinations(networks, 2)]).nanmean())
+        s = len(networks)
+        return torch.tensor([sqrt(s * r / (1 + (s - 1) * r)) if r > 0 else nan], dtype=torch.float64)
 
 
 def suspected(traced: Traced) -> tuple[np.ndarray, np.ndarray]:
     """Return which labels are wrong (m,) and self-influence (m,); refuse an entry without one."""
-    own, wrong = traced.once("flipped")
+    own, wrong = traced.flipped()
     if own.isnan().any():
         raise Inapplicable("wrong labels are found by self-influence, and the entry gives none")
     return wrong.numpy(), own.numpy()
@@ -158,7 +196,7 @@ class DuplicatesFound:
     images = first_images
 
     def __call__(self, traced: Traced) -> Tensor:
-        tau, places = traced.once("doubled")
+        tau, places = traced.doubled()
         own = tau.gather(1, places[:, None])
         return 1 / ((tau > own).sum(1) + ((tau == own).sum(1) + 1) / 2).double()
 
@@ -174,7 +212,7 @@ class ShortcutAuroc:
     images = all_images
 
     def __call__(self, traced: Traced) -> Tensor:
-        tau, planted, misled = traced.once("patched")
+        tau, planted, misled = traced.patched()
         found = [roc_auc_score(planted, row) if seen else nan for row, seen in zip(tau, misled, strict=True)]
         return torch.tensor(found, dtype=torch.float64)
 
