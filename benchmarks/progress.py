@@ -1,8 +1,17 @@
-"""Lines of the log above the bars of a terminal."""
+"""Progress on a terminal: lines of the log above the bars, and the bar of a sweep."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 
 from tqdm import tqdm
+
+from benchmarks.plan import DONE, FAILED, Plan
+
+OFTEN = 2  # seconds between two looks at what the workers have done
+# The bar of a sweep that this process computes, in a list: the callback of a sweep is pickled and cannot hold it.
+bars: list[tqdm] = []
 
 
 class Lines(logging.StreamHandler):
@@ -10,3 +19,36 @@ class Lines(logging.StreamHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record), file=self.stream)
+
+
+@contextmanager
+def bar(total: int) -> Iterator[None]:
+    """Show how many cells of a sweep this process has computed."""
+    bars.append(tqdm(total=total, desc="cells", unit="cell", disable=None))
+    try:
+        yield
+    finally:
+        bars.pop().close()
+
+
+@contextmanager
+def watched(plan: Plan) -> Iterator[None]:
+    """Show how many cells of a plan its workers have ended."""
+    over, states = Event(), plan.states()
+
+    def ended() -> int:
+        return sum(map(plan.states().count, (DONE, FAILED))) - states.count(DONE)
+
+    def look() -> None:
+        with tqdm(total=len(states) - states.count(DONE), desc="cells", unit="cell", disable=None) as shown:
+            while not over.wait(OFTEN):
+                shown.update(ended() - shown.n)
+            shown.update(ended() - shown.n)
+
+    looking = Thread(target=look, daemon=True)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()

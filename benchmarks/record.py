@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 
 from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, LOCK, SCORES, Cell, cells, mark_sweep, sweep_of, text, write
 from benchmarks.command import one_sentence, sentence
+from benchmarks.plan import typed
 
 log = logging.getLogger(__name__)
 VARIANT = ["metric", "metric_settings"]
@@ -36,13 +37,14 @@ def record(cfg: DictConfig) -> bool:
     cell = Cell.of(cfg, hydra.runtime.choices, sweep, asked)
     if alone:
         mark_sweep(cell.sweep, cfg.name, cell.names["kind"])
-    tracked = False
+    tracked, command = False, typed(hydra.overrides.task, config_folders(hydra))
     with cell.lock():
         lacking = missing(cell)
         if lacking:
-            compute(cell, cfg, lacking)
+            compute(cell, cfg, lacking, command)
         else:
-            log.info("%s: done before, skipped%s", cell.title, elsewhere(cell, str(cfg.device)))
+            keep_command(cell.folder, command)
+            log.info("%s: done before, skipped%s", cell.title, elsewhere(cell.folder, str(cfg.device)))
         if cfg.tracking_uri is not None:
             from benchmarks import tracking
 
@@ -56,10 +58,29 @@ def record(cfg: DictConfig) -> bool:
     return bool(lacking)
 
 
-def elsewhere(cell: Cell, device: str) -> str:
+def elsewhere(cell: Path, device: str) -> str:
     """Say where the stored cell was computed last, if that is another device than the one that is asked for."""
-    used = json.loads((cell.folder / DONE).read_text()).get("device", device)
+    used = json.loads((cell / DONE).read_text()).get("device", device)
     return "" if device in ("auto", used) else f"; device={device} is not used, its scores were computed on {used}"
+
+
+def config_folders(hydra: DictConfig) -> list[str]:
+    """Return the folders of which a config is made."""
+    return [source.path for source in hydra.runtime.config_sources if source.schema == "file"]
+
+
+def keep_command(folder: Path, command: str) -> None:
+    """Keep in a cell that it is what was typed, and that nothing is missing."""
+    done = json.loads((folder / DONE).read_text())
+    if command not in done.get("typed", []):
+        done["typed"] = [*done.get("typed", []), command]
+        write(folder / DONE, lambda path: path.write_text(json.dumps(done)))
+
+
+def found(folder: Path) -> list[str]:
+    """Return digests of what was typed for a stored cell; none where a file is missing."""
+    whole = all((folder / file).exists() for file in (SCORES, CURVES, GALLERY, CONFIG))
+    return json.loads((folder / DONE).read_text()).get("typed", []) if whole else []
 
 
 def missing(cell: Cell) -> list[str]:
@@ -84,12 +105,15 @@ def completed(cell: Cell) -> list[list]:
     return done["complete"]
 
 
-def compute(cell: Cell, cfg: DictConfig, lacking: list[str]) -> None:
-    """Run the benchmark for these metrics and store what it yields, or why it failed."""
+def compute(cell: Cell, cfg: DictConfig, lacking: list[str], command: str = "") -> None:
+    """Run the benchmark for these metrics and store what it yields, or why it failed.
+
+    `command` is a digest of what was typed for the cell, by which it is found again.
+    """
     start = perf_counter()
     failure = cell.folder / "failure.txt"
     try:
-        images = extend(cell, cfg, lacking)
+        images = fitting(cell, cfg, lacking, command)
     except Exception as error:
         failure.write_text(traceback.format_exc())
         log.error("%s: failed: %s", cell.title, sentence(error))
@@ -109,7 +133,40 @@ def seen(images: object) -> str:
     return f"{len(images)} images, {images.masked.sum()} with a mask{right}{of}, "
 
 
-def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
+def fitting(cell: Cell, cfg: DictConfig, lacking: list[str], command: str) -> object:
+    """Compute a cell; where memory runs out, go on with half as many images in one pass."""
+    import torch
+    from omegaconf import OmegaConf
+
+    from benchmarks import loop
+
+    while True:
+        start = perf_counter()
+        ready = loop.prepared(cell, cfg)
+        batch = ready.cfg.batch_size
+        try:
+            images = extend(ready, lacking, command, start)
+            lacking = [name for name in lacking if lost_to_memory(cell, name)]
+            if batch == 1 or not lacking:
+                return images
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise
+        del ready
+        torch.cuda.empty_cache()
+        log.warning(
+            "%s: %d images in one pass do not fit into memory; it goes on with %d", cell.title, batch, batch // 2
+        )
+        cfg = OmegaConf.merge(cfg, {"batch_size": batch // 2})
+
+
+def lost_to_memory(cell: Cell, name: str) -> bool:
+    """Return whether a metric of a stored cell failed since memory ran out."""
+    lost = json.loads((cell.folder / DONE).read_text())["lost"]
+    return "OutOfMemoryError" in lost.get(f"{name} {cell.metric_settings()[name]}", "")
+
+
+def extend(ready: object, lacking: list[str], command: str, start: float) -> object:
     """Add metrics, and images of metrics that have too few, to what is stored of a cell; return what images these were.
 
     Batches that a killed process has stored count as if the cell had them, without metrics that are not asked for now.
@@ -118,21 +175,19 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    from benchmarks import loop
     from benchmarks.parts import Parts, save
     from benchmarks.rows import stacked
 
-    start = perf_counter()
+    cell = ready.cell
     names = cell.metric_settings()
 
-    def own(result: loop.Evaluated) -> tuple:
+    def own(result: object) -> tuple:
         settings = result.curves.metric.map(names)
         return result.scores.assign(**cell.columns()), result.curves.assign(metric_settings=settings), result.gallery
 
     def asked(table: pd.DataFrame) -> pd.DataFrame:
         return table[pd.MultiIndex.from_frame(table[VARIANT]).isin([(name, names[name]) for name in lacking])]
 
-    ready = loop.prepared(cell, cfg)
     parts = Parts.of(cell.folder, [ready.entry, *ready.metrics.values()])
     ready = replace(ready, keep=lambda result: parts.keep(*own(result)))
     resumed = [(asked(part[0]), asked(part[1]), part[2]) for part in parts.read() if len(asked(part[0]))]
@@ -144,7 +199,7 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
     for name in lacking:
         same = before[(before.metric == name) & (before.metric_settings == names[name])] if len(before) else before
         groups[frozenset(same.image if len(same) else ())].append(name)
-    benchmark = instantiate(cfg.benchmark, _convert_="all")
+    benchmark = instantiate(ready.cfg.benchmark, _convert_="all")
     scores, images = [before] if len(before) else [], []
     for known, metrics in groups.items():
         shown = set(gallery.get("image", ()))
@@ -178,8 +233,9 @@ def extend(cell: Cell, cfg: DictConfig, lacking: list[str]) -> object:
         for row in none.itertuples()
     }
     done = {"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons, "device": ready.device.type}
-    earlier = json.loads((cell.folder / DONE).read_text()).get("seconds", 0) if completed(cell) else 0
-    done |= {"seconds": earlier + perf_counter() - start, "varied": dict(cell.varied)}
+    earlier = json.loads((cell.folder / DONE).read_text()) if completed(cell) else {}
+    done |= {"seconds": earlier.get("seconds", 0) + perf_counter() - start, "varied": dict(cell.varied)}
+    done |= {"typed": [*earlier.get("typed", []), *filter(None, [command])]}
     write(cell.folder / DONE, lambda path: path.write_text(json.dumps(done, default=str)))
     parts.clear()
     return pd.concat(images)

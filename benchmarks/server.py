@@ -25,6 +25,7 @@ RESTORE = "restore it, or give another name=..."
 def connected(uri: str, name: str) -> tuple[object, str]:
     """Return a client and the id of the experiment `name`, without MLflow's global state."""
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
     # Two processes that make a database or an experiment at the same time would both fail.
     alone = FileLock(uri.removeprefix("sqlite:///") + ".lock") if uri.startswith("sqlite:///") else nullcontext()
@@ -32,7 +33,13 @@ def connected(uri: str, name: str) -> tuple[object, str]:
         answering(uri)
         client = MlflowClient(uri)
         if (experiment := client.get_experiment_by_name(name)) is None:
-            return client, client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+            try:
+                return client, client.create_experiment(
+                    name, tags={"mlflow.experimentKind": "custom_model_development"}
+                )
+            except MlflowException:
+                if (experiment := client.get_experiment_by_name(name)) is None:  # which another process has made
+                    raise
     if experiment.lifecycle_stage == "deleted":
         raise ValueError(f"the experiment {name} is deleted there; {RESTORE}")
     return client, experiment.experiment_id
@@ -100,7 +107,8 @@ def runs(folder: Path) -> dict[str, list[str]]:
 
 def done(folder: Path) -> str:
     """Return a digest of what a cell has, which changes when metrics or images are added."""
-    return hashlib.sha256((folder / DONE).read_bytes()).hexdigest()[:12]
+    has = {key: value for key, value in json.loads((folder / DONE).read_text()).items() if key != "typed"}
+    return hashlib.sha256(json.dumps(has).encode()).hexdigest()[:12]
 
 
 def give_up(uri: str, error: Exception) -> None:

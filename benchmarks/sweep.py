@@ -1,6 +1,7 @@
 """A sweep from its start to its end: the file it leaves, its run in MLflow, its progress, and its tables."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,14 +11,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from tqdm import tqdm
 
 from benchmarks.cell import Cell, group_of, mark_sweep, of_group, refuse_seed, refused
 from benchmarks.command import listing, one_sentence
-from benchmarks.sweeper import cells, unions
+from benchmarks.progress import bars
+from benchmarks.sweeper import unions
 
-# The sweep's bar, in a list: the callback itself is pickled for worker processes and cannot hold it.
-bars: list[tqdm] = []
+SHARED = ".shared"  # where the cells of a sweep keep what they have in common
 
 
 class Sweep(Callback):
@@ -59,8 +59,6 @@ class Sweep(Callback):
                 from benchmarks import sweep_run
 
                 sweep_run.start(folder, config.tracking_uri)
-            if config.hydra.launcher._target_.endswith("BasicLauncher"):
-                bars.append(tqdm(total=cells(config.benchmark.entry, several), desc="cells", unit="cell", disable=None))
 
     def on_job_start(self, config: DictConfig, **_: object) -> None:
         """Name the running cell behind the bar."""
@@ -83,9 +81,8 @@ class Sweep(Callback):
         """Show the tables of the sweep's kind, or fail; a sweep with a failed cell does not get here."""
         from results.__main__ import main
 
-        while bars:
-            bars.pop().close()
         folder = config.hydra.sweep.dir
+        shutil.rmtree(Path(folder, SHARED), ignore_errors=True)  # it is as large as the scores, and can be made again
         with one_sentence():
             code = main([folder])
         print(f"More tables: python -m results {folder} --help")

@@ -1,0 +1,74 @@
+"""Say how far a sweep is: `python -m benchmarks.status outputs/NAME`.
+
+It reads the plans of the sweep's commands and starts nothing. It ends with 0 if all cells are done.
+"""
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from benchmarks.plan import AGAIN, BEGUN, DONE, FAILED, KILLED, LEFT, Plan, plans
+
+FEW = 12  # reasons that are shown
+NOBODY = "No process works on them; the same command goes on"
+UNITS = [("days", 48 * 3600, 86400), ("hours", 2 * 3600, 3600), ("minutes", 120, 60), ("seconds", 0, 1)]
+
+
+def lines(plan: Plan, now: list[int]) -> list[str]:
+    """Say of a command how many of its cells are done, running, failed and missing, and what they cost."""
+    states, log = plan.states(), plan.log()
+    failed = [cell for cell, state in enumerate(states) if state in (AGAIN, FAILED) and cell not in now]
+    left = [cell for cell, state in enumerate(states) if state in (LEFT, BEGUN) and cell not in now]
+    done = states.count(DONE)
+    number = f"{done:,} of {len(states):,} cells are done, {len(now):,} are running, {len(failed):,} failed"
+    said = [plan.command, f"{number}, {len(left):,} are missing."]
+    seconds = [ended["seconds"] for ended in log.values()]
+    said += [f"{len(seconds):,} cells took {time(sum(seconds))} of computing."] if seconds else []
+    if left and not now:
+        said += [f"{NOBODY}."]
+    elif now and done and seconds:
+        ahead = (len(left) + len(now) / 2) * sum(seconds) / len(seconds) / len(now)
+        said += [f"About {time(ahead)} are left with {len(now)} workers, if the other cells take as long as these."]
+    return said + reasons(plan, {cell: log[cell]["reason"] if states[cell] == FAILED else KILLED for cell in failed})
+
+
+def reasons(plan: Plan, failed: dict[int, str]) -> list[str]:
+    """Say why cells failed, each reason once."""
+    usual = set.intersection(*map(set, plan.overrides)) if len(plan.overrides) > 1 else set()
+    cells = defaultdict(list)
+    for cell, reason in failed.items():
+        cells[reason].append(" ".join(word for word in plan.overrides[cell] if word not in usual))
+    said = []
+    for reason, names in [*cells.items()][:FEW]:
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        said.append(f"- {names[0]}{more}: {reason}")
+    return said + ([f"- and {len(cells) - FEW} other reasons"] if len(cells) > FEW else [])
+
+
+def time(seconds: float) -> str:
+    """Return a time in the unit in which it is easy to read."""
+    name, _, unit = next(row for row in UNITS if seconds >= row[1])
+    return f"{seconds / unit:.{0 if unit == 1 else 1}f} {name}"
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        raise ValueError("usage: python -m benchmarks.status outputs/NAME")
+    paths = plans(Path(arguments[0]))
+    if not paths:
+        raise ValueError(f"{arguments[0]} needs to be the folder of a sweep, outputs/NAME, that was started with -m")
+    known = [Plan.read(path) for path in paths]
+    running = [
+        [cell for cell, state in enumerate(plan.states()) if state in (BEGUN, AGAIN) and plan.running(cell)]
+        for plan in known
+    ]
+    first = next((k for k, now in enumerate(running) if now), 0)  # else the command that was started last
+    print("\n".join(lines(known[first], running[first])))
+    return 0 if {*known[first].states()} == {DONE} else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ValueError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,141 @@
+"""A Slurm of one machine, started by hand without systemd, and trials of sweeps on it.
+
+`python -m tests.services.slurm` starts munged, slurmctld and slurmd, runs the trials and stops them. It needs root and
+Debian's packages slurmctld, slurmd, slurm-client and munge; the environment needs the extra `slurm`.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.services import trials
+
+CONFIG = """\
+ClusterName=trial
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmctldPort=16817
+SlurmdPort=16818
+AuthType=auth/munge
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=batch_sched_delay=1,sched_interval=5
+ReturnToService=2
+MpiDefault=none
+MaxArraySize=5
+KillWait=5
+SlurmdParameters=config_overrides
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=16000 State=UNKNOWN
+PartitionName=trial Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+SLURM = ["hydra/launcher=slurm", "hydra.launcher.mem_gb=null"]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[None]:
+    """Run a cluster of one node; its files are in `folder`."""
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
+    Path(os.environ["SLURM_CONF"]).write_text(CONFIG.format(host=socket.gethostname(), folder=folder))
+    Path("/run/munge").mkdir(exist_ok=True)
+    shutil.chown("/run/munge", "munge", "munge")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    daemons = [subprocess.Popen(["runuser", "-u", "munge", "--", "/usr/sbin/munged", "--foreground"], **quiet)]
+    try:
+        trials.until(lambda: Path("/run/munge/munge.socket.2").exists(), "munged answers")
+        daemons += [subprocess.Popen([name, "-D"], **quiet) for name in ("slurmctld", "slurmd")]
+        trials.until(lambda: "idle" in said("sinfo", "-h", "-o", "%t"), "the node is idle")
+        yield
+    finally:
+        subprocess.run(["scancel", "--user=root", "--signal=KILL"])
+        for daemon in reversed(daemons):
+            daemon.terminate()
+            daemon.wait(20)
+
+
+def said(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout
+
+
+def jobs(state: str = "RUNNING") -> list[str]:
+    """Return the jobs in a state."""
+    return said("squeue", "-h", "-r", "-t", state, "-o", "%A").split()
+
+
+def undisturbed(folder: Path, expected) -> None:
+    done = trials.start(folder, *SLURM, "workers=3")
+    trials.same(trials.finished(done), folder, expected)
+
+
+def cancelled(folder: Path, expected) -> None:
+    """A job is cancelled while it computes."""
+    sweep = trials.start(folder, *SLURM, "workers=3")
+    trials.until(lambda: trials.running(folder) > 1 and len(jobs()) == 3, "three jobs run")
+    subprocess.run(["scancel", jobs()[0]])
+    trials.same(trials.finished(sweep), folder, expected)
+
+
+def killed(folder: Path, expected) -> None:
+    """The process of a job is killed, as it is when its memory is used up."""
+    sweep = trials.start(folder, *SLURM, "workers=3")
+    trials.until(lambda: trials.running(folder) > 1 and len(jobs()) == 3, "three jobs run")
+    trials.kill(folder)
+    trials.same(trials.finished(sweep), folder, expected)
+
+
+def out_of_time(folder: Path, expected) -> None:
+    """A job's minute is over before its cells are done; it is queued again."""
+    sweep = trials.start(
+        folder, *SLURM, "workers=1", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=35"
+    )
+    trials.same(trials.finished(sweep), folder, expected)
+    logs = "".join(path.read_text() for path in (folder / "outputs").rglob("*_log.*"))
+    assert "timed-out" in logs, "no job has come to its end"
+
+
+def without_launcher(folder: Path, expected) -> None:
+    """The launcher is killed; its jobs go on, and so does the same command."""
+    sweep = trials.start(folder, *SLURM, "workers=2")
+    trials.until(lambda: trials.running(folder) > 1, "jobs run")
+    sweep.kill()
+    sweep.communicate()
+    again = trials.start(folder, *SLURM, "workers=2")
+    trials.same(trials.finished(again), folder, expected)
+
+
+def failing(folder: Path, expected) -> None:
+    """A cell fails where Slurm says COMPLETED: the command and the status say so."""
+    sweep = trials.start(folder, *SLURM, "workers=2", "method=gradient,grad_cam", "++method.layer=nowhere")
+    out = sweep.communicate(timeout=300)[0]
+    assert sweep.returncode == 1 and "unexpected keyword argument 'layer'" in out, out
+    status = trials.status(folder)
+    assert "1 of 2 cells are done, 0 are running, 1 failed" in status and "layer" in status, status
+
+
+def too_many(folder: Path, expected) -> None:
+    """More workers than the cluster's arrays have places are refused by Slurm in words."""
+    sweep = trials.start(folder, *SLURM, "workers=6")
+    out = sweep.communicate(timeout=300)[0]
+    assert sweep.returncode == 1 and "array" in out, out
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="slurm") as files, running(Path(files)):
+        every = [undisturbed, failing, too_many, cancelled, killed, out_of_time, without_launcher]
+        sys.exit(trials.tried([trial for trial in every if trial.__name__ in sys.argv[1:] or not sys.argv[1:]]))

@@ -1,0 +1,146 @@
+"""The plan of a sweep and its workers: no cell twice, none lost, done ones not composed, reasons of failures."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+from benchmarks import status
+from benchmarks.plan import AGAIN, BEGUN, DONE, FAILED, KILLED, LEFT, Plan, plans
+from benchmarks.sweeper import refuse_failed, rounds, samples
+from methods.gradient import Gradient
+from tests.conftest import CONF, run
+from tests.run.test_cell import computed
+from tests.services import trials
+
+ORACLE = ["-m", "model=planted", "dataset=planted", "dataset.images=4", "batch_size=4", "metric=[gini]"]
+ORACLE += ["tracking_uri=null", "name=trial"]
+CLAIM = """
+import sys, time
+from pathlib import Path
+from benchmarks.plan import Plan
+print(Plan.read(Path(sys.argv[1])).claim(sys.argv[2]), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def plan(tmp_path) -> Plan:
+    return Plan.made(tmp_path, "command", "python run.py", {name: [f"seed={name}"] for name in "abcd"}, ["c"])
+
+
+def claimed(plan: Plan, state: str = LEFT) -> tuple[subprocess.Popen, str]:
+    """Let another process begin a cell; return the process and the cell."""
+    command = [sys.executable, "-c", CLAIM, plan.path, state]
+    other = subprocess.Popen(command, cwd=CONF.parent, stdout=subprocess.PIPE, text=True)
+    return other, other.stdout.readline().strip()
+
+
+def test_a_cell_is_of_one_process_and_of_the_next_when_that_is_killed(plan):
+    other, cell = claimed(plan)
+    assert cell == "0" and plan.claim(LEFT) == 1 and plan.claim(LEFT) == 3 and plan.claim(LEFT) is None
+    assert plan.states() == BEGUN + BEGUN + DONE + BEGUN
+    plan.end(1, DONE, 2.0)
+    plan.end(3, FAILED, 1.0, "no such layer")
+    assert plan.running(0) and not plan.left(BEGUN) and plan.claim(BEGUN) is None
+    other.kill()
+    other.wait()
+    assert next(rounds(plan)) == (BEGUN, [0])
+    again, cell = claimed(plan, BEGUN)
+    assert cell == "0" and plan.states()[0] == AGAIN
+    again.kill()
+    again.wait()
+    assert not list(rounds(plan)) and plan.claim(BEGUN) is None
+    with pytest.raises(ValueError, match=f"2 of 4 cells failed; the first: {KILLED}"):
+        refuse_failed(plan, None)
+
+
+def test_the_same_command_goes_on_with_all_that_is_neither_done_nor_running(plan):
+    other, _ = claimed(plan)
+    for cell, state in ((plan.claim(LEFT), DONE), (plan.claim(LEFT), FAILED)):
+        plan.end(cell, state, 1.0, "why")
+    jobs = dict(zip(plan.names, plan.overrides, strict=True))
+    again = Plan.made(plan.path.parents[1], "command", "python run.py", jobs, ["b"])
+    assert again.states() == BEGUN + DONE + LEFT + LEFT
+    other.kill()
+    other.wait()
+
+
+def test_every_entry_and_every_setting_is_composed_once():
+    jobs = [[f"method={m}", f"model={n}", f"seed={s}", "+x=1"] for m in "abc" for n in "de" for s in range(100)]
+    chosen = samples(jobs, {"method", "model"})
+    assert {word for job in chosen for word in job[:2]} == {f"method={m}" for m in "abc"} | {"model=d", "model=e"}
+    assert len(chosen) == 4
+
+
+@pytest.mark.slow
+def test_done_cells_are_skipped_without_being_composed(tmp_path, monkeypatch):
+    words = [*ORACLE, "method=gradient,uniform", "seed=0,1"]
+    assert run(tmp_path, *words)[0] == 0
+    assert not list(tmp_path.rglob(".shared"))
+    composed, plain = [], ConfigLoaderImpl.load_sweep_config
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", lambda *a, **k: composed.append(a) or plain(*a, **k))
+    code, said = run(tmp_path, *words, "batch_size=2", "threads=1")
+    assert code == 0 and said.count("done before, skipped") == 4 and not composed
+    assert run(tmp_path, *words, "metric=[gini,entropy]")[0] == 0 and composed
+    composed.clear()
+    assert run(tmp_path, *words)[0] == 0 and not composed
+    (next(tmp_path.rglob("curves.parquet"))).unlink()
+    assert run(tmp_path, *words)[1].count("done before, skipped") == 3 and composed
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_no_cell_and_no_digit(tmp_path):
+    words = ["method=rise,uniform,gradient", "seed=0,1", "dataset.images=8", "budget.masks=500"]
+    for name, more in {"one": [], "two": ["hydra/launcher=processes", "workers=2"]}.items():
+        (tmp_path / name).mkdir()
+        sweep = trials.start(tmp_path / name, *words, *more)
+        if more:
+            trials.until(lambda: trials.running(tmp_path / "two") == 2, "two cells are computed")
+            trials.kill(tmp_path / "two")
+        said = trials.finished(sweep)
+    assert "a worker ended early" in said
+    trials.same(said, tmp_path / "two", trials.scores(tmp_path / "one"))
+    assert trials.ended(tmp_path / "two") == 6
+
+
+@pytest.mark.slow
+def test_status_names_failures_and_what_is_missing(tmp_path, capsys):
+    assert run(tmp_path, *ORACLE, "method=gradient,grad_cam,uniform", "++method.layer=nowhere")[0] == 1
+    assert status.main([str(tmp_path / "outputs" / "trial")]) == 1
+    said = capsys.readouterr().out
+    assert "1 of 3 cells are done, 0 are running, 2 failed, 0 are missing" in said
+    assert "- method=gradient: " in said and "- method=uniform: " in said and said.count("'layer'") == 2
+    (path,) = plans(tmp_path / "outputs" / "trial")
+    now = Plan.read(path)
+    now.mark(0, LEFT)
+    os.close(now.file)
+    assert status.main([str(tmp_path / "outputs" / "trial")]) == 1
+    assert "1 failed, 1 are missing" in (said := capsys.readouterr().out) and "the same command goes on" in said
+
+
+def test_a_cell_that_does_not_fit_into_memory_goes_on_in_smaller_passes(tmp_path, monkeypatch, caplog):
+    seen, plain = [], Gradient.__call__
+
+    def call(self, model, x, target):
+        seen.append(len(x))
+        if len(x) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(self, model, x, target)
+
+    words = ["method=gradient", "metric=[gini]", "dataset.images=6"]
+    computed(tmp_path / "small", *words, "batch_size=2")
+    monkeypatch.setattr(Gradient, "__call__", call)
+    with caplog.at_level(logging.WARNING):
+        computed(tmp_path / "large", *words, "batch_size=8")
+    assert seen == [6, 4, 2, 2, 2] and "it goes on with 2" in caplog.text
+    small, large = (
+        pd.concat(map(pd.read_parquet, sorted((tmp_path / name).rglob("scores.parquet"))))
+        for name in ("small", "large")
+    )
+    pd.testing.assert_frame_equal(*(table[["image", "metric", "score", "status"]] for table in (small, large)))

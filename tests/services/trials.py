@@ -1,0 +1,122 @@
+"""Sweeps of the planted network that are disturbed, and a sweep that is not: scores are equal, bit for bit."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.plan import AGAIN, BEGUN, DONE, Plan, plans
+
+ROOT = Path(__file__).parents[2]
+COST = ["seconds", "peak_memory", "explain_seconds", "explain_peak_memory", "device"]
+# Twelve cells of some seconds each.
+CELLS = "-m model=planted dataset=planted dataset.images=16 batch_size=4 tracking_uri=null name=trial metric=[deletion]"
+CELLS += " method=rise,lime,kernel_shap seed=0,1,2,3 budget.masks=2000"
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen:
+    """Start the sweep in a folder, with other settings; it leads a group of processes."""
+    given = {word.partition("=")[0] for word in words}
+    usual = [word for word in shlex.split(CELLS) if word.partition("=")[0] not in given]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    command = [sys.executable, ROOT / "run.py", *usual, *words]
+    return subprocess.Popen(command, cwd=folder, start_new_session=True, **streams)
+
+
+def finished(sweep: subprocess.Popen) -> str:
+    """Wait for a sweep that must succeed; return what it printed."""
+    out = sweep.communicate(timeout=900)[0]
+    assert sweep.returncode == 0, out
+    return out
+
+
+def plan(folder: Path) -> Plan:
+    return Plan.read(plans(folder / "outputs" / "trial")[0])
+
+
+def running(folder: Path) -> int:
+    """Return how many cells of the sweep are computed now."""
+    if not plans(folder / "outputs" / "trial"):
+        return 0
+    now = plan(folder)
+    number = sum(state in (BEGUN, AGAIN) and now.running(cell) for cell, state in enumerate(now.states()))
+    os.close(now.file)
+    return number
+
+
+def ended(folder: Path) -> int:
+    """Return how many cells of the sweep are done."""
+    return sum(path.with_suffix(".states").read_text().count(DONE) for path in plans(folder / "outputs" / "trial"))
+
+
+def kill(folder: Path) -> int:
+    """Kill a process that computes a cell of the sweep; return its number."""
+    now = plan(folder)
+    cell = next(cell for cell, state in enumerate(now.states()) if state == BEGUN and now.running(cell))
+    os.close(now.file)
+    owner = holder(now.path.with_suffix(".states"), cell)
+    os.kill(owner, signal.SIGKILL)
+    return owner
+
+
+def holder(file: Path, byte: int) -> int:
+    """Return the process that holds a lock on a byte of a file, as Linux lists them."""
+    inode = str(file.stat().st_ino)
+    for line in Path("/proc/locks").read_text().splitlines():
+        words = line.split()
+        if "->" not in words and words[5].endswith(f":{inode}") and words[6] == str(byte):
+            return int(words[4])
+    raise LookupError(f"nobody holds byte {byte} of {file}")
+
+
+def scores(folder: Path) -> pd.DataFrame:
+    """All stored rows, without what clocks and allocators say, in one order."""
+    files = sorted((folder / "outputs").rglob("scores.parquet"))
+    rows = pd.concat([pd.read_parquet(file, partitioning=None) for file in files], ignore_index=True)
+    return rows.drop(columns=[*COST, "reused"]).sort_values(["entry", "seed", "metric", "image"], ignore_index=True)
+
+
+def same(_out: str, folder: Path, expected: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(scores(folder), expected, check_exact=True)
+
+
+def status(folder: Path) -> str:
+    command = [sys.executable, "-m", "benchmarks.status", folder / "outputs" / "trial"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+
+
+def until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"it takes longer than {seconds} s until {what}"
+        time.sleep(0.1)
+
+
+def tried(trials: Sequence[Callable[[Path, pd.DataFrame], None]]) -> int:
+    """Run the sweep undisturbed in one process and then every trial in a folder of its own; return the exit code."""
+    with tempfile.TemporaryDirectory(prefix="trials") as place:
+        first = Path(place) / "one_process"
+        first.mkdir()
+        begun = time.perf_counter()
+        finished(start(first))
+        expected, lost = scores(first), 0
+        print(f"one process: {expected.key.nunique()} cells in {time.perf_counter() - begun:.0f} s", flush=True)
+        for trial in trials:
+            folder, begun = Path(place) / trial.__name__, time.perf_counter()
+            folder.mkdir()
+            try:
+                trial(folder, expected)
+                result = "as expected"
+            except Exception as error:
+                result, lost = f"FAILED: {type(error).__name__}: {error}", lost + 1
+            print(f"{trial.__name__}: {result}, {time.perf_counter() - begun:.0f} s", flush=True)
+    print(f"{len(trials) - lost} passed, {lost} failed")
+    return int(lost > 0)
