@@ -17,4 +17,4 @@ def suits(metric: Callable) -> bool:
 
 def score(metric: Callable, batch: object) -> Tensor:
     """Return the scores of what the metric itself sees."""
-    return metric(batch).double()
+    return metric(batch).double().ravel()

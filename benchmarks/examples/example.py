@@ -42,8 +42,9 @@ def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
     data, tables, curves = digest(training), [], []
     spent = rows.per_image(cost, len(tested.x), "explain_")
     for name, metric in cell.metrics.items():
-        images = metric.images(seen)
-        table = rows.answered(name, metric, partial(metric, seen), len(images), seen).assign(image=images, **spent)
+        images, parts = metric.images(seen), [*getattr(metric, "parts", [""])]
+        table = rows.answered(name, metric, partial(metric, seen), len(images) * len(parts), seen)
+        table = table.assign(image=np.repeat(images, len(parts)), part=parts * len(images), **spent)
         tables.append(table.assign(data=data) if images == [""] else table.join(tested.facts, on="image"))
         curves += rows.curves(metric, table, seen)
     return Scored(tables, curves, partial(pictures, cell, training, tested, told.tau, settings.gallery["examples"]))

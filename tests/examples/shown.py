@@ -37,8 +37,8 @@ def prototype_mmd(metric) -> Iterator[Answer]:
 def prototype_accuracy(metric) -> Iterator[Answer]:
     two = replace(metric, numbers=[1, 2])
     for question, labels, score in (
-        ("all as their place", [0, 0, 1, 1], [[1, 1], [1, 1], [0, 1], [0, 1]]),
-        ("one not, and of one it is not known", [0, -1, 0, 1], [[1, 1], [NAN, NAN], [1, 0], [0, 1]]),
+        ("all as their place", [0, 0, 1, 1], [1, 1, 1, 1, 0, 1, 0, 1]),
+        ("one not, and of one it is not known", [0, -1, 0, 1], [1, 1, NAN, NAN, 1, 0, 0, 1]),
     ):
         yield Answer("set by hand", question, chosen(labels, one=[0], two=[0, 3]), score, metric=two)
 

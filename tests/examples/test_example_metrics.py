@@ -16,7 +16,9 @@ from benchmarks.examples.metrics.example import (
     FlippedPrecision,
     InfluenceCorrelation,
     Lds,
+    LdsInterval,
     Randomisation,
+    correlations,
 )
 from benchmarks.examples.traced import Doubled, Flipped, LeftOut, Subsets
 from entries import Inapplicable
@@ -44,6 +46,26 @@ def test_correlations_are_those_of_scipy():
     one, other = ties(5, 40), ties(5, 40)
     score = Randomisation(seed=0)(traced(one.tolist(), other.tolist()))
     assert np.allclose(score, [abs(spearmanr(*pair).statistic) for pair in zip(one, other, strict=True)])
+
+
+def test_rank_correlations_of_resampled_places_are_those_of_scipy():
+    a, b, drawn = ties(4, 12), torch.randn(4, 12).double(), torch.randint(12, (5, 12))
+    times = torch.stack([torch.bincount(places, minlength=12) for places in drawn]).double()
+    literal = [[spearmanr(p[places], q[places]).statistic for places in drawn] for p, q in zip(a, b, strict=True)]
+    assert np.allclose(correlations(a, b, times), literal)
+
+
+def test_interval_of_lds_is_around_the_mean():
+    inside, margins = torch.rand(20, 30) < 0.5, torch.randn(20, 2, 6).double()
+    seen = traced(torch.randn(6, 30).tolist(), subsets=Subsets(inside, margins))
+    low, high = LdsInterval(500, 0)(seen)
+    assert low < Lds()(seen).mean() < high
+
+
+@pytest.mark.parametrize("change", [1 + 1e-9 * torch.randn(4, 9).double(), torch.ones(4, 9).double()])
+def test_numbers_that_are_the_same_but_for_rounding_have_no_correlation(change):
+    seen = traced(torch.randn(4, 9).tolist(), left_out=LeftOut(torch.arange(9), change))
+    assert InfluenceCorrelation()(seen).isnan().all()
 
 
 def test_curve_of_wrong_labels_has_the_area_and_ties_come_in_no_order():

@@ -14,10 +14,12 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
 from benchmarks.examples.traced import Traced
-from entries import Inapplicable, choice, scores, whole
+from entries import Inapplicable, scores, whole
 
 traces = partial(scores, "example", cites="")
 POINTS = 41  # of a detection curve
+FEW = 100  # images at a time
+ROUNDING = 1e-6  # of numbers that are the same but for rounding and the end of a fit, relative to the largest
 
 
 def all_images(metric: object, traced: Traced) -> list[str]:
@@ -33,17 +35,22 @@ def of_none(metric: object, traced: Traced) -> list[str]:
     return [""]
 
 
+def constant(rows: Tensor) -> Tensor:
+    """Return which rows (n,) of (n, k) have one value but for rounding."""
+    return rows.amax(1) - rows.amin(1) <= ROUNDING * rows.abs().amax(1)
+
+
 def correlation(a: Tensor, b: Tensor) -> Tensor:
     """Return the Pearson correlation (n,) of rows (n, k); nan where one of them is constant."""
-    a, b = (part.double() for part in (a, b))
-    constant = (a.amax(1) == a.amin(1)) | (b.amax(1) == b.amin(1))
-    a, b = (torch.nn.functional.normalize(part - part.mean(1, keepdim=True), dim=1, eps=1e-300) for part in (a, b))
-    return torch.where(constant, nan, (a * b).sum(1).clamp(-1, 1))
+    none, pair = constant(a) | constant(b), (part.double() - part.double().mean(1, keepdim=True) for part in (a, b))
+    a, b = (torch.nn.functional.normalize(part, dim=1, eps=1e-300) for part in pair)
+    return torch.where(none, nan, (a * b).sum(1).clamp(-1, 1))
 
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:
     """Return the rank correlation (n,) of rows (n, k), ties averaged; nan where one of them is constant."""
-    return correlation(*(torch.from_numpy(rankdata(part.numpy(), axis=1)) for part in (a, b)))
+    ranks = (torch.from_numpy(rankdata(part.numpy(), axis=1)) for part in (a, b))
+    return torch.where(constant(a) | constant(b), nan, correlation(*ranks))
 
 
 @traces(
@@ -89,36 +96,47 @@ class Lds:
         return spearman(*sums_and_margins(traced))
 
 
-ENDS = {"low": 0.025, "high": 0.975}
-
-
 @traces(higher_is_better=True, bounds=(-1.0, 1.0), undefined=SAME)
 class LdsInterval:
-    """An end of the 95 % interval of the mean LDS, over test images and subsets that are drawn anew.
+    """The two ends of the 95 % interval of the mean LDS, over test images and subsets that are drawn anew.
 
-    `end` is low or high: the 2.5 % or 97.5 % percentile of `resamplings` bootstraps. Each draws as many test images
-    and as many subsets as there are, with replacement, and takes the mean LDS of these images over these subsets. An
-    interval over images alone would be too narrow, since all test images are judged by the same subsets.
+    They are the 2.5 % and 97.5 % percentiles of `resamplings` bootstraps. Each draws as many subsets and as many test
+    images as there are, with replacement, and takes the mean LDS of these images over these subsets. An interval over
+    images alone would be too narrow, since all test images are judged by the same subsets.
     """
 
-    end: str
     resamplings: int
     seed: int
 
     images = of_none
+    parts = ("low", "high")
 
     def __post_init__(self) -> None:
-        choice(self, "end", ENDS)
         whole(self, resamplings=1, seed=0)
 
     def __call__(self, traced: Traced) -> Tensor:
-        sums, margins = sums_and_margins(traced)
-        rng, (n, s) = np.random.default_rng(self.seed), sums.shape
-        means = []
-        for _ in range(self.resamplings):
-            some = np.ix_(rng.integers(n, size=n), rng.integers(s, size=s))
-            means.append(spearman(sums[some], margins[some]).nanmean())
-        return torch.stack(means).nanquantile(ENDS[self.end])[None]
+        pair, rng = sums_and_margins(traced), np.random.default_rng(self.seed)
+        n, s = pair[0].shape
+        images, subsets = (rng.multinomial(k, [1 / k] * k, self.resamplings) for k in (n, s))
+        drawn = torch.from_numpy(subsets).double()
+        chunks = zip(*(part.split(FEW) for part in pair), strict=True)
+        found = torch.cat([correlations(*chunk, drawn) for chunk in chunks])  # (n, resamplings)
+        times = torch.from_numpy(images.T).double().where(found.isfinite(), 0)
+        means = (times * found.nan_to_num()).sum(0) / times.sum(0)
+        return means.nanquantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
+
+
+def correlations(a: Tensor, b: Tensor, drawn: Tensor) -> Tensor:
+    """Return rank correlations (n, r) of rows (n, k) whose places were drawn so many times (r, k), ties averaged."""
+    both = [drawn @ below(part) - part.shape[1] / 2 for part in (a, b)]  # ranks, less their mean
+    product, *squares = ((drawn * one * other).sum(2) for one, other in (both, both[:1] * 2, both[1:] * 2))
+    return product / (squares[0] * squares[1]).sqrt()
+
+
+def below(rows: Tensor) -> Tensor:
+    """Return for rows (n, k) whether the i-th number is below the j-th (n, k, k): 1, or 1/2 if both are the same."""
+    one, other = rows[:, :, None], rows[:, None]
+    return (one < other).double() + (one == other).double() / 2
 
 
 @traces(
@@ -127,7 +145,7 @@ class LdsInterval:
     undefined="networks that were fitted on the same subset agree no better than those of different ones",
 )
 class LdsCeiling:
-    """Highest rank correlation that summed explanations can be expected to reach: sqrt(s r / (1 + (s - 1) r)).
+    """Highest LDS that can be expected of a perfect entry: sqrt(s r / (1 + (s - 1) r)).
 
     s networks are fitted on each subset. r is the rank correlation over subsets of the margins of one network and
     another one, averaged over test images and pairs of networks. By the formula of Spearman and Brown the mean margin

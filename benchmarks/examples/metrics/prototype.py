@@ -19,14 +19,14 @@ def numbered(metric: object) -> None:
 
 @stands(higher_is_better=False, cites="Gretton et al. 2012; Kim et al. 2016", bounds=(0.0, 2.0))
 class PrototypeMmd:
-    """Squared distance between the distributions of prototypes and of all training images [Gretton et al. 2012].
+    """Squared distance between the distributions of prototypes and images [Gretton et al. 2012].
 
-    The distance is the maximum mean discrepancy (MMD), by which Kim et al. [2016] choose prototypes. Its square is the
-    mean similarity of two prototypes, plus that of two training images, less twice that of a prototype and a training
-    image. It is 0 where both have the same distribution, and at most 2. Similarity is a Gaussian kernel of the features
-    before the last layer, whose standard deviation is `bandwidth` times the median distance between training images.
-    Pairs of an image with itself count, so that the estimate is biased. There is a score for each of the `numbers` of
-    prototypes (k,).
+    The images are all training images. The distance is the maximum mean discrepancy (MMD), by which Kim et al. [2016]
+    choose prototypes. Its square is the mean similarity of two prototypes, plus that of two training images, less twice
+    that of a prototype and a training image. It is 0 where both have the same distribution, and at most 2. Similarity
+    is a Gaussian kernel of the features before the last layer, whose standard deviation is `bandwidth` times the median
+    distance between training images. Pairs of an image with itself count, so that the estimate is biased. There is a
+    score for each of the `numbers` of prototypes (k,).
     """
 
     numbers: list[int]
