@@ -1,12 +1,12 @@
 # make run: a first benchmark from nothing. make test: linter and tests. make quick: tests of a minute or two.
-# Each does its own set-up.
+# make site: the published results as pages. Each does its own set-up.
 PYTHON ?= python3
 BIN := .venv/bin
 # Idle OpenMP threads that spin make two torch processes slow each other down many times over.
 export OMP_WAIT_POLICY ?= PASSIVE
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: run test quick speed reproduce lock clean
+.PHONY: run test quick site speed reproduce lock clean
 
 run: .venv/installed
 	@$(BIN)/python run.py experiment=quick
@@ -20,6 +20,11 @@ test: .venv/installed
 
 quick: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $${TEST_WORKERS:-2} --dist loadfile -m "not slow"
+
+PUBLISHED := results/published
+site: .venv/installed
+	$(BIN)/python -m results.site $(filter-out %/networks.json,$(wildcard $(PUBLISHED)/*.json)) \
+		$(PUBLISHED)/networks.json+$(PUBLISHED)/networks_maps.json --out outputs/site
 
 speed: .venv/installed .venv-quantus/installed
 	$(BIN)/python -m tests.speed.sharing

@@ -1,11 +1,12 @@
 """What an entry or a metric computes: the docstring of its class, read from the sources without importing them."""
 
 import ast
-import inspect
+import re
 from functools import cache
 from pathlib import Path
 
 import yaml
+from markupsafe import Markup, escape
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -27,16 +28,22 @@ def question(kind: str) -> str:
 
 
 @cache
-def described(stem: str, *folders: str) -> str:
-    """Return the docstring of the class that a file of one of the folders of conf/ names; "" where there is none."""
+def described(stem: str, *folders: str) -> list[str]:
+    """Return the paragraphs of the docstring of the class that a file of one of the folders of conf/ names."""
     for folder in folders:
         *module, name = str(_config(CONF / folder / f"{stem}.yaml").get("_target_", "")).split(".")
         source = ROOT.joinpath(*module).with_suffix(".py") if module else ROOT
         if source.is_file():
             for node in ast.parse(source.read_text(encoding="utf-8")).body:
                 if isinstance(node, ast.ClassDef) and node.name == name:
-                    return inspect.cleandoc(ast.get_docstring(node) or "")
-    return ""
+                    return [*map(_unwrapped, (ast.get_docstring(node) or "").split("\n\n"))]
+    return []
+
+
+def _unwrapped(paragraph: str) -> Markup:
+    """Return a paragraph as HTML without the line breaks of the source, except before points and indented lines."""
+    text = re.sub(r"\n(?![ *-])", " ", paragraph)
+    return Markup(re.sub("`+([^`]+)`+", r"<code>\1</code>", str(escape(text))))
 
 
 @cache

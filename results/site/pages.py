@@ -116,12 +116,12 @@ def compared(sweeps: Sequence[Sweep]) -> Table:
         places, entries = sweep.places, sweep.entries
         controls = int((entries.group == "control").sum())
         lines[sweep.name] = {
-            "data sets": ", ".join(dict.fromkeys(map(label, places.dataset))),
-            "networks": ", ".join(dict.fromkeys(map(label, places.model))),
+            "data set": ", ".join(dict.fromkeys(map(label, places.dataset))),
+            "network": ", ".join(dict.fromkeys(map(label, places.model))),
             "entries": len(entries) - controls,
             "controls": controls,
             "metrics": len(sweep.metrics),
-            "images": int(places.images.max()),
+            "images": int(places.images.max()) or NONE,
             "scores": int(places.scores.sum()),
             "undefined": int(places.undefined.sum()),
         }

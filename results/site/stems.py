@@ -5,7 +5,8 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from results.names import bibliography, plain, works
-from results.site import facts, figures, files, grids
+from results.site import facts, figures, files
+from results.site.extracts import extracts
 from results.site.layout import Site, gridded, keyed
 from results.site.sweeps import Sweep, spelled
 from results.tables import Table
@@ -27,14 +28,13 @@ def write(site: Site, kind: str, sweeps: Sequence[Sweep], sort: str, stem: str) 
         own = own[own.stem == stem]
         if own.empty:
             continue
-        grids_ = []
-        for view, table, source in taken(sweep, sort, [*own.index]):
-            anchor = f"#{plain(source.name)}" if source is not table else ""
-            href, key = f"{ROOT}sweeps/{quote(sweep.name)}/{view}.html{anchor}", f"{sweep.name}_{view}_{table.name}"
-            grids_.append(replace(gridded(sweep, table, ROOT), source=href, key=plain(key)))
+        shown = []
+        for view, table in taken(sweep, sort, [*own.index]):
+            href, key = f"{ROOT}sweeps/{quote(sweep.name)}/{view}.html", f"{sweep.name}_{view}_{table.name}"
+            shown.append(replace(gridded(sweep, table, ROOT), source=href, key=plain(key)))
             every.append(replace(table, data=table.numbers.assign(sweep=sweep.name, view=view)))
         pictures = figures.of_entry(sweep, [*own.index], site.out) if sort == "entries" else []
-        parts.append((sweep, own, keyed(grids_), pictures))
+        parts.append((sweep, own, keyed(shown), pictures))
         cited += [*own.cites]
     folder = site.out / sort / kind
     content = {
@@ -47,14 +47,13 @@ def write(site: Site, kind: str, sweeps: Sequence[Sweep], sort: str, stem: str) 
     site.page("stem.html", path, kind=kind, sort=sort, stem=stem, parts=parts, spelled=spelled, **content)
 
 
-def taken(sweep: Sweep, sort: str, names: Sequence[str]) -> Iterator[tuple[str, Table, Table]]:
-    """Yield view, table and the table that it is a part of, for some entries or metrics.
+def taken(sweep: Sweep, sort: str, names: Sequence[str]) -> Iterator[tuple[str, Table]]:
+    """Yield views and their tables of some entries or metrics.
 
     Views that show single metrics in detail are asked for these; of others, the rows or columns are taken.
     """
     detailed = sweep.detailed() if sort == "metrics" else ()
+    every = [*sweep.metrics.index, *sweep.entries.index]
     for view, tables in sweep.tables.items():
-        if view in detailed:
-            yield from ((view, table, table) for table in sweep.shown(view, *names) if len(table.frame))
-        else:
-            yield from ((view, *pair) for pair in grids.extracts(tables, names, SORTS[sort]))
+        shown = sweep.shown(view, *names) if view in detailed else extracts(tables, names, SORTS[sort], every)
+        yield from ((view, table) for table in shown if len(table.frame))

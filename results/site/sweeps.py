@@ -95,7 +95,7 @@ class Sweep:
         columns = ["images", "scores", "undefined", "weights", "code"]
         frame = places[columns].astype(str)
         frame.index = [f"{label(place.model)} on {label(place.dataset)}" for place in places.itertuples()]
-        found = [Table("networks", "Data sets and networks", frame, data=places)]
+        found = [Table("places", "Data sets and networks", frame, data=places)]
         controls = entries.group == "control"
         entries = entries.assign(control=controls).sort_values("control", kind="stable")
         frame = pd.DataFrame(
@@ -169,13 +169,14 @@ def spelled(settings: str) -> str:
 def opened(path: str) -> Sweep:
     """Return the sweep of a folder, or of the record NAME.json of a published one; `A+B` reads A with B beside it."""
     first, *others = path.split("+")
-    record, beside = Path(first), [_rows(Path(other)) for other in others]
+    record = Path(first)
+    rows, *beside = [_rows(Path(each)) for each in (first, *others)]
     options = Namespace(metric=[], to=None, model=None, explain=True, beside=beside, latex=True)
     if record.suffix != ".json":
-        return Sweep(record.resolve().name, _rows(record), beside, options=options)
+        return Sweep(record.resolve().name, rows, beside, options=options)
     made = json.loads(record.read_text(encoding="utf-8"))
     pictures = [record.parent / file for file in made["files"] if file.endswith(".png")]
-    return Sweep(record.stem, _rows(record), beside, made["command"], pictures, options)
+    return Sweep(record.stem, rows, beside, made["command"], pictures, options)
 
 
 def _rows(path: Path) -> pd.DataFrame:

@@ -181,7 +181,7 @@ sections.forEach(copyable);
 const place = document.getElementById("choose");
 const form = document.createElement("form");
 form.className = "choose";
-form.setAttribute("aria-label", "Choose rows and columns");
+form.setAttribute("aria-label", "Filters");
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("input", () => choose(form));
 form.addEventListener("reset", () => setTimeout(() => choose(form)));

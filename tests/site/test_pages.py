@@ -1,0 +1,199 @@
+"""The files of a site, without a browser: links, rows, numbers, nothing from elsewhere, no kind named."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from results import tables
+from results.names import label
+from results.site import bars, pages, sweeps
+from tests.conftest import options
+from tests.results import synthetic
+from tests.site.conftest import PICTURED
+
+CODE = Path(pages.__file__).parent
+ELSEWHERE = re.compile(r"""(?:src|href)\s*=\s*["'](?:\w+:)?//|url\(\s*["']?(?:\w+:)?//|@import|fetch\(""")
+
+
+class Page(HTMLParser):
+    """What a page links to, what it loads, its places, and the rows of its tables by the place of their section."""
+
+    def __init__(self, file: Path):
+        super().__init__()
+        self.links, self.loads, self.places, self.tables = [], [], set(), {}
+        self.section, self.cell, self.part = "", None, ""
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        facts = dict(attrs)
+        self.places |= {facts["id"]} if facts.get("id") else set()
+        self.links += [facts["href"]] if tag == "a" else []
+        self.loads += [facts.get("src") or facts.get("href")] if tag in ("img", "script", "link") else []
+        if tag == "section":
+            self.section = facts["id"]
+        elif tag in ("thead", "tbody"):
+            self.part = facts.get("class") or tag
+        elif tag == "tr":
+            self.tables.setdefault(self.section, []).append((self.part, []))
+        elif tag in ("td", "th"):
+            self.cell = []
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell.append(data)
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.tables[self.section][-1][1].append(" ".join("".join(self.cell).split()))
+            self.cell = None
+
+
+@pytest.fixture(scope="module")
+def read(site) -> dict[Path, Page]:
+    return {file: Page(file) for file in site.rglob("*.html")}
+
+
+def test_every_link_leads_to_a_file_and_a_place_in_it(site, read):
+    for file, page in read.items():
+        for link in [*page.links, *page.loads]:
+            if link == "data:,":
+                continue
+            parts = urlsplit(link)
+            assert not parts.scheme and not parts.netloc and not parts.path.startswith("/"), f"{file}: {link}"
+            target = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+            assert target.is_file() and target.is_relative_to(site), f"{file}: {link}"
+            assert not parts.fragment or unquote(parts.fragment) in read[target].places, f"{file}: {link}"
+
+
+def test_every_page_can_be_reached(site, read):
+    found, ahead = set(), [site / "index.html"]
+    while ahead:
+        file = ahead.pop()
+        if file in read and file not in found:
+            found.add(file)
+            ahead += [(file.parent / unquote(urlsplit(link).path)).resolve() for link in read[file].links]
+    assert found == {*read}
+
+
+def test_nothing_is_loaded_from_elsewhere(site):
+    for file in (file for file in site.rglob("*") if file.suffix in (".html", ".css", ".js", ".svg")):
+        text = file.read_text(encoding="utf-8")
+        assert not ELSEWHERE.search(text), file
+
+
+def test_pages_say_what_the_terminal_says(site, read, shown):
+    for sweep in shown:
+        for view, own in sweep.tables.items():
+            page = read[site / "sweeps" / sweep.name / f"{view}.html"]
+            written = [rows for section, rows in page.tables.items() if section]
+            full = [table for table in own if len(table.frame.columns)]
+            assert len(written) == len(full)
+            for rows, table in zip(written, full, strict=True):
+                body = [(part, cells) for part, cells in rows if part != "thead"]
+                assert [cells[0] for _, cells in body] == [*map(label, map(str, table.frame.index))]
+                assert [part for part, _ in body].count("controls") == table.controls % max(len(body), 1)
+                marks = pd.DataFrame("", table.frame.index, table.frame.columns)
+                if table.verdicts is not None:
+                    marks = table.verdicts.map(lambda verdict: tables.MARKS.get(verdict, ""))
+                for (_, cells), texts, own_marks in zip(body, table.frame.to_numpy(), marks.to_numpy(), strict=True):
+                    for cell, text, mark in zip(cells[1:], texts, own_marks, strict=True):
+                        first, *rest = str(text).split("\n")
+                        assert cell == " ".join([first.strip() + mark, *rest]).strip()
+
+
+def test_undefined_scores_are_counted_and_never_0(shown, site, read):
+    sweep = shown[0]
+    (start,) = (rows for section, rows in read[site / "index.html"].tables.items() if section == sweep.kind)
+    heads, (_, row) = start[0][1], start[1]
+    assert int(row[heads.index("undefined")]) == (sweep.rows.status != "ok").sum() > 0
+    rows = read[site / "metrics" / sweep.kind / "faithfulness_correlation.html"].tables
+    for section in rows.values():
+        for _, cells in section[2:]:
+            if cells[0] == label("constant"):
+                assert "0" not in cells[1:3] and tables.NONE in cells
+
+
+def test_files_hold_the_numbers_of_their_table(shown, site):
+    for sweep in shown:
+        for view, own in sweep.tables.items():
+            files = site / "sweeps" / sweep.name / "files"
+            found = sorted(files.glob(f"{view}*.parquet"))
+            assert len(found) == len(own)
+            for table in own:
+                stem = f"{view}-{pages.plain(table.name)}" if len(own) > 1 else view
+                numbers = table.numbers.reset_index(drop=not any(table.numbers.index.names))
+                for stored, digits in (
+                    (pd.read_parquet(files / f"{stem}.parquet"), 15),
+                    (pd.read_csv(files / f"{stem}.csv"), 5),
+                ):
+                    assert len(stored) == len(numbers)
+                    for name in numbers.select_dtypes("number"):
+                        values = numbers[name].to_numpy(float)
+                        np.testing.assert_allclose(stored[name].to_numpy(float), values, rtol=10.0**-digits)
+                if len(table.frame):
+                    assert r"\toprule" in (files / f"{stem}.tex").read_text()
+        assert "@" in (files / "refs.bib").read_text()
+        assert len(pd.read_parquet(files / "scores.parquet")) == len(sweep.rows)
+
+
+def test_bars_are_the_intervals_of_the_numbers(shown):
+    """Against the numbers themselves: entries down and metrics across, each metric on its own scale."""
+    (table,) = (own for own in shown[0].tables["leaderboard"] if own.name == "means_shapes_resnet18")
+    found, data = bars.drawn(table), table.numbers
+    for j, (_, head) in enumerate(table.frame.columns):
+        own = data[(data.metric == head[:-2]) & data.low.notna()].set_index("entry")
+        least, most = own.low.min(), own.high.max()
+        for k, text in enumerate(table.frame.index):
+            entry = text.removesuffix(" !")
+            if entry in own.index and len(own) > 1:
+                ends = [round(100 * (own[end][entry] - least) / (most - least)) for end in ("low", "mean", "high")]
+                assert found[k, j] == tuple(ends)
+            else:
+                assert (k, j) not in found
+
+
+def test_pictures_load_when_seen_and_have_a_size_and_words(site):
+    tags = [tag for file in site.rglob("*.html") for tag in re.findall(r"<img[^>]*>", file.read_text(encoding="utf-8"))]
+    assert tags
+    for tag in tags:
+        assert 'loading="lazy"' in tag and re.search(r'width="\d+" height="\d+" .*alt="[^"]+"', tag)
+
+
+def test_every_image_with_pictures_has_a_page_with_its_scores(site, read, shown):
+    sweep, entry = shown[0], "gradient"
+    for image in synthetic.names(PICTURED):
+        page = read[site / "sweeps" / sweep.name / "images" / f"{pages.plain(f'shapes_{image}')}.html"]
+        rows = {cells[0]: cells[1:] for _, cells in page.tables["resnet18"]}
+        own = sweep.rows[(sweep.rows.image == image) & (sweep.rows.model == "resnet18") & (sweep.rows.entry == entry)]
+        for head, text in zip(rows["name"], rows[label(entry)], strict=True):
+            score = own.score[own.metric.map(label).astype(str) == head[:-2]].item()
+            assert text == (tables.NONE if np.isnan(score) else f"{score:.3g}")
+        assert len([link for link in page.loads if link.endswith(".png")]) == 4 + 3  # one network lacks an entry
+    assert len([*(site / "sweeps" / sweep.name / "images").glob("*.html")]) == PICTURED
+
+
+def test_no_page_is_large(site):
+    assert all(file.stat().st_size < 2e6 for file in site.rglob("*.html"))
+
+
+def test_the_site_names_no_kind():
+    kinds = "|".join(options("benchmark"))
+    named = re.compile(rf"""["'](?:{kinds})["']|results\.(?:{kinds})\b""")
+    for file in (file for file in CODE.rglob("*") if file.suffix in (".py", ".html", ".js", ".css")):
+        assert not named.search(file.read_text(encoding="utf-8")), file
+
+
+def test_what_is_in_the_way_is_refused(shown, tmp_path):
+    (tmp_path / "thesis.txt").write_text("all of it")
+    with pytest.raises(ValueError, match="holds other files"):
+        pages.write(shown, tmp_path, "")
+    assert (tmp_path / "thesis.txt").exists()
+    with pytest.raises(ValueError, match="given twice"):
+        pages.write([shown[0], shown[0]], tmp_path / "new", "")
+    with pytest.raises(FileNotFoundError, match="no such"):
+        sweeps.opened(str(tmp_path / "none.json"))
