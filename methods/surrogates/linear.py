@@ -1,20 +1,18 @@
 """Sparse linear models that imitate a network: weights of words, or of sorts of superpixels."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from entries import choice, explains, positive, whole
+from entries import choice, positive, whole
 from methods.surrogates.columns import DRAWN, PREDICTED, sorts, words
 from methods.surrogates.surrogate import surrogate
-from methods.surrogates.trees import ConceptTree
+from methods.surrogates.trees import ConceptTree, imitates
 
 FAR = 1e4  # the last penalty of a path is the first one over this
-fits = partial(explains, "black box", class_specific=False, passes="1 of each train and each test image")
 
 
 class Linear(NamedTuple):
@@ -96,7 +94,7 @@ def evidence(z: np.ndarray, yes: np.ndarray, c: float) -> tuple[np.ndarray, floa
     return model.coef_[0], float(model.intercept_[0])
 
 
-@fits(cites="Tibshirani 1996; Meinshausen 2007")
+@imitates("black box", cites="Tibshirani 1996; Meinshausen 2007")
 class ConceptLinear:
     """Logistic regression on words of the scene with few weights, fitted to the classes that the network says.
 
@@ -108,7 +106,7 @@ class ConceptLinear:
     folds: int
     steps: int
     refit: float
-    needs = ConceptTree.needs
+    needs, passes = ConceptTree.needs, ConceptTree.passes
     __call__ = surrogate
     columns, models, wanted = words, linears, ConceptTree.wanted
 
@@ -118,7 +116,7 @@ class ConceptLinear:
         whole(self, folds=2, steps=2)
 
 
-@fits(cites="Tibshirani 1996; Meinshausen 2007; Sivic & Zisserman 2003")
+@imitates("black box", cites="Tibshirani 1996; Meinshausen 2007; Sivic & Zisserman 2003")
 class SuperpixelLinear:
     """The same regression on superpixels: which share of an image each sort of superpixel covers.
 

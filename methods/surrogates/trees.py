@@ -12,7 +12,7 @@ from methods.concepts.activations import Layer
 from methods.surrogates.columns import DRAWN, PREDICTED, Columns, Images, components, words
 from methods.surrogates.surrogate import surrogate
 
-controls = partial(explains, "control", class_specific=False, passes="1 of each train and each test image")
+imitates = partial(explains, class_specific=False, passes="1 of each train image")
 
 
 class Tree(NamedTuple):
@@ -74,9 +74,12 @@ def of_layer(entry: object) -> tuple[str, ...]:
     return ("words", "layer") if entry.concepts == PREDICTED else ("words",)
 
 
-@explains(
-    "black box", cites="Craven & Shavlik 1996", class_specific=False, passes="1 of each train and each test image"
-)
+def of_words(entry: object) -> str:
+    """Return which passes say what the network says, and what words a layer tells."""
+    return "2 of each train image and 1 of each test image" if "layer" in entry.needs else "1 of each train image"
+
+
+@imitates("black box", cites="Craven & Shavlik 1996")
 class ConceptTree:
     """Decision tree on words of the scene, fitted to the classes that the network says [after Craven & Shavlik 1996].
 
@@ -90,7 +93,7 @@ class ConceptTree:
     folds: int
     leaf: int
     seed: int
-    needs = property(of_layer)
+    needs, passes = property(of_layer), property(of_words)
     __post_init__ = checked
     __call__ = surrogate
     columns, models = words, trees
@@ -99,7 +102,7 @@ class ConceptTree:
         return train.predicted
 
 
-@controls()
+@imitates("control")
 class LabelTree:
     """Control: the tree of ConceptTree, fitted to the labels, whatever the network says.
 
@@ -111,7 +114,7 @@ class LabelTree:
     folds: int
     leaf: int
     seed: int
-    needs = property(of_layer)
+    needs, passes = property(of_layer), property(of_words)
     __post_init__ = checked
     __call__ = surrogate
     columns, models = words, trees
@@ -120,7 +123,7 @@ class LabelTree:
         return train.labels.numpy()
 
 
-@controls()
+@imitates("control")
 class PixelPcaTree:
     """Control: a tree on principal components of the pixels, which no layer has seen."""
 
@@ -135,7 +138,7 @@ class PixelPcaTree:
         whole(self, components=1, side=1, leaf=1, seed=0)
 
 
-@controls()
+@imitates("control")
 class Majority:
     """Control: the class that the network says most often, of every image."""
 
