@@ -8,9 +8,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
+from results import style
 from results.names import label, plain
+from results.pictures import SCALED, Column, grid
 from results.site.sweeps import Sweep
 
 DOTS = 96  # pixels of an inch on a page
@@ -65,16 +69,46 @@ def of_entry(sweep: Sweep, names: Sequence[str], out: Path) -> list[Picture]:
 
 
 def of_image(sweep: Sweep, dataset: str, image: str, folder: Path) -> list[Picture]:
-    """Draw what every cell keeps of one image; links are from the page of the image."""
-    found = []
+    """Draw what cells keep of one image: maps as large as the image beside each other, else what the kind draws.
+
+    Links are from the page of the image.
+    """
+    found: list[Picture] = []
+    by_network: dict[str, list] = {}
     for cell in sweep.cells:
         images = [*map(str, cell.gallery.get("image", ()))]
-        if cell.dataset == dataset and image in images and hasattr(sweep.views, "pictures"):
+        if cell.dataset == dataset and image in images:
             at = images.index(image)
             own = {name: a[at : at + 1] if a.ndim and len(a) == len(images) else a for name, a in cell.gallery.items()}
-            place = folder / "pictures" / plain(f"{dataset}_{cell.model}_{cell.entry}_{image}")
-            found += _drawn(sweep, own, place, folder / "images", f"{label(cell.entry)}, {label(cell.model)}")
+            by_network.setdefault(cell.model, []).append((cell, own))
+    for model, cells in by_network.items():
+        place, said = folder / "pictures" / plain(f"{dataset}_{model}_{image}"), f"{label(model)}, {image}"
+        if figure := side_by_side(cells, said):
+            file = style.save(figure, place, [".png"])[0]
+            found.append(_picture(file, folder / "images", said, f"Maps of all entries, {said}"))
+            continue
+        for cell, own in cells if hasattr(sweep.views, "pictures") else ():
+            said = f"{label(cell.entry)}, {label(model)}"
+            found += _drawn(sweep, own, place / plain(cell.entry), folder / "images", said)
     return found
+
+
+def side_by_side(cells: Sequence[tuple], title: str) -> Figure | None:
+    """Draw one image and every map of it that has its size; None where there is no such map.
+
+    `cells` are pairs of a cell and the arrays that it keeps of the image.
+    """
+    columns, lead = [], None
+    for cell, own in cells:
+        pixels = next((a for a in own.values() if a.ndim == 4 and a.shape[-1] == 3 and a.dtype == np.uint8), None)
+        maps = {} if pixels is None else {name: a for name, a in own.items() if a.shape == pixels.shape[:3]}
+        outlines = [a for a in maps.values() if a.dtype == bool]
+        lead = lead or (None if pixels is None else Column("image", pixels, outlines=[*outlines[:1], []][0]))
+        drawn = {name: a for name, a in maps.items() if a.dtype.kind == "f"}
+        for name, a in drawn.items():
+            said = label(cell.entry) + f" ({name})" * (len(drawn) > 1)
+            columns.append(Column(said, a, label(cell.group), bool((cell.gallery[name] < 0).any())))
+    return grid(columns, [""], title, SCALED, lead) if columns else None
 
 
 def _drawn(sweep: Sweep, gallery: dict, folder: Path, start: Path, said: str) -> list[Picture]:

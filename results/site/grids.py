@@ -62,6 +62,10 @@ class Grid:
     def legend(self) -> dict[str, str]:
         return occurring(self.table)
 
+    @property
+    def has_bars(self) -> bool:
+        return any(cell.bar for row in self.rows for cell in row.cells)
+
 
 def grid(table: Table, entries: pd.DataFrame, metrics: pd.DataFrame, link: Callable[[str, str], str]) -> Grid:
     """Return a table whose heads and rows link to the pages of entries and metrics by `link(sort, stem)`."""
