@@ -3,11 +3,10 @@
 from argparse import Namespace
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from results import summary
-from results.parts import Network, controls, labels_of, means, networks, table_of, texts
+from results.parts import Network, controls, labels_of, means, networks, of_parts, table_of, texts
 from results.tables import NONE, Table
 
 ATTRIBUTION = (
@@ -19,7 +18,7 @@ ATTRIBUTION = (
     "shortcut_auroc",
     "randomisation",
 )
-CEILING = "lds_ceiling"
+CEILING, INTERVAL = "lds_ceiling", "lds_interval"
 PROTOTYPES = ("prototype_mmd", "prototype_accuracy")
 CHANCE = "deciding_chance"
 COUNTERFACTUALS = (
@@ -32,12 +31,12 @@ COUNTERFACTUALS = (
 )
 HITS = ("flip_rate", "oracle_score")  # 1 or 0 of an image
 NEEDED = {
-    "attribution": (*ATTRIBUTION, CEILING),
+    "attribution": (*ATTRIBUTION, CEILING, INTERVAL),
     "prototypes": PROTOTYPES,
     "counterfactuals": (*COUNTERFACTUALS, CHANCE),
 }
 BRACKETS = "Brackets hold 95 % intervals over test images"
-SEEDS = "the least and the largest over seeds, where there are several"
+SEEDS = "the least and the largest over seeds, where seeds differ"
 ATTRIBUTED = [
     "An entry gives each training image a number, which says how much it speaks for the explained class of a test "
     "image. influence_correlation compares these numbers with how much the answer changes as the last layer is fitted "
@@ -48,7 +47,8 @@ ATTRIBUTED = [
     "images (duplicates_found, a mean reciprocal rank), and a patch that decides the class (shortcut_auroc). An AUROC "
     "of .5 is chance. randomisation is the size of the correlation with what the entry says of an untrained network: "
     "what is high there does not show what was learnt.",
-    f"{BRACKETS}; of wrong labels, which belong to no test image, {SEEDS}.",
+    f"{BRACKETS}; of lds over test images and halves, since all test images are judged by the same halves; of wrong "
+    f"labels, which belong to no test image, {SEEDS}.",
 ]
 STANDING = [
     "prototype_mmd is the squared distance (MMD) between the distributions of prototypes and of all training images, "
@@ -72,18 +72,26 @@ def over_images(network: Network, stems: Sequence[str]) -> pd.DataFrame:
 
     A score that belongs to no image has the mean over seeds, the least and the largest.
     """
-    found = []
-    for metric in labels_of(network.rows, stems):
+    found, ends = [], of_parts(network.rows, INTERVAL).T
+    for metric in labels_of(network.rows, [stem for stem in stems if stem != INTERVAL]):
         own = network.rows[network.rows.metric == metric]
         stem = own.metric_stem.iloc[0]
         if (own.image == "").all():
-            found.append(means(own, [stem]))
+            found.append(varied(means(own, [stem])))
             continue
         table = summary.summary(summary.cube(own, metric), bool(own.higher_is_better.iloc[0]), stem in HITS)
-        table = table[["mean", "low", "high", "n"]].rename_axis("entry").reset_index()
-        found.append(table.assign(metric=metric))
+        table = table[["mean", "low", "high", "n"]]
+        if stem == "lds" and len(ends):
+            table = table.assign(**ends.reindex(table.index))
+        found.append(table.rename_axis("entry").reset_index().assign(metric=metric))
     data = pd.concat(found, ignore_index=True)
     return data.assign(mean=data["mean"].round(12) + 0.0)  # a 0 has no sign
+
+
+def varied(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without ends that are the same, as those of an entry that draws nothing."""
+    same = table.low == table.high
+    return table.assign(low=table.low.mask(same), high=table.high.mask(same))
 
 
 def compared(network: Network, what: str, stems: Sequence[str], heads: dict[str, str], said: Sequence[str]) -> Table:
@@ -112,12 +120,14 @@ def limit(network: Network) -> float:
 
 
 def by_number(network: Network) -> pd.DataFrame:
-    """Return one row per metric, number of prototypes and entry: the mean over seeds, the least and the largest."""
+    """Return one row per metric, number of prototypes and entry: the mean over seeds, the least and the largest.
+
+    A score of test images has its mean over these first.
+    """
     own = network.rows[network.rows.metric_stem.isin(PROTOTYPES)]
-    by = own.groupby(["metric", "part", "entry"], sort=False).score
+    by = own.groupby(["metric", "part", "entry", "seed"], sort=False).score.mean().groupby(level=[0, 1, 2], sort=False)
     table = by.agg(["mean", "min", "max", "count"]).set_axis(["mean", "low", "high", "n"], axis=1).reset_index()
-    table.loc[table.n < 2, ["low", "high"]] = np.nan
-    return table.assign(number=table.part.astype(int)).drop(columns="part").dropna(subset="mean")
+    return varied(table).assign(number=table.part.astype(int)).drop(columns="part").dropna(subset="mean")
 
 
 def prototypes(rows: pd.DataFrame, options: Namespace) -> list[Table]:
@@ -130,7 +140,9 @@ def prototypes(rows: pd.DataFrame, options: Namespace) -> list[Table]:
                 cells[head, entry] = texts(data[(data.metric == metric) & (data.entry == entry)], "number")
         frame = pd.DataFrame(cells).fillna(NONE)
         frame.index = [f"{number} prototype{'s' * (number > 1)}" for number in frame.index]
-        tables.append(table_of(network, "prototypes by their number", frame, data, STANDING))
+        images = network.rows.image[network.rows.image != ""].nunique()
+        what = "prototypes by their number" + f", {images} test images" * (images > 0)
+        tables.append(table_of(network, what, frame, data, STANDING))
     return tables
 
 

@@ -25,7 +25,7 @@ OF = {
     "counterfactual": ("counterfactual", "pgd"),
 }
 CONTROLS, SEEDS = ("random_ids", "random_prototypes", "pgd"), range(3)
-IMAGES, NUMBERS, CEILING = 20, (1, 2, 8), 0.75
+IMAGES, NUMBERS, CEILING, ENDS = 20, (1, 2, 8), 0.75, {"high": 0.9, "low": 0.1}
 LOWER = ("randomisation", "prototype_mmd", "counterfactual_l1", "counterfactual_l2", "changed_share")
 LABELS, PLACE = ("flipped_auroc", "flipped_precision"), "shapes_resnet18"
 
@@ -42,6 +42,11 @@ def cell(group: str, entry: str, seed: int) -> pd.DataFrame:
             own, about = [np.nan if entry == "knn_features" else own[0]], about | nobody
         elif metric == views.CEILING:
             own, about = [CEILING], about | nobody
+        elif metric == views.INTERVAL:
+            own, about = [*ENDS.values()], about | nobody | {"images": [""] * 2, "part": [*ENDS]}
+        elif metric == "prototype_accuracy":
+            own = rng.random(3 * IMAGES) < 0.7
+            about |= {"images": np.repeat(synthetic.names(IMAGES), 3), "part": [*map(str, NUMBERS)] * IMAGES}
         elif group == "prototype":
             own, about = own[:3], about | nobody | {"images": [""] * 3, "part": [*map(str, NUMBERS)]}
         elif metric in views.HITS:
@@ -112,10 +117,13 @@ def test_means_are_over_images_or_over_seeds_where_a_score_has_no_image(stored):
         (network,) = parts.networks(stored, OPTIONS, views.NEEDED[view])
         data = views.over_images(network, views.NEEDED[view]).set_index(["metric", "entry"])
         every = sweep()
-        for (metric, entry), own in every[every.metric.isin(views.NEEDED[view])].groupby(["metric", "entry"]):
+        shown = every[every.metric.isin(views.NEEDED[view]) & (every.metric != views.INTERVAL)]
+        for (metric, entry), own in shown.groupby(["metric", "entry"]):
             row, known = data.loc[(metric, entry)], own.score.dropna()
             assert row["mean"] == pytest.approx(known.mean(), nan_ok=True)
-            if metric in LABELS and own.seed.nunique() > 1:
+            if metric == "lds":
+                assert [row.low, row.high] == pytest.approx([ENDS["low"], ENDS["high"]])
+            elif metric in LABELS and own.seed.nunique() > 1:
                 assert [row.low, row.high] == [known.min(), known.max()]
             elif metric in LABELS:
                 assert np.isnan([row.low, row.high]).all()
@@ -145,9 +153,9 @@ def test_prototypes_have_the_least_and_the_largest_over_seeds_by_number(stored):
     data = views.by_number(network).set_index(["metric", "number", "entry"])
     rows = sweep(("prototype",))
     for (metric, part, entry), own in rows.groupby(["metric", "part", "entry"]):
-        row, several = data.loc[(metric, int(part), entry)], len(own) > 1
-        assert row["mean"] == pytest.approx(own.score.mean()) and row.n == (3 if entry in CONTROLS else 1)
-        ends = [own.score.min(), own.score.max()] if several else [np.nan] * 2
+        row, by = data.loc[(metric, int(part), entry)], [of.score.mean() for _, of in own.groupby("seed")]
+        assert row["mean"] == pytest.approx(np.mean(by)) and row.n == len(by) == (3 if entry in CONTROLS else 1)
+        ends = [min(by), max(by)] if len(by) > 1 else [np.nan] * 2
         assert [row.low, row.high] == pytest.approx(ends, nan_ok=True)
 
 
