@@ -211,14 +211,13 @@ class Without(Interpreter):
         conv, removed = called(self.module, node), self.removed.get(node)
         if dense(conv):
             maps = self.env[node.args[0]]
-            left = maps.ne(0).flatten(2).any(2).any(0)
+            left = (maps.amax((0, 2, 3)) != 0) | (maps.amin((0, 2, 3)) != 0)
             made = torch.ones(conv.out_channels, dtype=torch.bool, device=maps.device) if removed is None else ~removed
             if 0 < left.sum() * made.sum() < LEFT_OUT * conv.in_channels * conv.out_channels:
                 bias = None if conv.bias is None else conv.bias[made]
                 some = conv._conv_forward(maps[:, left], conv.weight[made][:, left], bias)
                 output = some.new_zeros(len(some), conv.out_channels, *some.shape[2:])
-                output[:, made] = some
-                return output
+                return output.index_copy_(1, made.nonzero()[:, 0], some)
         output = super().run_node(node)
         return output if removed is None else output.masked_fill(removed[:, None, None], 0)
 
