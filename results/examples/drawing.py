@@ -23,18 +23,19 @@ each its class, and the number that the entry gives it; numbers of different ent
 DETECTED = """\
 Across: the share of training images that are checked, those with the largest influence on themselves first. Up: the \
 share of wrong labels that are found. Grey: controls; thin: images in random order. Bands are the least and the \
-largest over seeds, where there are several."""
+largest over seeds, where seeds differ."""
 STANDING = """\
 Prototypes in the order in which they were chosen. Below each its class, and the share of the training images to \
 which it is the nearest prototype. Criticisms are training images that the prototypes stand for least."""
 NUMBERS = """\
-Across: the number of prototypes. Squared MMD: the distance between the distributions of prototypes and of all \
-training images. Accuracy: the share of test images that have the label of the nearest prototype. Grey: controls. \
-Bands are the least and the largest over seeds, where there are several."""
+Across: the number of prototypes. Squared MMD: the squared distance between the distributions of prototypes and of \
+all training images. Accuracy: the share of test images that have the label of the nearest prototype. Grey: controls. \
+Bands are the least and the largest over seeds, where seeds differ."""
 CHANGED = """\
-Below an image is what the network says; below a counterfactual what it says of that, and how probable the target \
-is then. Difference: the change of brightness (red: brighter, blue: darker); colours end at the largest change of \
-the image, which stands below. A change of hue alone is not seen there."""
+Below an image is what the network says of it. Below a changed image is the class that it shall become, with its \
+probability, or the class that the network says instead (missed). Difference: the change of brightness (red: brighter, \
+blue: darker). Its colours end at the largest change of the image, which stands below it. It does not show a change of \
+hue alone."""
 
 
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
@@ -50,7 +51,8 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
         told = pictured(network.rows, "helpful")
         for image in scores.common(told):
             rows_ = [(style.readable([entry])[0], own, [*own["image"]].index(image)) for entry, own in told.items()]
-            yield f"examples_{name}_{image}", of_examples(rows_, f"Training images that explain {image}, {place}")
+            title = f"Training images that explain {image}, {place}, by {{shown}} of {len(rows_)} entries"
+            yield f"examples_{name}_{image}", of_examples(rows_, title)
         if some := pictured(network.rows, "criticism"):
             yield f"prototypes_{name}", of_prototypes(some, f"Prototypes, {place}")
         if some := pictured(network.rows, "counterfactual"):
@@ -157,12 +159,13 @@ def of_counterfactuals(galleries: Mapping[str, Gallery], title: str) -> Figure:
     images, columns = scores.common(galleries), []
     for entry, own in galleries.items():
         at = [[*own["image"]].index(image) for image in images]
-        said = [f"{own['after'][k]} {own['probability'][k]:.2f}" for k in at]
+        reached = np.where(own["after"] == own["target"], [f"{p:.2f}" for p in own["probability"]], "(missed)")
+        said = [f"{own['after'][k]} {reached[k]}" for k in at]
         ends = [top(own["difference"][k]) for k in at]
         colours = [_coloured(own["difference"][k], end) for k, end in zip(at, ends, strict=True)]
         group = "".join(style.readable([entry]))
         columns.append(Column("changed image", own["counterfactual"][at], group, words=said))
-        columns.append(Column("difference", colours, group, words=[f"{end:.2g}" for end in ends]))
+        columns.append(Column("difference", colours, group, words=[f"{end:.2f}" for end in ends]))
     lead = Column("image", own["pixels"][at], words=[str(name) for name in own["predicted"][at]])
     return grid(columns, images, title, CHANGED, lead, together=2)
 

@@ -21,15 +21,16 @@ Across: the size of a simple model, leaves of a tree or weights of a linear mode
 test images of which it says the network's class. R2: the share of the variance of the network's logits that it \
 explains. KL: how far its probabilities are from the network's, in nats. Stability: how often two models that are \
 fitted on other train images say the same class. Grey: controls. Bands are 95 % intervals over images, where there \
-are six or more. Drawn words are those of the scene; words without more are read from a layer."""
+are six or more. Words are read from a layer; drawn words are those by which the scene was drawn."""
 TREE = """\
 From the left: each test sends an image up (yes) or down (no), until a leaf says a class. {numbers}Bars: the share of \
 test images that reach the leaf; the dark part is those of which the network says the same class."""
 NUMBERS = "A word is compared with its probability as it is read from a layer. "
 LINEAR = """\
-A linear model says the class with the largest sum of weights; to the right speaks for the class that stands at the \
-right, to the left against it. Weights are of words, or areas of superpixels, scaled to mean 0 and standard deviation \
-1; always is what a class has without any, and no weight in the title's count. {sorts}"""
+A linear model says the class with the largest sum of weights. Bars to the right speak for the class that is named at \
+the right, bars to the left against it. Weights are of words, or of areas of superpixels, scaled to mean 0 and \
+standard deviation 1. The bar named always is what a class has whatever the image shows; it does not count as a \
+weight. {sorts}"""
 SORTS = """\
 A sort of superpixel is named after the two ways in which it differs most from the mean one, in standard deviations: \
 its colour, and the change of light within it."""

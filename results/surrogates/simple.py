@@ -49,8 +49,14 @@ def test(name: str, low: float, high: float, binary: bool) -> str:
     if binary:
         return name if low > -np.inf else f"not {name}"
     if low > -np.inf and high < np.inf:
-        return f"{low:.2g} < {name} < {high:.2g}"
-    return f"{name} > {low:.2g}" if low > -np.inf else f"{name} < {high:.2g}"
+        return f"{short(low)} < {name} < {short(high)}"
+    return f"{name} > {short(low)}" if low > -np.inf else f"{name} < {short(high)}"
+
+
+def short(threshold: float) -> str:
+    """Return a number with two digits, or as many as tell a probability below 1 from 1."""
+    said = (f"{threshold:.{digits}g}" for digits in range(2, 17))
+    return next(text for text in said if float(text) != 1 or threshold == 1)
 
 
 def weights(model: Mapping[str, object]) -> dict[str, dict[str, float]]:

@@ -104,6 +104,7 @@ def test_conditions_of_one_name_are_one_and_words_that_are_true_need_no_number()
     assert simple.condition(path, False) == "0.2 < red < 0.7 and blue < 0.5"
     assert simple.condition([("red", True, 0.5), ("blue", False, 0.5)], True) == "red and not blue"
     assert simple.condition([], True) == "always"
+    assert simple.condition([("red", True, 0.99642)], False) == "red > 0.996"
 
 
 def test_rules_stand_with_where_they_hold_and_weights_by_class(stored):
