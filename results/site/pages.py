@@ -125,6 +125,8 @@ def compared(sweeps: Sequence[Sweep]) -> Table:
             "scores": int(places.scores.sum()),
             "undefined": int(places.undefined.sum()),
         }
+        if any(each.state[0] for each in sweeps):
+            lines[sweep.name]["state"] = sweep.state[0] or NONE
     frame = pd.DataFrame.from_dict(lines, orient="index").astype(str)
     data = pd.DataFrame.from_dict(lines, orient="index").rename_axis("sweep").reset_index()
     return Table(sweeps[0].kind, "Sweeps", frame, data=data)

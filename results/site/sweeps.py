@@ -13,6 +13,7 @@ import pandas as pd
 
 from results import scores as stored
 from results.names import label
+from results.site import states
 from results.tables import Inapplicable, Table, numerals
 
 ARROWS = {True: "↑", False: "↓"}
@@ -28,6 +29,7 @@ class Sweep:
     command: str = ""  # that made it, where it is known
     pictures: Sequence[Path] = ()  # figures that cannot be drawn again, as the images are not kept
     options: Namespace = field(default_factory=Namespace)
+    state: tuple[str, str] = ("", "")  # of a submitted sweep, and a sentence about it
 
     @property
     def kind(self) -> str:
@@ -173,7 +175,7 @@ def opened(path: str) -> Sweep:
     rows, *beside = [_rows(Path(each)) for each in (first, *others)]
     options = Namespace(metric=[], to=None, model=None, explain=True, beside=beside, latex=True)
     if record.suffix != ".json":
-        return Sweep(record.resolve().name, rows, beside, options=options)
+        return Sweep(record.resolve().name, rows, beside, options=options, state=states.state(record))
     made = json.loads(record.read_text(encoding="utf-8"))
     pictures = [record.parent / file for file in made["files"] if file.endswith(".png")]
     return Sweep(record.stem, rows, beside, made["command"], pictures, options)
