@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from filelock import FileLock
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 import benchmarks.resolvers  # noqa: F401 (its resolver)
@@ -98,6 +100,11 @@ class Cell:
     def metric_settings(self) -> dict[str, str]:
         """Return every metric's settings as the column has them."""
         return {name: text(shown(settings)) for name, settings in self.metrics.items()}
+
+
+def single() -> bool:
+    """Return whether the command computes one cell, so that what it lacks is the error that ends the command."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.RUN
 
 
 def group_of(entry: str | list[str] | None, choices: Mapping[str, object], asked: Collection[str] = ()) -> str | None:

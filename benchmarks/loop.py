@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from benchmarks import rows
-from benchmarks.cell import Cell, text
+from benchmarks.cell import Cell, single, text
 from benchmarks.contracts import classified, frozen, painted, photographed, untouched
 from benchmarks.device import batch_size, chosen_device, environment, trim
 from benchmarks.explained import CLEAN, Explained
@@ -192,7 +192,8 @@ def alone(cell: Prepared, step: Callable[[], Scored], pictures: int) -> Evaluate
 
 def refused(cell: Prepared, reason: Inapplicable, images: pd.DataFrame) -> Evaluated:
     """Return what is left of a cell whose entry does not suit the network or the data: rows that say why."""
-    log.warning("%s is skipped: %s", cell.cell.title, reason)
+    if not single():
+        log.warning("%s is skipped: %s", cell.cell.title, reason)
     none = table(cell, [rows.inapplicable(cell.metrics, str(reason))])
     return Evaluated(none, rows.joined([], rows.CURVE), {}, images[:0])
 

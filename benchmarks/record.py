@@ -12,10 +12,23 @@ from time import perf_counter
 
 from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, LOCK, SCORES, Cell, cells, mark_sweep, sweep_of, text, write
+from benchmarks.cell import (
+    CONFIG,
+    CURVES,
+    DONE,
+    GALLERY,
+    LOCK,
+    SCORES,
+    Cell,
+    cells,
+    mark_sweep,
+    single,
+    sweep_of,
+    text,
+    write,
+)
 from benchmarks.command import one_sentence, sentence
 from benchmarks.plan import typed
 
@@ -30,7 +43,7 @@ def record(cfg: DictConfig) -> bool:
     not read for it: the scores of a sweep can be looked at where there is no GPU. Another device is pointed out.
     """
     hydra = HydraConfig.get()
-    alone = hydra.mode == RunMode.RUN
+    alone = single()
     sweep = Path(hydra.runtime.output_dir if alone else hydra.sweep.dir)
     sweep = sweep.relative_to(Path.cwd()) if sweep.is_relative_to(Path.cwd()) else sweep
     asked = {override.partition("=")[0].lstrip("+") for override in hydra.overrides.task}
@@ -116,7 +129,8 @@ def compute(cell: Cell, cfg: DictConfig, lacking: list[str], command: str = "") 
         images = fitting(cell, cfg, lacking, command)
     except Exception as error:
         failure.write_text(traceback.format_exc())
-        log.error("%s: failed: %s", cell.title, sentence(error))
+        if not single():
+            log.error("%s: failed: %s", cell.title, sentence(error))
         raise
     failure.unlink(missing_ok=True)
     log.info("%s: %s%.1f s", cell.title, seen(images), perf_counter() - start)
