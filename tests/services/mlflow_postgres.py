@@ -1,7 +1,8 @@
 """An MLflow server on PostgreSQL, and how many runs it takes from many writers and from one.
 
 `python -m tests.services.mlflow_postgres [RUNS]` starts both, writes, searches, and stops them; with RUNS, such as
-10000, one writer logs so many cells. It needs Debian's package postgresql; the environment needs the extra `postgresql`.
+10000, one writer logs so many cells. It needs Debian's package postgresql; the environment needs the extra
+`postgresql`.
 """
 
 import json

@@ -121,7 +121,7 @@ def without_launcher(folder: Path, expected) -> None:
 
 def failing(folder: Path, expected) -> None:
     """A cell fails where Slurm says COMPLETED: the command and the status say so."""
-    sweep = trials.start(folder, *SLURM, "workers=2", "method=gradient,grad_cam", "++method.layer=nowhere")
+    sweep = trials.start(folder, *SLURM, "workers=2", "method=gradient,grad_cam", "seed=0", "++method.layer=nowhere")
     out = sweep.communicate(timeout=300)[0]
     assert sweep.returncode == 1 and "unexpected keyword argument 'layer'" in out, out
     status = trials.status(folder)
