@@ -24,13 +24,14 @@ from benchmarks import loop, rows
 from benchmarks.cell import CONFIG, DONE, SCORES, Cell, shown, text
 from benchmarks.command import one_sentence
 from benchmarks.device import environment
+from benchmarks.record import VARIANT
 from benchmarks.reproduce import AGREEING, EXACT
 from results import scores
 from results.site import states
 
 OWN = ("benchmarks.", "entries.", "methods.", "models.")  # code that a config may call without being trusted by name
 FACTS = ["category", "version", "higher_is_better", "lower_bound", "upper_bound"]
-ROW = ["image", "part", "metric", "metric_settings"]
+ROW = ["image", "part", *VARIANT]
 
 
 class Unavailable(Exception):
@@ -86,21 +87,23 @@ def checked(folder: Path, table: pd.DataFrame, trusted: Sequence[str]) -> Cell:
     for column, value in cell.columns().items():
         if len(other := table[column][table[column].astype(str) != str(value)]):
             raise ValueError(f"{folder / SCORES} has {column} {other.iloc[0]}; the config beside it says {value}")
-    settings = {name: text(shown(json.loads(own))) for name, own, _ in done["complete"]} | cell.metric_settings()
+    ran = {(name, text(shown(json.loads(own)))) for name, own, _ in done["complete"]}
+    ran |= {*cell.metric_settings().items()}
     metrics = {name: instantiate(cell.config["metric"][name], _convert_="all") for name in cell.metrics}
     stated = rows.facts(metrics, cell.metric_settings())
-    for metric, own in table.groupby("metric", observed=True):
+    scored = table.astype(dict.fromkeys(VARIANT, str)).groupby(VARIANT)
+    for (metric, settings), own in scored:
         where = f"{folder / SCORES}: {metric}"
-        if (given := own.metric_settings.astype(str).unique().tolist()) != [settings.get(metric)]:
-            raise ValueError(f"{where} has the settings {' and '.join(given)}; it ran with {settings.get(metric)}")
+        if (metric, settings) not in ran:
+            with_settings = " and ".join(own for name, own in sorted(ran) if name == metric)
+            raise ValueError(f"{where} has the settings {settings}; its cell ran with {with_settings or 'none'}")
         for fact in FACTS if metric in stated.index else ():
             if (own[fact] != stated[fact][metric]).any():
-                raise ValueError(
-                    f"{where} has the {fact} {own[fact].iloc[0]}; the metric states {stated[fact][metric]}"
-                )
+                given, known = own[fact].iloc[0], stated[fact][metric]
+                raise ValueError(f"{where} has the {fact} {given}; the metric states {known}")
         sound(own, where)
-    if missing := {*settings} - {*table.metric.unique()}:
-        raise ValueError(f"{folder / SCORES} needs scores of {', '.join(sorted(missing))}, which its cell has computed")
+    if missing := ran - {*scored.groups}:
+        raise ValueError(f"{folder / SCORES} lacks scores of {' with '.join(min(missing))}, which its cell computed")
     return cell
 
 
@@ -122,9 +125,11 @@ def described(folder: Path, table: pd.DataFrame, trusted: Sequence[str]) -> Cell
 
 
 def targets(node: object, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the place and the value of every `_target_` in a config."""
+    """Yield the place and the value of every `_target_` in a config; of Hydra's get_method, what it gets."""
     if isinstance(node, dict):
-        yield from [(name, str(node["_target_"]))] if "_target_" in node else []
+        target = str(node.get("_target_", ""))
+        target = str(node.get("path")) if target == "hydra.utils.get_method" else target
+        yield from [(name, target)] if target else []
         for key, value in node.items():
             yield from targets(value, f"{name}.{key}".strip("."))
     elif isinstance(node, list):
@@ -176,8 +181,8 @@ def recomputed(cell: Cell, table: pd.DataFrame) -> dict:
         except (OSError, ImportError, ValueError, RuntimeError) as error:
             raise Unavailable(str(error).splitlines()[0]) from error
         now = instantiate(ready.cfg.benchmark, _convert_="all")(ready).scores.assign(**cell.columns())
-    before = table[table.metric.isin(cell.metrics)]
-    now, before = (own.astype(dict.fromkeys(ROW, str)) for own in (now, before))
+    now, before = (own.astype(dict.fromkeys(ROW, str)) for own in (now, table))
+    before = before[pd.MultiIndex.from_frame(before[VARIANT]).isin([*cell.metric_settings().items()])]
     both = before.merge(now, "outer", ROW, suffixes=("", "_now"), indicator=True, validate="one_to_one")
     where = f"{table.folder.iloc[0]}/{SCORES}"
     if len(other := both[both._merge != "both"]):

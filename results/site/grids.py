@@ -1,12 +1,13 @@
 """A table for a page: cells with their bars, links, and what its rows can be chosen by."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 import pandas as pd
 
-from results.names import label, plain
+from results.names import label, labels, plain
 from results.site.bars import drawn, named, pairs
 from results.tables import MARKS, SIGNIFICANT, Table, occurring
 
@@ -81,7 +82,7 @@ def grid(table: Table, entries: pd.DataFrame, metrics: pd.DataFrame, link: Calla
         sort, name, href = page(head)
         about = table.settings.get(head, "") or (metrics.settings[name] if sort == "metrics" else "")
         words = sum(cell[:1].isalpha() for cell in column) > len(column) / 2
-        heads.append(Head(label(head), href, label(over), "" if about == "{}" else about, words))
+        heads.append(Head(printed(head), href, printed(over), "" if about == "{}" else about, words))
     looks = None if table.verdicts is None else table.verdicts.to_numpy(object)
     rows = []
     for k, (text, cells) in enumerate(zip(table.frame.index, texts, strict=True)):
@@ -92,8 +93,14 @@ def grid(table: Table, entries: pd.DataFrame, metrics: pd.DataFrame, link: Calla
             facts |= {"group": label(entries.group[name]), "marks": "".join(marks)}
             facts |= {"passes": f"{passes:.6g}"} if passes == passes else {}
         shown = [_cell(cell, "" if looks is None else looks[k][j], bars.get((k, j))) for j, cell in enumerate(cells)]
-        rows.append(Row(label(str(text)), href, shown, facts))
+        rows.append(Row(printed(str(text)), href, shown, facts))
     return Grid(plain(table.name), table, heads, rows)
+
+
+def printed(text: str) -> str:
+    """Return the display name of what has one; other words, as names of layers, stay as they are."""
+    known = labels()
+    return label(text) if text.partition(" (")[0] in known or re.match(r"\w*", text)[0] in known else text
 
 
 def _cell(text: str, verdict: str, bar: tuple[int, int, int] | None) -> Cell:

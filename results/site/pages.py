@@ -80,7 +80,7 @@ def write_images(site: Site, sweep: Sweep, folder: Path) -> list[tuple[str, str]
 
 def scored(rows: pd.DataFrame) -> Table:
     """Return the scores of one image and network: entries down, metrics across, means over seeds."""
-    rows = rows[rows.part == ""].astype({"entry": str, "metric": str})
+    rows = rows.astype({"entry": str, "metric": str})
     means = rows.groupby(["entry", "metric"], sort=False).score.mean().unstack(sort=False)
     control = rows.drop_duplicates("entry").set_index("entry").group == "control"
     means = means.loc[[*control.index[~control], *control.index[control]]]

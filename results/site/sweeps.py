@@ -141,7 +141,7 @@ class Sweep:
         for (dataset, model), own in names.items():
             rows = self.labelled[(self.labelled.dataset == dataset) & (self.labelled.model == model)]
             for image in dict.fromkeys(own):
-                if len(some := rows[rows.image == image]):
+                if len(some := rows[(rows.image == image) & (rows.part == "")]):
                     yield dataset, image, some
 
     @cached_property

@@ -11,6 +11,7 @@ import pytest
 from results import tables
 from results.names import label
 from results.site import bars, pages, sweeps
+from results.site.grids import printed
 from tests.conftest import options
 from tests.results import synthetic
 from tests.site.conftest import PICTURED
@@ -54,7 +55,7 @@ def test_pages_say_what_the_terminal_says(site, read, shown):
             assert len(written) == len(full)
             for rows, table in zip(written, full, strict=True):
                 body = [(part, cells) for part, cells in rows if part != "thead"]
-                assert [cells[0] for _, cells in body] == [*map(label, map(str, table.frame.index))]
+                assert [cells[0] for _, cells in body] == [*map(printed, map(str, table.frame.index))]
                 assert [part for part, _ in body].count("controls") == table.controls % max(len(body), 1)
                 marks = pd.DataFrame("", table.frame.index, table.frame.columns)
                 if table.verdicts is not None:

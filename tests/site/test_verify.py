@@ -119,7 +119,7 @@ WAYS = {
         edited(put("metric_settings", '{"baseline":"blur","steps":16}', lambda table: table.metric == "deletion")),
         r"scores\.parquet: deletion has the settings",
     ),
-    "another metric": (config("metric.deletion.steps", 4), r"scores\.parquet: deletion has the settings"),
+    "another metric": (config("metric.deletion.steps", 4), r"scores\.parquet lacks scores of deletion"),
     "another direction": (
         edited(lambda table: table.assign(higher_is_better=~table.higher_is_better)),
         r"scores\.parquet: \w+ has the higher_is_better",
@@ -159,3 +159,13 @@ def test_what_was_changed_is_refused(theirs, tamper, place):
     tamper(theirs)
     with pytest.raises((ValueError, FileNotFoundError), match=f"(?s){place}"):
         verify(theirs, 1.0, 0)
+
+
+def test_cells_whose_network_cannot_be_made_are_passed_over(theirs, monkeypatch):
+    def closed(cell, cfg):
+        raise FileNotFoundError("these weights are not public")
+
+    monkeypatch.setattr("benchmarks.loop.prepared", closed)
+    receipt = verify(theirs, 0.5, 0)
+    assert receipt["state"] == "reported" and not receipt["recomputed"]
+    assert {*receipt["passed over"].values()} == {"these weights are not public"} and len(receipt["passed over"]) == 2
