@@ -8,7 +8,7 @@ layers have none, nor have the convolutions of a head that see the whole map, as
 """
 
 from collections.abc import Sequence
-from functools import partialmethod
+from functools import partial, partialmethod
 from math import inf, nan
 from re import sub
 from typing import NamedTuple
@@ -50,7 +50,9 @@ def filters(entry: object, network: Layered, x: Tensor) -> tuple[GraphModule, Fi
         need = f"{type(entry).__name__} needs a network with convolutions"
         raise Inapplicable(f"{need}; {type(network.model).__name__} has none")
     names = modules_of(network.model, graph, [removal.layer for removal in removals])
-    return graph, Filters(removals, names, *observed(graph, removals, x, network.batch))
+    compute = partial(observed, graph, removals, x, network.batch)
+    alive, means = network.keep((x,), ("filters", repr(entry.canonical), names), compute)
+    return graph, Filters(removals, names, [channels.cpu() for channels in alive], means)
 
 
 def modules_of(model: nn.Module, graph: GraphModule, layers: Sequence[Node]) -> tuple[str, ...]:
@@ -80,9 +82,8 @@ def observed(
     for images in x.split(batch):
         run.run(images)
         for node, output in run.outputs.items():
-            by_channel = output.transpose(0, 1).flatten(1)
-            low[node] = torch.minimum(low.get(node, torch.tensor(inf).to(output)), by_channel.amin(1))
-            high[node] = torch.maximum(high.get(node, torch.tensor(-inf).to(output)), by_channel.amax(1))
+            low[node] = torch.minimum(low.get(node, torch.tensor(inf).to(output)), output.amin((0, 2, 3)))
+            high[node] = torch.maximum(high.get(node, torch.tensor(-inf).to(output)), output.amax((0, 2, 3)))
         for layer in layers:
             sums[layer] += run.outputs[layer].double().mean((2, 3)).sum(0)
     varies = {node: low[node] < high[node] for node in low}
@@ -90,7 +91,7 @@ def observed(
     for removal in removals:
         own = varies[removal.layer]
         read = [varies[end][(place := removal.places[end]) : place + len(own)] for end in removal.ends]
-        alive.append((own & torch.stack(read).any(0)).cpu())
+        alive.append(own & torch.stack(read).any(0))
     return alive, [sums[layer] / len(x) for layer in layers]
 
 

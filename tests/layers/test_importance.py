@@ -244,7 +244,7 @@ def test_random_lies_between_most_and_least_important_first():
     assert most < areas["random"].removal_most_first < least
     assert np.isclose(*areas["random"]), "orders and their reverses: the same filters are removed"
     passes = scores.groupby("metric").forwards.sum() / 12
-    assert passes.to_dict() == {"removal_most_first": 4 * 20 + 1, "removal_least_first": 0}
+    assert passes.to_dict() == {"removal_most_first": 4 * 10 + 1, "removal_least_first": 0}
 
 
 @pytest.mark.parametrize("share", [0, 1.5, "half"])
