@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.utils import instantiate
+from safetensors.torch import load_file
 
+from benchmarks.cell import Cell
 from benchmarks.datasets.digits import Digits
 from benchmarks.datasets.planted import Planted
 from benchmarks.datasets.shapes import Shapes
-from benchmarks.examples.worlds import World, patched, plain
-from tests.conftest import composed, evaluated
+from benchmarks.examples.worlds import World, checkpoints, patched, plain
+from benchmarks.loop import prepared
+from tests.conftest import composed, evaluated, job
 
 SMALL = [
     "benchmark=examples",
@@ -86,21 +89,33 @@ def test_a_cell_has_all_scores_and_its_networks_are_fitted_once(cache):
     files = sorted(cache.rglob("*.safetensors"))
     halves = [file for file in files if file.parent.name == "subsets"]
     assert len(halves) == 6
-    before = {file: file.stat().st_mtime_ns for file in files}
+    before, weights = {file: file.stat().st_mtime_ns for file in files}, load_file(halves[0])
     halves[0].unlink()  # as if the run had been killed before this one
-    again = evaluated(*SMALL, f"cache={cache}", "example=random_ids", "metric=[lds,lds_ceiling]").scores
+    evaluated(*SMALL, f"cache={cache}", "example=random_ids", "metric=[lds]")
     assert [file for file in files if file.stat().st_mtime_ns != before[file]] == halves[:1]
-    same = [part[part.metric == "lds_ceiling"].score.to_numpy() for part in (table, again)]
-    assert torch.equal(*map(torch.tensor, same)) or all(part != part for part in same)
+    assert all(torch.equal(value, weights[name]) for name, value in load_file(halves[0]).items())
 
 
 def test_checkpoints_have_the_learning_rates_of_the_fit(cache):
-    told = evaluated(*SMALL, f"cache={cache}", "example=trac_in", "metric=[influence_correlation]").scores
+    traced = [*SMALL, f"cache={cache}", "example=trac_in", "metric=[influence_correlation]"]
+    cfg, choices = job("device=cpu", *traced)
+    ready = prepared(Cell.of(cfg, choices, Path("nowhere")), cfg)
+    stages, fit = checkpoints(ready, ready.dataset), instantiate(cfg.model, _convert_="all").fit
+    weights = [{**module.state_dict()}["fc.weight"] for module, _ in stages]
+    assert not torch.equal(*weights) and not torch.equal(weights[1], ready.model.fc.weight)
+    epoch = 64 // fit.batch
+    steps = torch.optim.SGD([torch.zeros(1, requires_grad=True)], fit.lr)
+    schedule, rates = torch.optim.lr_scheduler.OneCycleLR(steps, fit.lr, max(epoch, 4)), []
+    for _ in range(epoch):
+        rates += schedule.get_last_lr()
+        steps.step()
+        schedule.step()
+    assert [rate for _, rate in stages] == pytest.approx([rates[0], rates[epoch // 2]])
+    told = evaluated(*traced).scores
     assert (told.status == "ok").all()
-    none = evaluated(
-        *SMALL, f"cache={cache}", "example=trac_in", "metric=[influence_correlation]", "model.fit.checkpoints=[]"
-    )
-    assert none.scores.reason.str.contains("checkpoints need epochs before the last, 1").all()
+    assert set(told.explain_forwards) == {2 * (64 + 6) / 6}, "the passes of both checkpoints, and none of loading them"
+    none = evaluated(*traced, "model.fit.checkpoints=[]").scores
+    assert none.reason.str.contains("checkpoints need epochs before the last, 1").all()
 
 
 @pytest.mark.slow
