@@ -18,19 +18,18 @@ from tqdm import tqdm
 
 from benchmarks.examples.benchmark import Examples, Tested
 from benchmarks.examples.traced import Subsets
-from benchmarks.examples.worlds import World, plain, refittable
+from benchmarks.examples.worlds import TEST_IMAGES, World, plain, refittable
 from benchmarks.loop import Prepared
 from methods.examples.counterfactuals import log_odds
 
 log = logging.getLogger(__name__)
-TEST_IMAGES = 100  # on which the accuracy of a network is measured; nothing depends on it
 APART = 10**6  # more than the number of subsets, so that no two networks have the same seed
 
 
 def subsets(cell: Prepared, settings: Examples, tested: Tested, images: int) -> Subsets:
     """Return the margins of networks that are fitted on halves of the data set's `images` training images."""
     model = refittable(cell)
-    halves = [World(plain(cell.dataset, TEST_IMAGES), "half", 0.5, seed) for seed in range(settings.subsets)]
+    halves = [World(plain(cell.dataset), "half", 0.5, seed) for seed in range(settings.subsets)]
     # Finished networks only, whatever accuracy their recipe promises on all images.
     fit = replace(model.fit, checkpoints=(), test_images=TEST_IMAGES, accuracy=0)
     model = replace(model, fit=fit, cache=str(Path(model.cache) / "subsets"))
