@@ -1,6 +1,5 @@
 """Intervals of the numbers behind a table's cells: which number a cell shows is found by the names in its heads."""
 
-import re
 from collections.abc import Collection, Iterable
 
 import pandas as pd
@@ -9,12 +8,13 @@ from results.names import label
 from results.tables import NONE, Table
 
 NUMBERS = ("mean", "low", "high")
+ENDS = ("", " ", ",", "\u00a0")  # what may stand behind a name
 
 
 def named(text: str, names: Iterable[str]) -> str:
     """Return the longest of the names with which a head or a row begins, "" where it is another word."""
     text = str(text)
-    found = [name for name in names if text == name or re.match(re.escape(name) + r"[ ,\u00a0]", text)]
+    found = [name for name in names if text.startswith(name) and text[len(name) : len(name) + 1] in ENDS]
     return max(found, key=len, default="")
 
 

@@ -52,8 +52,15 @@ def taken(sweep: Sweep, sort: str, names: Sequence[str]) -> Iterator[tuple[str, 
 
     Views that show single metrics in detail are asked for these; of others, the rows or columns are taken.
     """
-    detailed = sweep.detailed() if sort == "metrics" else ()
-    every = [*sweep.metrics.index, *sweep.entries.index]
+    known = [*sweep.metrics.index, *sweep.entries.index]
     for view, tables in sweep.tables.items():
-        shown = sweep.shown(view, *names) if view in detailed else extracts(tables, names, SORTS[sort], every)
-        yield from ((view, table) for table in shown if len(table.frame))
+        shown = sweep.details.get(view, tables) if sort == "metrics" else tables
+        whole = [table for table in shown if sort == "metrics" and _only(table, names)]
+        rest = [table for table in shown if all(table is not one for one in whole)]
+        parts = extracts(rest, names, SORTS[sort], known)
+        yield from ((view, table) for table in (*whole, *parts) if len(table.frame))
+
+
+def _only(table: Table, metrics: Sequence[str]) -> bool:
+    """Return whether all numbers of a table are of these metrics."""
+    return "metric" in table.numbers and {*table.numbers["metric"].astype(str)} <= {*metrics}

@@ -56,9 +56,11 @@ class Sweep:
         except Inapplicable:
             return []
 
-    def detailed(self) -> list[str]:
-        """Return the views that have tables of single metrics."""
-        return [view for view, read in getattr(self.views, "OPTIONS", {}).items() if "metric" in read]
+    @cached_property
+    def details(self) -> dict[str, list[Table]]:
+        """Return the tables of all metrics one by one, of the views that have such."""
+        read = getattr(self.views, "OPTIONS", {})
+        return {view: self.shown(view, *self.metrics.index) for view in self.tables if "metric" in read.get(view, ())}
 
     @cached_property
     def entries(self) -> pd.DataFrame:
