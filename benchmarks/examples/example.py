@@ -104,7 +104,7 @@ def flipped(cell: Prepared, tested: Tested, share: float) -> traced.Flipped:
 
 def doubled(cell: Prepared, tested: Tested, copies: int) -> traced.Doubled:
     """Explain a network that was also trained on the first test images, with their labels."""
-    world = worlds.World(worlds.plain(cell.dataset), "doubled", copies)
+    world = worlds.World(worlds.plain(cell.dataset, copies), "doubled", copies)
     training = planted(cell, world)
     tau = explained(cell, training, tested.x[:copies], tested.labels[:copies].to(tested.x.device)).tau
     return traced.Doubled(tau, world.truth(tau.shape[1]).nonzero()[:, 0])

@@ -92,9 +92,9 @@ def patched(pixels: Tensor, white: float) -> Tensor:
     return pixels
 
 
-def plain(dataset: object) -> object:
+def plain(dataset: object, least: int = 0) -> object:
     """Return a data set with a fixed number of test images: the cell's own number must not change a world's network."""
-    return replace(dataset, images=TEST_IMAGES) if hasattr(dataset, "images") else dataset
+    return replace(dataset, images=max(least, TEST_IMAGES)) if hasattr(dataset, "images") else dataset
 
 
 def fittable(model: object) -> object:

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.examples import benchmark
 from benchmarks.examples.benchmark import Examples
+from benchmarks.examples.correlation import resampled
 from benchmarks.examples.example import left_out
 from benchmarks.examples.metrics.example import (
     DuplicatesFound,
@@ -18,7 +19,6 @@ from benchmarks.examples.metrics.example import (
     Lds,
     LdsInterval,
     Randomisation,
-    correlations,
 )
 from benchmarks.examples.traced import Doubled, Flipped, LeftOut, Subsets
 from entries import Inapplicable
@@ -52,7 +52,7 @@ def test_rank_correlations_of_resampled_places_are_those_of_scipy():
     a, b, drawn = ties(4, 12), torch.randn(4, 12).double(), torch.randint(12, (5, 12))
     times = torch.stack([torch.bincount(places, minlength=12) for places in drawn]).double()
     literal = [[spearmanr(p[places], q[places]).statistic for places in drawn] for p, q in zip(a, b, strict=True)]
-    assert np.allclose(correlations(a, b, times), literal)
+    assert np.allclose(resampled(a, b, times), literal)
 
 
 def test_interval_of_lds_is_around_the_mean():

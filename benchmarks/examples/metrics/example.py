@@ -9,17 +9,15 @@ from math import nan, sqrt
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
+from benchmarks.examples.correlation import correlation, resampled, spearman
 from benchmarks.examples.traced import Traced
 from entries import Inapplicable, scores, whole
 
 traces = partial(scores, "example", cites="")
 POINTS = 41  # of a detection curve
-FEW = 100  # images at a time
-ROUNDING = 1e-6  # of numbers that are the same but for rounding and the end of a fit, relative to the largest
 
 
 def all_images(metric: object, traced: Traced) -> list[str]:
@@ -33,24 +31,6 @@ def first_images(metric: object, traced: Traced) -> list[str]:
 
 def of_none(metric: object, traced: Traced) -> list[str]:
     return [""]
-
-
-def constant(rows: Tensor) -> Tensor:
-    """Return which rows (n,) of (n, k) have one value but for rounding."""
-    return rows.amax(1) - rows.amin(1) <= ROUNDING * rows.abs().amax(1)
-
-
-def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Return the Pearson correlation (n,) of rows (n, k); nan where one of them is constant."""
-    none, pair = constant(a) | constant(b), (part.double() - part.double().mean(1, keepdim=True) for part in (a, b))
-    a, b = (torch.nn.functional.normalize(part, dim=1, eps=1e-300) for part in pair)
-    return torch.where(none, nan, (a * b).sum(1).clamp(-1, 1))
-
-
-def spearman(a: Tensor, b: Tensor) -> Tensor:
-    """Return the rank correlation (n,) of rows (n, k), ties averaged; nan where one of them is constant."""
-    ranks = (torch.from_numpy(rankdata(part.numpy(), axis=1)) for part in (a, b))
-    return torch.where(constant(a) | constant(b), nan, correlation(*ranks))
 
 
 @traces(
@@ -118,25 +98,10 @@ class LdsInterval:
         pair, rng = sums_and_margins(traced), np.random.default_rng(self.seed)
         n, s = pair[0].shape
         images, subsets = (rng.multinomial(k, [1 / k] * k, self.resamplings) for k in (n, s))
-        drawn = torch.from_numpy(subsets).double()
-        chunks = zip(*(part.split(FEW) for part in pair), strict=True)
-        found = torch.cat([correlations(*chunk, drawn) for chunk in chunks])  # (n, resamplings)
+        found = resampled(*pair, torch.from_numpy(subsets).double())
         times = torch.from_numpy(images.T).double().where(found.isfinite(), 0)
         means = (times * found.nan_to_num()).sum(0) / times.sum(0)
         return means.nanquantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
-
-
-def correlations(a: Tensor, b: Tensor, drawn: Tensor) -> Tensor:
-    """Return rank correlations (n, r) of rows (n, k) whose places were drawn so many times (r, k), ties averaged."""
-    both = [drawn @ below(part) - part.shape[1] / 2 for part in (a, b)]  # ranks, less their mean
-    product, *squares = ((drawn * one * other).sum(2) for one, other in (both, both[:1] * 2, both[1:] * 2))
-    return product / (squares[0] * squares[1]).sqrt()
-
-
-def below(rows: Tensor) -> Tensor:
-    """Return for rows (n, k) whether the i-th number is below the j-th (n, k, k): 1, or 1/2 if both are the same."""
-    one, other = rows[:, :, None], rows[:, None]
-    return (one < other).double() + (one == other).double() / 2
 
 
 @traces(
