@@ -45,13 +45,10 @@ def write_sweep(site: Site, sweep: Sweep) -> None:
     common = {"sweep": sweep, "views": [*sweep.tables], "figures": shown, "images": images}
     for view, tables in views.items():
         own = keyed(gridded(sweep, table, "../../") for table in tables)
-        several = len({grid.key for grid in own}) > 1
-        made = [
-            replace(
-                grid, files=files.written([grid.table], folder, view + f"-{grid.key}" * several, f"{sweep.name} {view}")
-            )
-            for grid in own
-        ]
+        made = []
+        for grid in own:
+            stem = f"{view}-{grid.key}" if len(own) > 1 else view
+            made.append(replace(grid, files=files.written([grid.table], folder, stem, f"{sweep.name} {view}")))
         said = list(dict.fromkeys(sentence for table in tables for sentence in table.explanations))
         content = {"view": view, "grids": made, "explanations": said, "refs": refs} | common
         site.page("sweep.html" if view == "index" else "view.html", f"sweeps/{sweep.name}/{view}.html", **content)

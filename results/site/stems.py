@@ -52,12 +52,12 @@ def taken(sweep: Sweep, sort: str, names: Sequence[str]) -> Iterator[tuple[str, 
 
     Views that show single metrics in detail are asked for these; of others, the rows or columns are taken.
     """
-    known = [*sweep.metrics.index, *sweep.entries.index]
+    every = [*sweep.metrics.index, *sweep.entries.index]
     for view, tables in sweep.tables.items():
         shown = sweep.details.get(view, tables) if sort == "metrics" else tables
         whole = [table for table in shown if sort == "metrics" and _only(table, names)]
         rest = [table for table in shown if all(table is not one for one in whole)]
-        parts = extracts(rest, names, SORTS[sort], known)
+        parts = extracts(rest, names, SORTS[sort], every)
         yield from ((view, table) for table in (*whole, *parts) if len(table.frame))
 
 
