@@ -135,8 +135,8 @@ def typed(overrides: Iterable[str], folders: Iterable[str]) -> str:
 @cache
 def configs(folders: tuple[str, ...]) -> str:
     """Return the text of all YAML files in these folders."""
-    paths = [path for folder in folders for path in sorted(Path(folder).rglob("*.y*ml"))]
-    return "".join(f"{path}\n{path.read_text()}" for path in paths)
+    paths = [(Path(folder), path) for folder in folders for path in sorted(Path(folder).rglob("*.y*ml"))]
+    return "".join(f"{path.relative_to(folder)}\n{path.read_text()}" for folder, path in paths)
 
 
 def zip_cells(cells: Sequence[tuple[str, list[str]]]) -> tuple[list[str], list[list[str]]]:

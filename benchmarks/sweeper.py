@@ -11,16 +11,18 @@ for every importance and one for each representation, while all other settings a
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import chdir
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 from time import perf_counter, sleep
 
 from filelock import FileLock
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobStatus, configure_log, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -37,6 +39,7 @@ OF = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 ROOT = Path(__file__).parents[1]
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # or workers slow one another down many times
 PATIENCE = 1  # seconds between two looks at cells that other processes compute
+GRACE = 5  # seconds in which jobs without work may end
 log = logging.getLogger(__name__)
 
 
@@ -114,7 +117,10 @@ class BasicSweeper(KNOWN[OF]):
         from joblib import effective_n_jobs
 
         given = OmegaConf.select(self.config, "hydra.launcher.n_jobs")
-        return effective_n_jobs(given) if given else OmegaConf.select(self.config, "workers", default=1)
+        number = effective_n_jobs(given) if given else OmegaConf.select(self.config, "workers", default=1)
+        if type(number) is not int or number < 1:
+            raise ValueError(f"workers needs a whole number >= 1; {number!r} was given")
+        return number
 
     def launched(self, worker: Worker, plan: Plan) -> None:
         """Let a launcher start workers, and start others for cells whose workers were killed.
@@ -130,12 +136,30 @@ class BasicSweeper(KNOWN[OF]):
                 number = 1 if fate_is_shared and state == BEGUN else self.workers()
                 self.launcher.task_function, before = replace(worker, state=state), plan.states()
                 try:
-                    for job in self.launcher.launch([plan.overrides[cell] for cell in left[:number]], 0):
+                    for job in self.jobs(plan, state, [plan.overrides[cell] for cell in left[:number]]):
                         _ = job.return_value
                 except Exception as error:
                     if plan.states() == before:
                         raise
                     log.warning("a worker ended early: %s", sentence(error))
+
+    def jobs(self, plan: Plan, state: str, overrides: list[list[str]]) -> Sequence[JobReturn]:
+        """Launch jobs and wait until they have ended, or until the plan has nothing more for them.
+
+        Slurm without accounting does not say that a job was killed, and submitit would wait for ever.
+        """
+        ended, idle = Future(), 0
+
+        def launch() -> None:
+            try:
+                ended.set_result(self.launcher.launch(overrides, 0))
+            except BaseException as error:  # raised again in the thread that waits
+                ended.set_exception(error)
+
+        Thread(target=launch, daemon=True).start()
+        while not wait([ended], PATIENCE).done and idle < GRACE:
+            idle = 0 if plan.left(state) or computed(plan) else idle + PATIENCE
+        return ended.result() if ended.done() else []
 
     def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
         """Return the overrides of every cell, in batches."""
@@ -163,10 +187,15 @@ def rounds(plan: Plan) -> Iterator[tuple[str, list[int]]]:
         left = {state: plan.left(state) for state in (LEFT, BEGUN)}
         if state := next((state for state in left if left[state]), None):
             yield state, left[state]
-        elif any(plan.running(cell) for cell, state in enumerate(plan.states()) if state in (BEGUN, AGAIN)):
+        elif computed(plan):
             sleep(PATIENCE)
         else:
             return
+
+
+def computed(plan: Plan) -> bool:
+    """Return whether another process computes a cell of a plan."""
+    return any(plan.running(cell) for cell, state in enumerate(plan.states()) if state in (BEGUN, AGAIN))
 
 
 def skipped(done: Collection[Path], number: int, config: DictConfig) -> None:

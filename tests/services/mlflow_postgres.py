@@ -1,8 +1,8 @@
 """An MLflow server on PostgreSQL, and how many runs it takes from many writers and from one.
 
-`python -m tests.services.mlflow_postgres [RUNS]` starts both, writes, searches, and stops them; with RUNS, such as
-10000, one writer logs so many cells. It needs Debian's package postgresql; the environment needs the extra
-`postgresql`.
+`python -m tests.services.mlflow_postgres [RUNS]` starts both, writes, searches, and stops them. One writer logs RUNS
+cells, 100 without a number, and the database gets copies of them up to 10,000 before the pages are timed. It needs
+Debian's package postgresql; the environment needs the extra `postgresql`.
 """
 
 import json
@@ -25,7 +25,7 @@ from benchmarks import record
 from tests.services import trials
 
 BIN = next(Path("/usr/lib/postgresql").glob("*/bin"))
-PORT, WRITERS, EACH = 15432, 8, 50
+PORT, WRITERS, EACH, MANY = 15432, 8, 50, 10_000
 METRIC = "faithfulness/deletion"
 
 
@@ -53,7 +53,8 @@ def server(folder: Path, database: str, port: int = 15055) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database, "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "2", "--artifacts-destination", folder / "artifacts"]
     with (folder / "mlflow.log").open("w") as log:
-        running = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        quiet = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes that no run needs
+        running = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=quiet)
         address = f"http://127.0.0.1:{port}"
         try:
             trials.until(lambda: answers(f"{address}/health"), "MLflow answers")
@@ -113,6 +114,27 @@ def one_writer(cell: Path, sweep: Path, address: str, number: int) -> None:
     print(f"one writer: {number} cells in {seconds:.0f} s, {1000 * seconds / number:.0f} ms each", flush=True)
 
 
+def multiplied(database: str, run_id: str, number: int) -> None:
+    """Write copies of a run's rows, each with its own seed and score: what so many cells would have left."""
+    import sqlalchemy
+
+    own = {"run_uuid": "md5(t.run_uuid || n)"}
+    changed = {"params": {"value": "CASE t.key WHEN 'seed' THEN n::text ELSE t.value END"}}
+    changed |= {table: {"value": "t.value + n / 1e6"} for table in ("metrics", "latest_metrics")}
+    engine = sqlalchemy.create_engine(database)
+    with engine.begin() as connection:
+        for table in ("runs", "tags", "params", "metrics", "latest_metrics"):
+            columns = [column["name"] for column in sqlalchemy.inspect(engine).get_columns(table)]
+            values = own | changed.get(table, {})
+            chosen = ", ".join(values.get(name, f"t.{name}") for name in columns)
+            source = f"{table} t, generate_series(100001, {100000 + number}) n WHERE t.run_uuid = '{run_id}'"
+            connection.execute(
+                sqlalchemy.text(f"INSERT INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM {source}")
+            )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sqlalchemy.text("ANALYZE"))
+
+
 def runs(address: str, name: str) -> list:
     """Return all runs of cells of an experiment, page by page."""
     from mlflow import MlflowClient
@@ -168,6 +190,7 @@ def main(number: int) -> None:
             opened(address, "eight_writers")
             (cell / "config.yaml").write_text(config.replace("name: trial", "name: one_writer"))
             one_writer(cell, sweeps / "one_writer", address, number)
+            multiplied(database, runs(address, "one_writer")[0].info.run_id, MANY - number)
             opened(address, "one_writer")
     print("2 passed, 0 failed")
 

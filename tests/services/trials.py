@@ -102,6 +102,7 @@ def until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
 
 def tried(trials: Sequence[Callable[[Path, pd.DataFrame], None]]) -> int:
     """Run the sweep undisturbed in one process and then every trial in a folder of its own; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # services are stopped, too
     with tempfile.TemporaryDirectory(prefix="trials") as place:
         first = Path(place) / "one_process"
         first.mkdir()
