@@ -133,7 +133,7 @@ class BasicSweeper(KNOWN[OF]):
         fate_is_shared = "n_jobs" in self.config.hydra.launcher
         with watched(plan):
             for state, left in rounds(plan):
-                number = 1 if fate_is_shared and state == BEGUN else self.workers()
+                number = 1 if fate_is_shared and state == BEGUN else max(1, self.workers() - computed(plan))
                 self.launcher.task_function, before = replace(worker, state=state), plan.states()
                 try:
                     for job in self.jobs(plan, state, [plan.overrides[cell] for cell in left[:number]]):
@@ -193,9 +193,9 @@ def rounds(plan: Plan) -> Iterator[tuple[str, list[int]]]:
             return
 
 
-def computed(plan: Plan) -> bool:
-    """Return whether another process computes a cell of a plan."""
-    return any(plan.running(cell) for cell, state in enumerate(plan.states()) if state in (BEGUN, AGAIN))
+def computed(plan: Plan) -> int:
+    """Return how many cells of a plan other processes compute."""
+    return sum(plan.running(cell) for cell, state in enumerate(plan.states()) if state in (BEGUN, AGAIN))
 
 
 def skipped(done: Collection[Path], number: int, config: DictConfig) -> None:
