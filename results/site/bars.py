@@ -1,5 +1,6 @@
 """Intervals of the numbers behind a table's cells: which number a cell shows is found by the names in its heads."""
 
+import re
 from collections.abc import Collection, Iterable
 
 import pandas as pd
@@ -29,7 +30,8 @@ def drawn(table: Table) -> dict[tuple[int, int], tuple[int, int, int]]:
     """Return low, mean and high of the cells that have an interval among the table's numbers, by row and column.
 
     A cell shows the number of the entry, the metric, the network and the category that its row and its heads name.
-    Each metric has one scale, from its least to its largest end, and a bar only where there are two to compare.
+    Each metric has one scale, from its least to its largest end. A metric has bars where there are two to compare, and
+    where its cells show means: a table of ranks has the same numbers behind it.
     """
     data = table.numbers
     if not {"entry", "metric", *NUMBERS} <= {*data.columns}:
@@ -45,18 +47,28 @@ def drawn(table: Table) -> dict[tuple[int, int], tuple[int, int, int]]:
         for j, (head, over, entry, metric) in enumerate(across):
             entry, metric = row_entry or entry, row_metric or metric
             some = known.get((entry, metric), [])
-            if len(some) > 1:
-                said = f"{text} {over} {head}"
-                some = [own for own in some if all(word in said for word in (place(own), getattr(own, "category", "")))]
+            said = f"{text} {over} {head}"
+            for fact in (place, _category) if len(some) > 1 else ():
+                some = [own for own in some if fact(own) in said] or some
             if len(some) == 1 and table.frame.iat[k, j] != NONE:
                 scales.setdefault((metric, _category(some[0])), {})[k, j] = some[0]
     bars = {}
     for cells in scales.values():
         least = min(own.low for own in cells.values())
         width = max(own.high for own in cells.values()) - least
-        for at, own in cells.items() if width > 0 and len(cells) > 1 else ():
+        means = all(shows(table.frame.iat[at], own.mean) for at, own in cells.items())
+        for at, own in cells.items() if means and width > 0 and len(cells) > 1 else ():
             bars[at] = tuple(round(100 * (end - least) / width) for end in (own.low, own.mean, own.high))
     return bars
+
+
+def shows(text: object, mean: float) -> bool:
+    """Return whether a cell begins with a number, to as many digits as the cell has."""
+    found = re.match(r"([+-]?\d*\.?(\d*))(?:e([+-]?\d+))?", str(text))
+    if not found[1].strip("+-."):
+        return False
+    power = int(found[3] or 0)
+    return abs(float(found[1]) * 10.0**power - mean) <= 0.51 * 10.0 ** (power - len(found[2]))
 
 
 def _metric(head: str, over: str, metrics: Collection[str]) -> str:

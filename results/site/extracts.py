@@ -43,10 +43,11 @@ def _joined(own: Mapping[str, Table]) -> Table:
     first = next(iter(own.values()))
     rows = first.frame.index
     said = [re.split("[:,] ", table.caption or table.title) for table in own.values()]
-    caption = ", ".join(part for part in said[0] if all(part in words for words in said))
+    common = [part for part in said[0][1:] if all(part in words for words in said)]
+    caption = ", ".join([said[0][0], *common])
     return replace(
         first,
-        title=caption or first.title,
+        title=caption,
         caption=caption,
         frame=pd.concat({place: _lowest(table.frame).loc[rows] for place, table in own.items()}, axis=1),
         verdicts=None

@@ -117,6 +117,23 @@ def test_bars_are_the_intervals_of_the_numbers(shown):
                 assert (k, j) not in found
 
 
+def test_ranks_have_no_bars_of_scores(shown):
+    for table in shown[0].tables["leaderboard"]:
+        ranked = table.name.startswith("ranks") and not table.name.endswith("all models")  # where ranks have ranges
+        assert bool(bars.drawn(table)) != ranked, table.name
+
+
+@pytest.mark.parametrize(
+    ("text", "mean", "so"),
+    [
+        *(("0.38\n[0.26, 0.50]", 0.384, True), ("8", 0.21, False), ("1.6e+04", 16234, True), ("-", 0.0, False)),
+        *(("+0.10?", 0.1, True), ("2.4e-03", 0.00241, True), ("2.4e-03", 0.0025, False), ("9.5~", 9.54, True)),
+    ],
+)
+def test_a_cell_shows_its_number_to_the_digits_that_it_has(text, mean, so):
+    assert bars.shows(text, mean) is so
+
+
 def test_pictures_load_when_seen_and_have_a_size_and_words(site):
     tags = [tag for file in site.rglob("*.html") for tag in re.findall(r"<img[^>]*>", file.read_text(encoding="utf-8"))]
     assert tags

@@ -16,7 +16,7 @@ function keep(name, value) {
   history.replaceState(null, "", (query ? "?" + query : location.pathname) + location.hash);
 }
 
-function text(row, column) { return row.cells[column].innerText.trim(); }
+function text(row, column) { return row.cells[column].textContent.trim(); }
 
 // Rows without a number come last in both directions; words are sorted as words. Controls stay below their line.
 function sort(table, column, direction) {
@@ -52,8 +52,8 @@ function sortable(section) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "↕";
-    button.setAttribute("aria-label", `Sort by ${head.innerText.trim()}`);
-    const steps = head.innerText.includes("↑") ? ["down", "up", ""] : ["up", "down", ""];
+    button.setAttribute("aria-label", `Sort by ${head.textContent.trim()}`);
+    const steps = head.textContent.includes("↑") ? ["down", "up", ""] : ["up", "down", ""];
     button.addEventListener("click", () => {
       const now = { ascending: "up", descending: "down" }[head.getAttribute("aria-sort")] || "";
       const next = steps[(steps.indexOf(now) + 1) % 3];
@@ -161,7 +161,7 @@ function columns(table, category) {
   for (const row of [table.tHead.rows[table.tHead.rows.length - 1], ...[...table.tBodies].flatMap((body) => [...body.rows])])
     off.forEach((hidden, k) => { if (row.cells[k].hidden !== hidden) row.cells[k].hidden = hidden; });
   if (table.tHead.rows.length > 1) for (const cell of [...table.tHead.rows[0].cells].slice(1))
-    cell.hidden = Boolean(category && known && cell.innerText.trim() && cell.textContent.trim() !== category);
+    cell.hidden = Boolean(category && known && cell.textContent.trim() && cell.textContent.trim() !== category);
 }
 
 function restore(form) {
