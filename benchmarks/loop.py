@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -74,6 +75,7 @@ class Prepared:
     stored: frozenset[str] = frozenset()  # images that the metrics have been asked for before
     pictured: int = 0  # images of which the cell has pictures already
     keep: Callable[[Evaluated], None] = lambda part: None  # is given each batch as soon as another one follows
+    unsuited: str = ""  # why no network could have scores here; then none was fitted
 
     def batches(self, target: str) -> Iterator[Batch]:
         """Give the images that are wanted in order, with their logits; a bar on a terminal.
@@ -119,17 +121,27 @@ class Prepared:
 
 
 def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
-    """Make a cell ready: its data set, its network on the device, its entry and its metrics."""
-    device = chosen_device(cfg.device, cfg.threads)
-    dataset = instantiate(cfg.dataset, _convert_="all")
-    network = instantiate(cfg.model, _convert_="all")(getattr(dataset, "fitted_on", dataset))
+    """Make a cell ready: its data set, its network on the device, its entry and its metrics.
+
+    A kind of benchmark may have `suits(dataset, model, entry)`. What it refuses is refused before a network is fitted.
+    """
+    device, group = chosen_device(cfg.device, cfg.threads), cell.group
+    benchmark, dataset, model = (instantiate(cfg[part], _convert_="all") for part in ("benchmark", "dataset", "model"))
+    entry = stated(instantiate(cfg[group], _convert_="all"), explains, cell.names["entry"]) if group else None
+    metrics = {name: stated(instantiate(cfg.metric[name], _convert_="all"), scores, name) for name in cell.metrics}
+    try:
+        getattr(benchmark, "suits", lambda *_: None)(dataset, model, entry)
+    except Inapplicable as reason:
+        none, nobody = nn.Identity(), SimpleNamespace(digest="")
+        store = Store(None, none, "", device)
+        common = Explained(none, entry, *[torch.empty(0)] * 7)
+        facts = (dataset, nobody, none, 0, entry, metrics, store, common)
+        return Prepared(cell, cfg, device, *facts, unsuited=str(reason))
+    network = model(getattr(dataset, "fitted_on", dataset))
     size = network.input_size * getattr(dataset, "tiles_per_side", 1)  # a mosaic has tiles of the input size
     model = frozen(network.module, cell.names["model"])
     model = model.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
     cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, size, device)})
-    group = cell.group
-    entry = stated(instantiate(cfg[group], _convert_="all"), explains, cell.names["entry"]) if group else None
-    metrics = {name: stated(instantiate(cfg.metric[name], _convert_="all"), scores, name) for name in cell.metrics}
     store = Store(cell.sweep / ".shared", model, f"{network.digest} {network.mean} {network.std}", device)
     mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
     none, others = torch.empty(0), torch.zeros(0, 3, size, size, device=device)
@@ -181,6 +193,8 @@ def alone(cell: Prepared, step: Callable[[], Scored], pictures: int) -> Evaluate
     of_kind(cell.cell.names["kind"], cell.metrics)
     nobody = pd.DataFrame(columns=["label", "predicted", "masked"])
     try:
+        if cell.unsuited:
+            raise Inapplicable(cell.unsuited)
         result = step()
     except Inapplicable as reason:
         return refused(cell, reason, nobody)

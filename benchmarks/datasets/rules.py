@@ -35,7 +35,8 @@ class Rules:
 
     def __post_init__(self) -> None:
         whole(self, images=1, train_images=1, seed=0)
-        if isinstance(self.rules, str) or any(isinstance(rule, str) or not len(rule) for rule in self.rules):
+        listed = not isinstance(self.rules, str) and len(self.rules)
+        if not listed or any(isinstance(rule, str) or not len(rule) for rule in self.rules):
             refuse(self, "rules", "lists of words as rules")
         object.__setattr__(self, "rules", tuple(tuple(rule) for rule in self.rules))
         found = np.bincount(self.labels(self.factors(0, PROBE)), minlength=len(self.classes))

@@ -18,7 +18,6 @@ from importlib import import_module
 
 import pandas as pd
 import torch
-from hydra.utils import instantiate
 from torch import Tensor
 
 from benchmarks.contracts import untouched
@@ -99,7 +98,6 @@ class Examples:
 
     def scored(self, cell: Prepared) -> Scored:
         """Return all scores of a cell."""
-        self.suits(cell.dataset, instantiate(cell.cfg.model, _convert_="all"), cell.entry)
         step: Callable[..., Scored] = import_module(f"benchmarks.examples.{cell.cell.group}").step
         return step(cell, trained(cell, cell.dataset, cell.network), self)
 

@@ -12,7 +12,6 @@ from math import inf
 import numpy as np
 import pandas as pd
 import torch
-from hydra.utils import instantiate
 from torch import Tensor
 
 from benchmarks import rows
@@ -69,7 +68,6 @@ class Surrogates:
 
     def scored(self, cell: Prepared) -> Scored:
         """Return all scores of a cell."""
-        self.suits(cell.dataset, instantiate(cell.cfg.model, _convert_="all"), cell.entry)
         batches = [*cell.batches("predicted")]
         facts, x = pd.concat([batch.facts for batch in batches]), torch.cat([batch.explained.x for batch in batches])
         layer = Layer(cell.model, self.layer, cell.cfg.batch_size, cell.store)

@@ -168,7 +168,7 @@ def test_only_deciding_factors_change_the_label(rules, column):
 
 @pytest.mark.parametrize(
     "rules",
-    [[["yellow"]], [["plain"]], [["red"], ["red", "disc"]], [["red"], ["green"], ["blue"]], ["red"], [[]], "red"],
+    [[["yellow"]], [["plain"]], [["red"], ["red", "disc"]], [["red"], ["green"], ["blue"]], ["red"], [[]], [], "red"],
 )
 def test_rules_without_scenes_are_refused(rules):
     with pytest.raises(ValueError, match="Rules needs"):

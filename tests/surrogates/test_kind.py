@@ -126,6 +126,10 @@ def test_what_no_network_could_do_is_refused_before_one_is_fitted():
         with pytest.raises(error, match=said):
             benchmark.suits(dataset, None, SimpleNamespace(needs=needs))
     benchmark.suits(Digits(4, 90, 0), None, SimpleNamespace(needs=()))
+    unfitted = {"_target_": "builtins.print"}  # which is no network
+    words = ["benchmark=surrogates", "surrogate=word_tree", "dataset=digits", "metric=[fidelity]"]
+    scores = evaluated(*words, model=unfitted).scores
+    assert scores.status.tolist() == ["inapplicable"] and "words" in scores.reason.iloc[0]
 
 
 @pytest.mark.parametrize(
