@@ -23,17 +23,16 @@ function sort(table, column, direction) {
   for (const body of table.tBodies) {
     const rows = original.get(body);
     if (direction) {
-      const values = new Map(rows.map((row) => [row, text(row, column)]));
-      const known = rows.map((row) => values.get(row)).filter((value) => value !== "-" && value !== "");
-      const words = known.filter((value) => Number.isNaN(number(value))).length > known.length / 2;
-      const missing = (value) => value === "-" || value === "" || (!words && Number.isNaN(number(value)));
+      const words = rows.map((row) => text(row, column)), numbers = words.map(number);
+      const known = words.map((word) => word !== "-" && word !== "");
+      const spoken = numbers.filter((value, k) => known[k] && Number.isNaN(value)).length > known.filter(Boolean).length / 2;
+      const missing = (k) => !known[k] || (!spoken && Number.isNaN(numbers[k]));
       const compare = (a, b) => {
-        const [x, y] = [values.get(a), values.get(b)];
-        if (missing(x) || missing(y)) return missing(x) - missing(y);
-        const order = words ? x.localeCompare(y) : number(x) - number(y) || 0;
+        if (missing(a) || missing(b)) return missing(a) - missing(b);
+        const order = spoken ? words[a].localeCompare(words[b]) : numbers[a] - numbers[b] || 0;
         return direction === "down" ? -order : order;
       };
-      body.append(...[...rows].sort(compare));
+      body.append(...[...rows.keys()].sort(compare).map((k) => rows[k]));
     } else body.append(...rows);
   }
   for (const [k, head] of [...heads(table)].entries()) {
