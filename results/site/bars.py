@@ -9,13 +9,13 @@ from results.names import label
 from results.tables import NONE, Table
 
 NUMBERS = ("mean", "low", "high")
-ENDS = ("", " ", ",", "\u00a0")  # what may stand behind a name
+WORD = re.compile(r" ?[^\s,(]*\w")  # what does not stand behind a name: it is then the beginning of another one
 
 
 def named(text: str, names: Iterable[str]) -> str:
     """Return the longest of the names with which a head or a row begins, "" where it is another word."""
     text = str(text)
-    found = [name for name in names if text.startswith(name) and text[len(name) : len(name) + 1] in ENDS]
+    found = [name for name in names if text.startswith(name) and not WORD.match(text, len(name))]
     return max(found, key=len, default="")
 
 

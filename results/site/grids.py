@@ -1,7 +1,7 @@
 """A table for a page: cells with their bars, links, and what its rows can be chosen by."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -81,8 +81,7 @@ def grid(table: Table, entries: pd.DataFrame, metrics: pd.DataFrame, link: Calla
     for (over, head), column in zip(pairs(table.frame), texts.T, strict=True):
         sort, name, href = page(head)
         about = table.settings.get(head, "") or (metrics.settings[name] if sort == "metrics" else "")
-        words = sum(cell[:1].isalpha() for cell in column) > len(column) / 2
-        heads.append(Head(printed(head), href, printed(over), "" if about == "{}" else about, words))
+        heads.append(Head(printed(head), href, printed(over), "" if about == "{}" else about, are_words(column)))
     looks = None if table.verdicts is None else table.verdicts.to_numpy(object)
     rows = []
     for k, (text, cells) in enumerate(zip(table.frame.index, texts, strict=True)):
@@ -95,6 +94,10 @@ def grid(table: Table, entries: pd.DataFrame, metrics: pd.DataFrame, link: Calla
         shown = [_cell(cell, "" if looks is None else looks[k][j], bars.get((k, j))) for j, cell in enumerate(cells)]
         rows.append(Row(printed(str(text)), href, shown, facts))
     return Grid(plain(table.name), table, heads, rows)
+
+
+def are_words(cells: Collection[str]) -> bool:
+    return sum(cell[:1].isalpha() for cell in cells) > len(cells) / 2
 
 
 def printed(text: str) -> str:

@@ -113,8 +113,8 @@ def compared(sweeps: Sequence[Sweep]) -> Table:
         places, entries = sweep.places, sweep.entries
         controls = int((entries.group == "control").sum())
         lines[sweep.name] = {
-            "data set": ", ".join(dict.fromkeys(map(label, places.dataset))),
-            "network": ", ".join(dict.fromkeys(map(label, places.model))),
+            "data set": ", ".join(map(label, sweep.labelled.dataset_stem.astype(str).unique())),
+            "network": ", ".join(map(label, sweep.labelled.model_stem.astype(str).unique())),
             "entries": len(entries) - controls,
             "controls": controls,
             "metrics": len(sweep.metrics),
@@ -131,6 +131,6 @@ def compared(sweeps: Sequence[Sweep]) -> Table:
 
 def _plain(table: Table, hrefs: Sequence[str]) -> tuple[list[grids.Head], list[grids.Row]]:
     """Return heads without links and rows with the given ones."""
-    heads = [grids.Head(head, "", "", "") for head in table.frame]
+    heads = [grids.Head(head, "", "", "", grids.are_words(table.frame[head])) for head in table.frame]
     rows = zip(table.frame.index, table.frame.to_numpy(object), hrefs, strict=True)
     return heads, [grids.Row(str(name), href, [*map(grids.Cell, cells)], {"stem": name}) for name, cells, href in rows]

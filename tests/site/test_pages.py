@@ -26,6 +26,7 @@ def read(site) -> dict[Path, Page]:
     return {file: Page(file) for file in site.rglob("*.html")}
 
 
+@pytest.mark.slow
 def test_every_link_leads_to_a_file_and_a_place_in_it(site):
     assert not broken(site)
 
@@ -132,6 +133,24 @@ def test_ranks_have_no_bars_of_scores(shown):
 )
 def test_a_cell_shows_its_number_to_the_digits_that_it_has(text, mean, so):
     assert bars.shows(text, mean) is so
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("rise", "rise"),
+        ("rise !", "rise"),
+        ("rise ↑", "rise"),
+        ("rise, layer2", "rise"),
+        ("rise first", ""),
+        ("riser", ""),
+        ("rise_up", ""),
+        ("rise (masks=2) ↓", "rise (masks=2)"),
+        ("rise (masks=9)", "rise"),
+    ],
+)
+def test_a_name_is_found_before_marks_and_settings_but_not_before_words(text, name):
+    assert bars.named(text, ["rise", "rise (masks=2)"]) == name
 
 
 def test_pictures_load_when_seen_and_have_a_size_and_words(site):
