@@ -52,7 +52,7 @@ def written(sweep: Sweep, folder: Path) -> list[Picture]:
         if stem not in found:
             shutil.copyfile(picture, folder / "figures" / f"{stem}.png")
             found[stem] = _picture(folder / "figures" / f"{stem}.png", folder, stem, stem.replace("_", " "))
-    if hasattr(sweep.views, "files"):
+    if _has(sweep, "files"):
         [*sweep.views.files(sweep.rows, folder / "figures")]
     return [*found.values()]
 
@@ -61,7 +61,7 @@ def of_entry(sweep: Sweep, names: Sequence[str], out: Path) -> list[Picture]:
     """Draw what the cells of an entry keep; links are from the page of the entry."""
     found = []
     for cell in sweep.cells:
-        if cell.entry in names and hasattr(sweep.views, "pictures"):
+        if cell.entry in names and _has(sweep, "pictures"):
             folder = out / "sweeps" / sweep.name / "pictures" / plain(f"{cell.dataset}_{cell.model}_{cell.entry}")
             said = f"{label(cell.entry)}, {label(cell.model)} on {label(cell.dataset)}"
             found += _drawn(sweep, cell.gallery, folder, out / "entries" / sweep.kind, said)
@@ -87,7 +87,7 @@ def of_image(sweep: Sweep, dataset: str, image: str, folder: Path) -> list[Pictu
             file = style.save(figure, place, [".png"])[0]
             found.append(_picture(file, folder / "images", said, f"Maps of all entries, {said}"))
             continue
-        for cell, own in cells if hasattr(sweep.views, "pictures") else ():
+        for cell, own in cells if _has(sweep, "pictures") else ():
             said = f"{label(cell.entry)}, {label(model)}"
             found += _drawn(sweep, own, place / plain(cell.entry), folder / "images", said)
     return found
@@ -109,6 +109,11 @@ def side_by_side(cells: Sequence[tuple], title: str) -> Figure | None:
             said = label(cell.entry) + f" ({name})" * (len(drawn) > 1)
             columns.append(Column(said, a, label(cell.group), bool((cell.gallery[name] < 0).any())))
     return grid(columns, [""], title, SCALED, lead) if columns else None
+
+
+def _has(sweep: Sweep, hook: str) -> bool:
+    """Return whether the kind brings a hook; a module of its own may have the same name."""
+    return callable(getattr(sweep.views, hook, None))
 
 
 def _drawn(sweep: Sweep, gallery: dict, folder: Path, start: Path, said: str) -> list[Picture]:
