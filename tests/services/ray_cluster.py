@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.services import trials
 
-PORT = 16379
+PORT = 9379  # below those of its workers
 RAY = ["hydra/launcher=ray_cluster", "workers=2"]
 ADDRESS = f"hydra.launcher.ray.init.address='127.0.0.1:{PORT}'"
 

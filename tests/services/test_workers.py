@@ -125,6 +125,7 @@ def test_status_names_failures_and_what_is_missing(tmp_path, capsys):
     assert "1 failed, 1 are missing" in (said := capsys.readouterr().out) and "the same command goes on" in said
 
 
+@pytest.mark.slow
 def test_a_cell_that_does_not_fit_into_memory_goes_on_in_smaller_passes(tmp_path, monkeypatch, caplog):
     seen, plain = [], Gradient.__call__
 
