@@ -59,6 +59,7 @@ def test_imports_point_one_way(path):
             assert any(f"{other}.".startswith(f"{prefix}.") for prefix in allowed), f"{name} imports {other}"
 
 
+@pytest.mark.slow
 def test_only_tracking_imports_mlflow_and_late():
     for path in FILES:
         named = {name.partition(".")[0] for name in imported(path, lazily=False)}

@@ -238,6 +238,7 @@ def promised(pairs: int) -> float:
     return 0.05 + 2 * (0.05 * 0.95 / pairs) ** 0.5
 
 
+@pytest.mark.slow
 def test_a_hand_wired_network_depends_on_the_colour_that_it_sees_and_on_no_place(tmp_path):
     chosen = "metric=[concept_p_value,power,concept_auroc]"
     asked = ["dataset.rules=[[red]]", "benchmark.concepts=[red,left,top,hatched]", "benchmark.classes=[red]"]
@@ -249,6 +250,7 @@ def test_a_hand_wired_network_depends_on_the_colour_that_it_sees_and_on_no_place
     assert scores["power"] >= 0.9 and scores["concept_auroc"] >= 0.95
 
 
+@pytest.mark.slow
 def test_an_untrained_network_has_no_more_false_positives_than_promised(tmp_path):
     asked = ["benchmark.concepts=[left,top,many]", "benchmark.delta=0.3", "benchmark.pairs=200", "benchmark.runs=20"]
     rates = pd.concat(of_seeds(tmp_path, False, *asked, "metric=[false_positives]")).score
@@ -270,6 +272,7 @@ def folders(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_folders_of_a_user_are_concepts(folders):
     own = ["dataset.rules=[[red]]", f"benchmark.root={folders}", "benchmark.runs=20", "concept.statistic=cosine"]
     result = scored(True, *own, "benchmark.gallery.concepts=2")
@@ -281,6 +284,7 @@ def test_folders_of_a_user_are_concepts(folders):
     assert list(result.gallery["image"]) == ["red", "striped"] and result.gallery["map"].shape == (2, 4, 32, 32)
 
 
+@pytest.mark.slow
 def test_too_few_images_and_images_in_two_sets_are_refused(folders, tmp_path):
     own = ["dataset.rules=[[red]]", "benchmark.runs=20"]
     with pytest.raises(ValueError, match=r"'red' needs 60 images.*it has 40, so give benchmark\.images=2"):

@@ -273,6 +273,7 @@ def cell(entry: str, dataset: str = "rules", fewer: tuple[str, ...] = ("dataset.
     return evaluated(*chosen, *few, *fewer, "discovery.k=3", model={"_target_": f"{__name__}.Small"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ["ace", "craft", "pca", "kmeans", "random_directions"])
 def test_a_cell_scores_words_and_concepts_and_no_image(entry):
     scores, _, gallery, _ = cell(entry)
@@ -286,6 +287,7 @@ def test_a_cell_scores_words_and_concepts_and_no_image(entry):
     assert gallery["importance"].shape == gallery["classes"].shape and np.isfinite(gallery["importance"]).any()
 
 
+@pytest.mark.slow
 def test_concepts_are_found_where_nothing_is_planted():
     scores = cell("pca", "planted", ("dataset.images=30",)).scores.groupby("metric").status.agg(set)
     assert scores["recovered_share"] == scores["purity"] == scores["concept_iou"] == {"undefined"}

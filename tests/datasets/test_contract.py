@@ -51,6 +51,7 @@ def dataset(request, photographs, tmp_path_factory):
     return instantiate(composed(f"dataset={request.param}", "dataset.images=6", *extra).dataset)
 
 
+@pytest.mark.slow
 def test_images_and_names_of_classes(dataset):
     images = dataset.test(SIZE)
     assert len(images) == 6
@@ -67,6 +68,7 @@ def test_images_and_names_of_classes(dataset):
     assert len(set(dataset.classes)) == len(dataset.classes)
 
 
+@pytest.mark.slow
 def test_same_call_same_images_and_no_random_state_moves(dataset):
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     first, second = list(dataset.test(SIZE)), list(dataset.test(SIZE))
@@ -76,12 +78,14 @@ def test_same_call_same_images_and_no_random_state_moves(dataset):
         assert a[0] == b[0] and a[2] == b[2] and torch.equal(a[1], b[1]) and torch.equal(a[3], b[3])
 
 
+@pytest.mark.slow
 def test_ids_labels_and_order_do_not_depend_on_the_size(dataset):
     small, large = dataset.test(SIZE), dataset.test(SIZE + 13)
     assert [(a[0], a[2]) for a in small] == [(a[0], a[2]) for a in large]
     assert large[0][1].shape == (3, SIZE + 13, SIZE + 13)
 
 
+@pytest.mark.slow
 def test_an_image_depends_on_neither_their_number_nor_anything_but_the_seed(dataset):
     """A folder's images are files, and its limit takes turns over the classes."""
     if type(dataset).__name__ == "Folder":
@@ -104,6 +108,7 @@ def test_the_scene_is_the_same_at_any_size(name):
         assert (small[1] - large[1][:, 1::3, 1::3]).abs().mean() < 0.01
 
 
+@pytest.mark.slow
 def test_masks_follow_their_images_through_the_loader(dataset):
     images = dataset.test(SIZE)
     for start, (ids, pixels, labels, masks) in zip((0, 4), DataLoader(images, 4), strict=True):

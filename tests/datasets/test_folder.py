@@ -53,6 +53,7 @@ def broken(root):
     frames[0].save(root / "good" / "moves.png", save_all=True, append_images=frames[1:])
 
 
+@pytest.mark.slow
 def test_broken_and_animated_images_are_named_counted_and_skipped(tmp_path, caplog):
     broken(tmp_path)
     with caplog.at_level(logging.WARNING):
@@ -62,6 +63,7 @@ def test_broken_and_animated_images_are_named_counted_and_skipped(tmp_path, capl
     assert "6 of 8" in line and "good/cut.jpg" in line
 
 
+@pytest.mark.slow
 def test_broken_images_are_refused_if_strict_or_alone(tmp_path):
     broken(tmp_path / "P")
     (tmp_path / "only" / "a").mkdir(parents=True)

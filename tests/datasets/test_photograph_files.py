@@ -12,6 +12,7 @@ from PIL import Image
 from tests.datasets.saved import PHOTOS, SQUARE, folder, levels, only, save, whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "crop_pct", "interpolation"), [(224, 0.875, "bicubic"), (299, 0.95, "bilinear"), (64, 1.0, "bicubic")]
 )

@@ -18,6 +18,7 @@ def test_object_decoys_and_noise(size):
         assert pixels[:, ~mask & ~decoys].max() <= 0.1 and pixels[others][:, mask].max() > 0.3
 
 
+@pytest.mark.slow
 def test_objects_are_anywhere_in_every_shape_and_class():
     rows = Planted(images=2000, seed=0).test(32)
     assert torch.stack([mask for *_, mask in rows]).any(0).all()

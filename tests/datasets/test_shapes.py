@@ -67,6 +67,7 @@ def test_the_mask_is_the_object(shapes):
         assert ((pixels[:, rim] - colour[:, :1]).abs().amax(0) > 0).all()
 
 
+@pytest.mark.slow
 def test_objects_are_anywhere(shapes):
     _, _, masks = shapes.drawn(0, 2000, SIZE)
     assert masks.any(0).mean() > 0.85, "all but the corners"

@@ -23,7 +23,8 @@ from tests.examples.shown import (  # noqa: F401 (the answers of prototypes and 
     prototype_mmd,
 )
 
-OTHERWISE = dict.fromkeys(("flip_rate", "oracle_score"), "it is 0 or 1, and both are known")
+OTHERWISE = dict.fromkeys(("flip_rate", "oracle_score", "prototype_accuracy"), "it is 0 or 1, and both are known")
+OTHERWISE |= {"lds_interval": "it is that of literal resamples: test_example_metrics"}
 NAN = torch.nan
 
 

@@ -70,6 +70,7 @@ def test_the_smallest_change_of_brightness_is_found():
     torch.testing.assert_close(change, change.mean((1, 2, 3), keepdim=True).expand_as(change), atol=0.01, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_counterfactual_is_smooth_and_within_the_box_and_of_its_own_image_alone():
     pattern = nn.functional.interpolate(random(1, 3, 4, 4, seed=3) - 0.5, (16, 16))[0]
     model = brightness(0, 0.1 * pattern)
@@ -154,6 +155,7 @@ CELL = ["benchmark=examples", "dataset=planted", "model=planted", "dataset.image
 METRICS = "metric=[flip_rate,counterfactual_l1,oracle_score,deciding_share,deciding_chance]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ["counterfactual", "nearest_unlike"])
 def test_a_cell_scores_every_image(entry):
     steps = [] if entry == "nearest_unlike" else ["counterfactual.steps=5"]
@@ -170,6 +172,7 @@ def test_a_cell_scores_every_image(entry):
         assert gallery["after"].tolist() == gallery["target"].tolist()
 
 
+@pytest.mark.slow
 def test_a_cell_leaves_out_images_that_are_the_target_already():
     named = [*CELL, "counterfactual=nearest_unlike", "counterfactual.target=green", "metric=[flip_rate]"]
     scores = evaluated(*named).scores

@@ -55,11 +55,17 @@ def test_rank_correlations_of_resampled_places_are_those_of_scipy():
     assert np.allclose(resampled(a, b, times), literal)
 
 
-def test_interval_of_lds_is_around_the_mean():
-    inside, margins = torch.rand(20, 30) < 0.5, torch.randn(20, 2, 6).double()
-    seen = traced(torch.randn(6, 30).tolist(), subsets=Subsets(inside, margins))
-    low, high = LdsInterval(500, 0)(seen)
-    assert low < Lds()(seen).mean() < high
+def test_interval_of_lds_is_that_of_literal_resamples():
+    inside, margins, tau = torch.rand(20, 30) < 0.5, torch.randn(20, 2, 6).double(), torch.randn(6, 30).double()
+    seen = traced(tau.tolist(), subsets=Subsets(inside, margins))
+    rng, means = np.random.default_rng(0), []
+    images, halves = rng.multinomial(6, [1 / 6] * 6, 60), rng.multinomial(20, [1 / 20] * 20, 60)
+    for times, counts in zip(images, halves, strict=True):
+        places = np.repeat(np.arange(20), counts)
+        sums = [[tau[k][inside[place]].sum() for place in places] for k in range(6)]
+        found = [spearmanr(sums[k], margins[places, :, k].mean(1)).statistic for k in range(6)]
+        means.append(np.repeat(found, times).mean())
+    assert np.allclose(LdsInterval(60, 0)(seen), np.quantile(means, [0.025, 0.975]))
 
 
 @pytest.mark.parametrize("change", [1 + 1e-9 * torch.randn(4, 9).double(), torch.ones(4, 9).double()])

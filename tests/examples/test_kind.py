@@ -72,6 +72,7 @@ def cache(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("weights")
 
 
+@pytest.mark.slow
 def test_a_cell_has_all_scores_and_its_networks_are_fitted_once(cache):
     first = evaluated(*SMALL, f"cache={cache}")
     table = first.scores
@@ -96,6 +97,7 @@ def test_a_cell_has_all_scores_and_its_networks_are_fitted_once(cache):
     assert all(torch.equal(value, weights[name]) for name, value in load_file(halves[0]).items())
 
 
+@pytest.mark.slow
 def test_checkpoints_have_the_learning_rates_of_the_fit(cache):
     traced = [*SMALL, f"cache={cache}", "example=trac_in", "metric=[influence_correlation]"]
     cfg, choices = job("device=cpu", *traced)

@@ -125,6 +125,7 @@ def test_scores_of_prototypes_are_those_of_scikit_learn():
             PrototypeAccuracy(numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ["mmd_critic", "random_prototypes"])
 def test_a_cell_scores_every_number_of_prototypes(entry):
     few = ["dataset=planted", "model=planted", "dataset.images=9", "benchmark.gallery.images=3"]

@@ -16,6 +16,7 @@ from tests.examples.trained import convolutional, labelled, linear
 L2 = 0.01
 
 
+@pytest.mark.slow
 def test_logits_are_those_of_the_network():
     x, labels = torch.randn(7, 3, 32, 32), torch.arange(7) % 5
     for model in (linear(3, 32, 5), convolutional(5), timm.create_model("resnet18", num_classes=5)):

@@ -183,6 +183,7 @@ def cell(*overrides: str, family: str = "residual"):
     return evaluated(*SMALL, f"metric=[{','.join(METRICS)}]", *overrides, **nodes)
 
 
+@pytest.mark.slow
 def test_removal_curves_are_those_of_hooks_that_remove_filters():
     """An order that cannot be wrong: the sizes of the weights, which need no image."""
     scores, curves, *_ = cell("importance=weight_norm")
@@ -219,6 +220,7 @@ def pixels() -> Tensor:
     return (torch.stack([found[i][1] for i in range(len(found))]) - 0.5) / 0.25
 
 
+@pytest.mark.slow
 def test_a_row_of_each_image_and_layer_and_once_of_each_filter_and_class():
     scores = cell("importance=taylor").scores
     sizes = scores.groupby("metric").size().to_dict()
@@ -232,6 +234,7 @@ def test_a_row_of_each_image_and_layer_and_once_of_each_filter_and_class():
     assert silent.status.tolist() == ["undefined"]
 
 
+@pytest.mark.slow
 def test_random_lies_between_most_and_least_important_first():
     shares = "benchmark.shares=[0.2,0.35,0.5,0.7]"
     wide = ["metric=[removal_most_first,removal_least_first]", "dataset.images=12", shares]

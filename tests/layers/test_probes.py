@@ -56,6 +56,7 @@ def searched() -> object:
     return GridSearchCV(LogisticRegression(max_iter=1000), {"C": C}, cv=folds, scoring="neg_log_loss")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("probe", "reference"),
     [
@@ -140,6 +141,7 @@ def on_scenes(counts: bool, probe: object = LINEAR) -> Probed:
     return probed(layers, probe, (x, ys[question - 1]), (other, others[question - 1]), 4 if counts else 2)
 
 
+@pytest.mark.slow
 def test_a_network_that_decides_by_colour_is_shallow_and_one_that_counts_is_deep():
     colour, count = on_scenes(counts=False), on_scenes(counts=True)
     for batch in (colour, count):
@@ -150,6 +152,7 @@ def test_a_network_that_decides_by_colour_is_shallow_and_one_that_counts_is_deep
     assert right[0] < 0.5 and right[1] < 0.5 and right[2] == 1
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_at_chance_and_change_nothing_else():
     probes = [ShuffledLabels(NearestMean(), seed) for seed in range(20)]
     right = [metrics.LayerAccuracy()(on_scenes(True, probe)).mean(0) for probe in probes]
@@ -329,6 +332,7 @@ def cell(*overrides: str) -> object:
     return evaluated(*CELL, *SMALL, *overrides, model={"_target_": f"{__name__}.Tiny"})
 
 
+@pytest.mark.slow
 def test_a_cell_has_rows_of_images_layers_and_probes_and_pictures(caplog):
     scores, curves, gallery, _ = cell("probe=nearest_mean")
     assert scores.groupby("metric").size().to_dict() == dict(zip(METRICS, (10, 10, 5, 5, 2), strict=True))
@@ -347,6 +351,7 @@ def test_a_cell_has_rows_of_images_layers_and_probes_and_pictures(caplog):
     assert np.allclose(passes, [*[(1 + 80 + 3) / 3] * 3, 1, 1]), "widths and train images belong to the first"
 
 
+@pytest.mark.slow
 def test_what_is_of_no_image_needs_none():
     both, alone = (cell("probe=nearest_mean", *metric) for metric in ([], ["metric=[selectivity]"]))
     own = both.scores[both.scores.metric == "selectivity"].score

@@ -296,6 +296,7 @@ def test_the_planted_network_has_known_correlations():
     assert (scores[scores.part == ""].metric == OF_PAIRS.split(",")).all(), "a single layer has no pairs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("representation", ["network", "untrained", "gaussian"])
 def test_every_epoch_is_compared_with_the_last(representation):
     first, last = (cell(epoch, representation).scores for epoch in (0, 2))

@@ -30,6 +30,7 @@ def test_another_class_is_explained_and_facts_stay():
     assert changed.complete == "logit" and changed.baseline == 0 and not hasattr(changed, "reference")
 
 
+@pytest.mark.slow
 def test_a_cell_under_a_change_scores_other_maps_for_the_same_question():
     small = ["model=planted", "dataset=planted", "dataset.images=6", "batch_size=4", "metric=[energy_in_mask]"]
     plain, other = (

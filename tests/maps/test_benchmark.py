@@ -102,6 +102,7 @@ def test_label_out_of_range_names_the_image(monkeypatch, label, target, said):
         explained("method=gradient", f"benchmark.target={target}")
 
 
+@pytest.mark.slow
 def test_a_metric_of_another_kind_is_refused():
     with pytest.raises(ValueError, match="path_agreement"):
         explained("metric=[gini,path_agreement]")

@@ -41,6 +41,7 @@ def given():
     return {"x": x, "target": [0, 3, 1], "maps": np.random.default_rng(0).random((3, 12, 12)), "mean": MEAN, "std": STD}
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_a_sweep():
     small = ["model=planted", "dataset=planted", "dataset.images=6", "batch_size=4", f"metric=[{','.join(METRICS)}]"]
     swept = evaluated(*small, "method=gradient").scores
@@ -80,6 +81,7 @@ def test_a_network_states_its_colours_or_they_are_imagenet_s(monkeypatch, caplog
     assert normalisation(stated, MEAN, STD) == (MEAN, STD)
 
 
+@pytest.mark.slow
 def test_a_program_that_runs_hydra_itself_keeps_its_own(given):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         assert (score(Small(), metrics=["gini"], **given).status == "ok").all()

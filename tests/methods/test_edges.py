@@ -49,6 +49,7 @@ def edges_of(flat: dict[str, np.ndarray]) -> dict[tuple, float]:
     return listed(flat, "edge", "image", "child_layer", "child", "parent_layer", "parent")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "lrp"), [("plain", "tutorial"), ("residual", "epsilon_plus"), ("branches", "alpha2_beta1")]
 )

@@ -51,6 +51,7 @@ def test_a_network_that_ends_in_no_maps_is_inapplicable():
         layer_name(GradCam("auto"), flat, torch.randn(1, 3, 8, 8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [GradCam, lambda layer: AblationCam(layer, batch=8)])
 def test_auto_gives_the_map_of_the_named_layer_counts_no_pass_and_follows_the_size(make):
     network = timm.create_model("test_resnet", num_classes=5).eval().requires_grad_(False)

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from tests.methods import networks
 from tests.methods.entries import entry
 
 
+@pytest.mark.slow
 def test_an_extremal_mask_has_its_area():
     model, (x, target) = networks.network("plain"), networks.images(2)
     maps = replace(entry("extremal_perturbation"), cells=32, areas=(0.1,), iterations=100)(model, x, target)

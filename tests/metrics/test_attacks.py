@@ -67,6 +67,7 @@ def test_fgsm_is_that_of_foolbox(norm, attack, e, network):
     assert right.equal(1 - fooled.T.float()) and 0 < right.mean() < 1
 
 
+@pytest.mark.slow
 def test_deepfool_is_that_of_foolbox(e, network):
     metric, image = METRICS["empirical_robustness"], e.pixels().clamp(0, 1)
     attack = foolbox.attacks.L2DeepFoolAttack(steps=metric.steps, overshoot=metric.overshoot)

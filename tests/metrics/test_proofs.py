@@ -35,6 +35,7 @@ def test_value_is_proved(name):
     assert values - {-1, 0, 1} or name in TWICE or name.startswith(tuple(REASONS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TWICE)
 def test_agrees_with_its_second_writing(name):
     e = case()

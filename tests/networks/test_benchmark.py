@@ -10,6 +10,7 @@ from tests.conftest import composed, evaluated
 SMALL = ["benchmark=networks", "model=planted", "dataset=planted", "dataset.images=6", "batch_size=4"]
 
 
+@pytest.mark.slow
 def test_every_image_is_scored_once_for_its_label():
     scores, curves, gallery, _ = evaluated(*SMALL, "metric=[loss_gradient,corruption_error]")
     assert scores.groupby("metric").image.nunique().tolist() == [6, 6] and len(scores) == 12

@@ -63,6 +63,7 @@ def selected(*overrides: str, family: str = "plain", broken: bool = False):
     return evaluated(*SMALL, *SHORT, *overrides, **nodes)
 
 
+@pytest.mark.slow
 def test_a_row_for_each_image_metric_and_layer():
     scores = selected("selector=relevance", "selector.share=0.3").scores
     layers = list(scores.part[scores.metric == METRICS[0]][:5])
@@ -74,6 +75,7 @@ def test_a_row_for_each_image_metric_and_layer():
     assert np.allclose(scores[scores.metric == "path_size"].score.to_numpy().reshape(-1, 5), wanted)
 
 
+@pytest.mark.slow
 def test_rows_carry_passes():
     scores = selected("selector=relevance").scores
     whole, alone = (
@@ -97,6 +99,7 @@ def test_everything_kept_is_the_network():
     pd.testing.assert_frame_equal(ends, whole, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_curve_has_the_score_of_the_path_s_own_share():
     scores, curves, *_ = selected("selector=activation", "selector.share=0.25", "benchmark.shares=[0.25,1.0]")
     assert curves.groupby(["metric", "fraction"]).size().to_dict() == {(m, f): 5 for m in METRICS for f in (0.25, 1.0)}
@@ -112,6 +115,7 @@ def test_sizes_by_gap_have_no_curve():
         assert curves.empty and len(scores) == 5 * 5
 
 
+@pytest.mark.slow
 def test_random_paths_are_scored_draw_by_draw():
     scores = selected("selector=random", "selector.draws=4", "metric=[path_agreement]").scores
     assert (4 * scores.score % 1 == 0).all() and scores.score.nunique() > 1
@@ -134,6 +138,7 @@ def test_mean_needs_other_images():
     selected("selector=all", f"dataset._target_={__name__}.NoOthers")
 
 
+@pytest.mark.slow
 def test_first_images_are_kept_for_figures():
     gallery = selected("selector=relevance", "benchmark.gallery.reconstructed=4", "benchmark.gallery.width=3").gallery
     assert {name: gallery[name].shape for name in ("image", "pixels", "maps", "full", "mask", "layers", "depth")} == {
@@ -169,6 +174,7 @@ def test_fewer_images_may_be_reconstructed():
     assert "recon" not in selected("selector=relevance", "benchmark.gallery.reconstructed=0").gallery
 
 
+@pytest.mark.slow
 def test_failed_metric_loses_its_own_rows_only():
     scores, curves, *_ = selected("selector=activation", broken=True)
     mine = scores[scores.metric == "mine"]

@@ -43,6 +43,7 @@ def test_what_takes_long_is_imported_only_where_it_is_needed(code, modules):
     assert answer.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_the_first_view_is_printed_and_the_others_are_named(sweep, capsys):
     code, out, _ = run(capsys, sweep)
     assert (
@@ -51,6 +52,7 @@ def test_the_first_view_is_printed_and_the_others_are_named(sweep, capsys):
     assert not (sweep / "tables").exists() and "failed" not in out
 
 
+@pytest.mark.slow
 def test_failed_cells_are_pointed_out(tmp_path, capsys):
     folder = write(tmp_path / "broken", scores(ENTRIES[:2], METRICS[:1], ("resnet18",), images=2))
     (folder / "maps" / "failure.txt").write_text("Traceback")
@@ -108,6 +110,7 @@ def test_a_python_without_the_environment_is_told_to_activate_it(sweep, capsys, 
     assert code == 1 and "activate" in error
 
 
+@pytest.mark.slow
 def test_class_names_may_have_any_letters(tmp_path, capsys):
     shown = Figure((2, 1))
     shown.text(0.1, 0.5, "a$x and $y_{z \U000f0000")  # a formula that has an error, and a letter that no font has

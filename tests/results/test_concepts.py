@@ -103,6 +103,7 @@ def table(stored):
     return claims.claims(network)
 
 
+@pytest.mark.slow
 def test_error_rates_are_those_of_the_metrics_over_all_seeds(table):
     found = claims.rates(table, 0.05).set_index("entry")
     for entry in ENTRIES:
@@ -133,6 +134,7 @@ def test_pairs_are_right_where_effects_are_called_with_their_sign_and_others_are
     assert [views.verdict(*one) for one in judged] == ["right", "right 1/4", "missed", "wrong sign", "false positive"]
 
 
+@pytest.mark.slow
 def test_without_measured_effects_claims_are_shown_and_not_judged():
     rows_ = sweep(ENTRIES, ())
     rows_ = synthetic.categorical(rows_[~rows_.metric.str.startswith("concept_effect")])
@@ -153,6 +155,7 @@ def test_completeness_has_its_controls_beside_it_and_words_have_an_interval():
     assert own.frame.index[-1] == "random_directions" and own.controls == 1 and [*words.frame.index] == PLANTED
 
 
+@pytest.mark.slow
 def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
     given, found = (synthetic.categorical(sweep(*some)) for some in ((ENTRIES, ()), ((), FINDERS)))
     assert concepts.suited(given) == ["significance"] and concepts.default(found) == "discovery"
@@ -164,6 +167,7 @@ def text(table: pd.DataFrame) -> str:
     return "".join(tables.page(view(table, OPTIONS), 110, True) + "\n" for view in concepts.VIEWS.values())
 
 
+@pytest.mark.slow
 def test_the_text_is_the_golden_one(stored):
     assert text(stored) == GOLDEN.read_text(encoding="utf-8")
     shown = (table for view in concepts.VIEWS.values() for table in view(stored, OPTIONS))

@@ -112,6 +112,7 @@ def stored(tmp_path_factory):
     return scores.read(written(tmp_path_factory.mktemp("examples")))
 
 
+@pytest.mark.slow
 def test_means_are_over_images_or_over_seeds_where_a_score_has_no_image(stored):
     for view in ("attribution", "counterfactuals"):
         (network,) = parts.networks(stored, OPTIONS, views.NEEDED[view])
@@ -134,6 +135,7 @@ def test_means_are_over_images_or_over_seeds_where_a_score_has_no_image(stored):
                 assert row.n == own[own.score.notna()].image.nunique() and row.low < row["mean"] < row.high
 
 
+@pytest.mark.slow
 def test_the_ceiling_stands_over_the_scores_and_controls_below(stored):
     (table,) = examples.VIEWS["attribution"](stored, OPTIONS)
     assert f"lds ↑ (ceiling {CEILING})" in table.frame and views.CEILING not in "".join(table.frame)
@@ -171,6 +173,7 @@ def text(table: pd.DataFrame) -> str:
     return "".join(tables.page(view(table, OPTIONS), 110, True) + "\n" for view in examples.VIEWS.values())
 
 
+@pytest.mark.slow
 def test_the_text_is_the_golden_one(stored):
     assert text(stored) == GOLDEN.read_text(encoding="utf-8")
     shown = (table for view in examples.VIEWS.values() for table in view(stored, OPTIONS))

@@ -102,6 +102,7 @@ def test_intervals_exclude_0_exactly_where_p_is_significant(n):
         assert not (found.high < found.difference).any()
 
 
+@pytest.mark.slow
 def test_an_entry_whose_interval_excludes_that_of_the_best_is_never_level():
     """Few and skewed: not significant in the family, and yet far away."""
     rng, undecided = np.random.default_rng(3), 0
@@ -190,6 +191,7 @@ def test_families_err_seldom_and_find_much():
     assert (power.share[power.images == 50] > 0.85).all() and (power.share[power.images == 16] > 0.4).all()
 
 
+@pytest.mark.slow
 def test_coverage_of_means_and_power():
     rows = pd.DataFrame(simulation.intervals(np.random.default_rng(0), 50))
     assert (rows.share[~rows.scores.str.startswith(("skewed", "outliers"))] > 0.88).all()

@@ -259,6 +259,7 @@ def test_filters_belong_to_the_layer_in_which_they_work(names, filters_, truth):
     assert [names.index(own) for own in filters.layers_of(names, filters_).values()] == truth
 
 
+@pytest.mark.slow
 def test_quantities_over_epochs(stored):
     (epochs,) = training.series(reading.networks(stored, OPTIONS))
     assert [(network.epoch, network.name) for network in epochs] == [(2, "resnet18"), (np.inf, "resnet18")]
@@ -275,6 +276,7 @@ def test_quantities_over_epochs(stored):
     assert lines["cka_to_last", 200] == pytest.approx(found["cka_to_last", :, 2.0].mean())
 
 
+@pytest.mark.slow
 def test_a_sweep_offers_the_views_that_it_has_the_rows_for(table, stored):
     assert layers.suited(table) == [view for view in layers.VIEWS if view != "training"]
     assert layers.default(stored) == "training" and layers.default(table) == "probes"
@@ -290,6 +292,7 @@ def test_a_sweep_offers_the_views_that_it_has_the_rows_for(table, stored):
         layers.VIEWS["features"](some, Namespace(**vars(OPTIONS) | {"model": "vgg16"}))
 
 
+@pytest.mark.slow
 def test_the_text_is_the_golden_one(stored):
     shown = [view(stored, OPTIONS) for view in layers.VIEWS.values()]
     assert text(shown) == GOLDEN.read_text(encoding="utf-8")

@@ -111,6 +111,7 @@ def of(table, metric, model="resnet18", category=None):
     return rows[rows.category == category].set_index("entry") if category else rows.set_index("entry")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", SWEEPS)
 def test_golden_text(view):
     text = tables.page(shown(view), 110)
@@ -130,6 +131,7 @@ def test_latex_markdown_and_csv_of_every_view(view, tmp_path):
         compiles("\n".join(map(latex.latex, found)), tmp_path)
 
 
+@pytest.mark.slow
 def test_means_and_ranks_are_pandas_own(labelled, table):
     rows = labelled[labelled.status == "ok"]
     for (model, metric), some in rows.groupby(["model", "metric"], observed=True):
@@ -153,6 +155,7 @@ def test_mean_ranks_are_means_of_ranks(table):
     np.testing.assert_allclose(pooled["rise"], np.mean([ranks["rise"] for ranks in both]))
 
 
+@pytest.mark.slow
 def test_seeds_are_no_images():
     once = sweep(seeds=(0,))
     twice = pd.concat([once, once.assign(seed=1)])
@@ -216,6 +219,7 @@ def points_of(rows: pd.DataFrame) -> pd.DataFrame:
     return budgets(rows, board(rows))
 
 
+@pytest.mark.slow
 def test_budgets_are_lines_of_one_entry():
     points = points_of(with_budgets())
     rise = points[(points.line.str.startswith("rise")) & (points.metric == "deletion")]

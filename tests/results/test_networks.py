@@ -143,6 +143,7 @@ def truth(cells: pd.DataFrame, network: str, metric: str, method: str = "") -> p
     return own.set_index(own.image.astype(str)).score.sort_index().drop(["test/00000", "test/00001"])
 
 
+@pytest.mark.slow
 def test_images_are_those_that_all_networks_classify_correctly(stored, one, table):
     assert (len(one.images), one.left_out, one.unscored) == (22, 2, 0) and "test/00001" not in one.images
     clean = table.loc[("clean_accuracy", "")]
@@ -211,6 +212,7 @@ def test_without_random_maps_scores_are_shown_themselves(stored, maps):
     assert insertion.what == "score" and insertion.values.vgg16.tolist() == pytest.approx(own.tolist())
 
 
+@pytest.mark.slow
 def test_curves_that_rise_or_do_not_end_at_0_are_said(tmp_path, one):
     assert not [said for said in views.rises(one) if said.startswith("Not monotone")]
     table = of_networks()
@@ -229,6 +231,7 @@ def test_curves_that_rise_or_do_not_end_at_0_are_said(tmp_path, one):
     )
 
 
+@pytest.mark.slow
 def test_a_name_of_the_users_own_decides_nothing(tmp_path):
     names = {"pgd_linf": "strong", "clever_l2": "clever_of_mine"}
     table = of_networks()
@@ -263,6 +266,7 @@ def test_radii_and_scales_are_written_as_they_were_used():
     assert dots.wide(np.array([1, 101.0])) and not dots.wide(np.array([-1, 101.0]))
 
 
+@pytest.mark.slow
 def test_the_text_is_the_golden_one(stored, maps):
     beside = options(maps)
     text = "".join(tables.page(view(stored, beside), 110, True) + "\n" for view in networks.VIEWS.values())

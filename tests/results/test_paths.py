@@ -114,6 +114,7 @@ def found():
     return whole(sweep())
 
 
+@pytest.mark.slow
 def test_means_and_gains_are_over_controls_that_keep_as_many_channels(found):
     assert found.loc[("path_mse_logits", "relevance"), "over_activation"] == pytest.approx(3)
     assert found.loc[("path_mse_logits", "gap"), "over_activation"] == pytest.approx(3)  # 5 of activation_gap
@@ -147,6 +148,7 @@ def test_the_order_holds_is_reversed_or_is_undecided(found):
     assert whole(sweep(three, 5, ["path_agreement", "path_size"])).order["path_agreement", "relevance"] == "undecided"
 
 
+@pytest.mark.slow
 def test_layers_are_by_depth_and_shares_from_curves(stored):
     cells = scores.labelled(stored)
     layers, shares = comparison.layers(cells), comparison.shares(cells)
@@ -166,6 +168,7 @@ def test_a_selector_that_does_not_apply_has_no_path():
         paths.VIEWS["paths"](synthetic.categorical(none), OPTIONS)
 
 
+@pytest.mark.slow
 def test_the_text_is_the_golden_one(stored):
     text = "".join(tables.page(view(stored, OPTIONS), 110, True) + "\n" for view in paths.VIEWS.values())
     assert text == GOLDEN.read_text(encoding="utf-8")

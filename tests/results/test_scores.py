@@ -90,6 +90,7 @@ def test_metrics_data_sets_models_and_protocols_are_labelled():
     assert labels(conditions, "dataset") == ["shapes (condition=blur)", "shapes (condition=plain)"]
 
 
+@pytest.mark.slow
 def test_curves_and_galleries_belong_to_their_entries(tmp_path):
     table = pd.concat([variants({"masks": 8}, {"masks": 9}, entry="rise").assign(seed=seed) for seed in (0, 1)])
     folder = write(tmp_path / "a", table, synthetic.curves(table), galleries=True)
@@ -131,6 +132,7 @@ def damaged(folder, how):
     return {"image": ("twice in", "its own name", "test/00000"), "kind": ("maps and paths",)}.get(how, (how, "rise"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["twice", "unreadable", "column", "image", "kind", "version", "weights", "data"])
 def test_what_cannot_be_compared_is_refused_in_one_sentence(tmp_path, how):
     folder = write(tmp_path / "a", scores(**SMALL))

@@ -72,6 +72,7 @@ def written(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_means_and_intervals_are_those_of_each_entry_s_images_by_size(stored):
     (network,) = parts.networks(stored, OPTIONS, views.METRICS)
     data = views.against_size(network).set_index(["stem", "size", "entry"])
@@ -124,6 +125,7 @@ def text(table: pd.DataFrame) -> str:
     return "".join(tables.page(view(table, OPTIONS), 110, True) + "\n" for view in surrogates.VIEWS.values())
 
 
+@pytest.mark.slow
 def test_the_text_is_the_golden_one(stored):
     assert text(stored) == GOLDEN.read_text(encoding="utf-8")
     shown = (table for view in surrogates.VIEWS.values() for table in view(stored, OPTIONS))

@@ -121,6 +121,7 @@ def test_a_note_stays_inside_the_figure(width):
         assert box.x0 >= page.x0 and box.x1 <= page.x1 and box.y0 >= page.y0 and box.y1 <= page.y1
 
 
+@pytest.mark.slow
 def test_saved_figures_are_true_colour_and_reproducible(tmp_path):
     for name in "ab":
         figure = style.figure(2, 2)

@@ -89,6 +89,7 @@ def raw(table: pd.DataFrame, metric: str, entry: str, layer: str) -> np.ndarray:
     return np.stack([own.score[own.seed == seed].to_numpy(float) for seed in (0, 1)])
 
 
+@pytest.mark.slow
 def test_means_over_units_are_of_the_means_over_seeds():
     table = sweep()
     for network in views.networks(synthetic.categorical(table), OPTIONS, views.VISUALISATION):
@@ -102,6 +103,7 @@ def test_means_over_units_are_of_the_means_over_seeds():
             assert (row.low < row["mean"] < row.high) if layer == "late" else np.isnan(row.low), "six units or more"
 
 
+@pytest.mark.slow
 def test_layers_stand_together_with_their_intervals():
     table = sweep()
     (together,) = views.layers(views.networks(synthetic.categorical(table), OPTIONS, views.OF_LAYERS + views.OF_UNITS))
@@ -116,6 +118,7 @@ def test_layers_stand_together_with_their_intervals():
         assert row.units == LAYERS[layer]
 
 
+@pytest.mark.slow
 def test_words_stand_beside_their_units_the_surest_first(stored):
     shown = {table.title: table for table in units.VIEWS["labels"](stored, OPTIONS)}
     own = shown["shapes (layer=late) / resnet18: words by dissection, 2 seeds"]
@@ -127,6 +130,7 @@ def test_words_stand_beside_their_units_the_surest_first(stored):
     assert own.data.unit_p_value.tolist() == pytest.approx(p[order], nan_ok=True)
 
 
+@pytest.mark.slow
 def test_detectors_are_counted_by_their_words(stored):
     (own,) = [table for table in units.VIEWS["labels"](stored, OPTIONS) if "detectors by word" in table.title]
     table = sweep()
@@ -138,6 +142,7 @@ def test_detectors_are_counted_by_their_words(stored):
     assert len([*own.frame]) == len(LAYERS) * len(NAMING)
 
 
+@pytest.mark.slow
 def test_mlflow_has_a_line_over_layers_for_every_metric_and_entry():
     table = sweep()
     found = units.stepped(synthetic.categorical(table))
@@ -149,6 +154,7 @@ def test_mlflow_has_a_line_over_layers_for_every_metric_and_entry():
     assert len({key[1:] for key in lines}) == len(LAYERS) * len(VISUAL + NAMING)
 
 
+@pytest.mark.slow
 def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
     named, seen = (synthetic.categorical(sweep(*some)) for some in (((), NAMING), (VISUAL, ())))
     assert units.suited(named) == ["labels"] and units.default(seen) == "visualisations"
@@ -162,6 +168,7 @@ def text(table: pd.DataFrame) -> str:
     return "".join(tables.page(view(table, OPTIONS), 110, True) + "\n" for view in units.VIEWS.values())
 
 
+@pytest.mark.slow
 def test_the_text_is_the_golden_one(stored):
     assert text(stored) == GOLDEN.read_text(encoding="utf-8")
     assert all(r"\toprule" in latex.latex(table) for view in units.VIEWS.values() for table in view(stored, OPTIONS))

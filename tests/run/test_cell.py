@@ -108,6 +108,7 @@ def ordered(rows: pd.DataFrame) -> np.ndarray:
     return rows.astype({"metric": str, "image": str}).sort_values(["metric", "image"]).score.to_numpy()
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_added_is_the_only_one_computed(tmp_path):
     few = ["method=gradient", "dataset.images=6"]
     assert computed(tmp_path, *few, "metric=[deletion]") == ["deletion"]
@@ -119,6 +120,7 @@ def test_a_metric_that_is_added_is_the_only_one_computed(tmp_path):
     np.testing.assert_array_equal(ordered(added), ordered(scores.read(tmp_path / "at_once")))
 
 
+@pytest.mark.slow
 def test_images_that_are_added_extend_the_cell(tmp_path):
     few = ["method=gradient", "metric=[deletion,gini]"]
     computed(tmp_path, *few, "dataset.images=4")
@@ -165,6 +167,7 @@ def test_an_entry_s_own_settings_are_named_where_they_differ(tmp_path):
     assert labels == {"gradient", "rise (masks=5)", "rise (masks=9)"}
 
 
+@pytest.mark.slow
 def test_a_metric_that_failed_is_computed_again_and_others_are_not(tmp_path, monkeypatch):
     from benchmarks.maps.metrics.complexity import Gini
 

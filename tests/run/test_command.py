@@ -128,10 +128,12 @@ def test_help_lists_every_entry_without_hydra(tmp_path):
     assert max(map(len, listed)) <= 80
 
 
+@pytest.mark.slow
 def test_the_other_help_is_that_of_hydra(tmp_path):
     assert "--hydra-help" in (said := run(tmp_path, "--hydra-help")[1]) and "hydra/launcher" in said
 
 
+@pytest.mark.slow
 def test_debug_keeps_the_traceback(tmp_path):
     with pytest.raises(ValueError, match="batch_size"):
         run(tmp_path, *FEW, "batch_size=0", "debug=true")
@@ -162,6 +164,7 @@ def test_an_entry_that_was_edited_is_another_cell_and_the_table_refuses_both(tmp
         scores.read(tmp_path / "outputs" / "dev")
 
 
+@pytest.mark.slow
 def test_a_single_cell_shows_its_scores_its_folder_and_the_next_command(tmp_path):
     code, said = run(tmp_path, *FEW, "metric=[gini,deletion]")
     assert code == 0 and "gini" in said and "outputs/dev" in said and "python -m results" in said
@@ -179,6 +182,7 @@ def test_a_damaged_cell_is_computed_again(tmp_path):
     assert code == 0 and gallery.exists() and "done before" not in said
 
 
+@pytest.mark.slow
 def test_a_metric_with_too_few_scores_is_named_and_costs_no_other_its_scores(tmp_path, monkeypatch):
     from benchmarks.maps.metrics.complexity import Gini
 

@@ -71,6 +71,7 @@ def test_what_is_left_behind_is_named_with_its_culprit(does, part, name):
         mess(does, part)
 
 
+@pytest.mark.slow
 def test_what_declares_little_and_leaves_nothing_is_scored():
     assert (mess("nothing", "method").status == "ok").all()
     mine = mess("nothing", "metric__mine").query("metric == 'mine'")
@@ -233,6 +234,7 @@ def test_rounding_of_pixels_is_allowed_for(monkeypatch):
     assert (evaluated(*SMALL).scores.status == "ok").all()
 
 
+@pytest.mark.slow
 def test_a_single_run_shows_the_other_scores_before_it_fails_for_a_metric(tmp_path, monkeypatch):
     monkeypatch.setattr(Gini, "__call__", lambda self, explained: [1.0])
     code, said = run(tmp_path, *SMALL[:-2], "method=gradient", "metric=[gini,entropy]", "tracking_uri=null")

@@ -151,6 +151,7 @@ def scored(folder, *words):
     return rows.groupby(["entry", "seed"], observed=True).metric.agg(lambda names: {*names}).to_dict()
 
 
+@pytest.mark.slow
 def test_a_sweep_takes_one_group_of_entries_after_another(mine, tmp_path):
     both, probe = {"distance", "surprise"}, {"distance"}  # probes are not scored by what stands in guess.py
     expected = {"black": both, "white": both, "mean": probe}
@@ -158,6 +159,7 @@ def test_a_sweep_takes_one_group_of_entries_after_another(mine, tmp_path):
     assert cells == {(entry, seed): names for entry, names in expected.items() for seed in (0, 1)}
 
 
+@pytest.mark.slow
 def test_a_cell_has_the_entry_of_the_group_that_is_chosen(mine, tmp_path):
     assert scored(tmp_path, "guess=white", "metric=[surprise]") == {("white", 0): {"surprise"}}
     assert scored(tmp_path)["mean", 0] == {"distance"}

@@ -117,6 +117,7 @@ def test_metrics_of_ones_own_stand_below_their_names_as_the_suite_s_own_do(mine)
     assert rows[rows.metric == "spread"].score.tolist() == rows[rows.metric == "wide"].score.tolist()
 
 
+@pytest.mark.slow
 def test_plus_metric_adds_to_the_default_list(mine):
     names, place = [*composed().metric], f"hydra.searchpath=[file://{mine}/conf]"
     assert [*composed(place, "+metric=spread").metric] == [*names, "spread"]

@@ -48,6 +48,7 @@ def killed(folder, explained):
     explained.update(images=0, kill=False)
 
 
+@pytest.mark.slow
 def test_a_killed_cell_goes_on_after_the_batches_that_another_followed(tmp_path, explained, caplog):
     """Of three batches of four images, the third was begun."""
     killed(tmp_path / "killed", explained)
@@ -66,6 +67,7 @@ def test_a_killed_cell_goes_on_after_the_batches_that_another_followed(tmp_path,
     assert computed(tmp_path / "killed", *TWELVE) == []
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_no_longer_asked_for_leaves_no_scores(tmp_path, explained):
     killed(tmp_path, explained)
     computed(tmp_path, *TWELVE, "metric.deletion.steps=3")
@@ -88,6 +90,7 @@ def test_pictures_that_a_killed_metric_made_anew_stand_once(tmp_path, explained,
     assert len(set(pictures["image"])) == len(pictures["image"]) == len(pictures["more"]) == 6
 
 
+@pytest.mark.slow
 def test_batches_of_other_code_do_not_count(tmp_path, explained, monkeypatch):
     killed(tmp_path, explained)
     plain = Parts.of

@@ -66,6 +66,7 @@ def test_photographs_at_the_network_s_own_size(tmp_path, given):
     assert "8 images, 0 of them with a mask" in said and f"accuracy {right:.3f}" in said
 
 
+@pytest.mark.slow
 def test_preparation_is_the_network_s_own_or_one_for_all_where_networks_are_compared(photos):
     """Of a network that squashes 300 pixels with bilinear interpolation; settings of the data set come first."""
     network = SimpleNamespace(crop_pct=1.0, crop_mode="squash", interpolation="bilinear")

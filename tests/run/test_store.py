@@ -58,6 +58,7 @@ def test_another_process_finds_it_and_a_killed_one_leaves_nothing(tmp_path):
     assert other((X,), "key", broken).equal(X) and other.reused == 0
 
 
+@pytest.mark.slow
 def test_a_second_method_makes_its_maps_and_its_curves_only(tmp_path):
     """The price of one more method, in passes: nothing that does not depend on its maps."""
     small = ["model=planted", "dataset=planted", "dataset.images=6", "batch_size=4"]

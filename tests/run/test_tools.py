@@ -106,6 +106,7 @@ CELL = pd.DataFrame(
 )
 
 
+@pytest.mark.slow
 def test_a_cell_is_logged_whole_and_by_part(tmp_path):
     parts = [CELL.assign(part=name, score=value) for name, value in (("first", 0.25), ("second", 0.75))]
     fractions = np.arange(1500) / 1500

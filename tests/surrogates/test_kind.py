@@ -66,6 +66,7 @@ def means(scores) -> object:
     return scores.groupby(["metric", "part"]).score.mean()
 
 
+@pytest.mark.slow
 def test_a_network_that_sees_red_stripes_is_a_tree_of_three_leaves_with_its_own_accuracy():
     scores, _, gallery, _ = cell("word_tree", RULE)
     own, first = means(scores), scores[(scores.metric == "fidelity") & (scores.part == "3")]
@@ -78,6 +79,7 @@ def test_a_network_that_sees_red_stripes_is_a_tree_of_three_leaves_with_its_own_
     assert {(name, above) for name, above, _ in yes["if"]} == {("red", True), ("striped", True)}
 
 
+@pytest.mark.slow
 def test_every_image_has_every_size_and_controls_stay_behind():
     words, most = (cell(entry, RULE).scores for entry in ("word_tree", "majority"))
     images = {f"rules_{k:05d}" for k in range(60)}
@@ -111,6 +113,7 @@ def test_the_other_entries_imitate_by_what_they_read_and_say_what_it_costs(entry
     assert (means(scores)["balanced_fidelity", "8"] > 0.6) == (passes == 6)
 
 
+@pytest.mark.slow
 def test_what_does_not_suit_leaves_its_reason():
     scores = cell("word_tree", RULE, one=True, metrics="metric=[fidelity]").scores
     assert (scores.status == "inapplicable").all() and "two classes" in scores.reason.iloc[0]

@@ -121,6 +121,7 @@ def test_ablation_names_units_by_the_class_that_needs_them():
     assert UnitAuroc(images=60, seed=0)(by_class)[:3].min() > 0.9 and UnitIou(quantile=0.005)(by_class)[:3].min() > 0.5
 
 
+@pytest.mark.slow
 def test_a_rotated_basis_has_fewer_detectors():
     model, metric = Colours(noise=12), Detectors(**PERMUTED, alpha=0.05)
     own = metric(drawn(model, Dissection(quantile=0.005))).item()
@@ -258,6 +259,7 @@ def test_maps_finer_than_masks_are_scaled_down():
 RUN = ("benchmark=units", "labelling=dissection", "benchmark.reference_images=30", "benchmark.held_out_images=30")
 
 
+@pytest.mark.slow
 def test_a_cell_names_the_units_of_a_network():
     rules = ("dataset=rules", "dataset.rules=[[red],[green]]", "model=planted", "model.input_size=32")
     found = evaluated(*RUN, *rules, "metric=[unit_iou,detectors]", "benchmark.gallery.units=2")
