@@ -29,8 +29,12 @@ def spearman(a: Tensor, b: Tensor) -> Tensor:
 
 
 def resampled(a: Tensor, b: Tensor, drawn: Tensor) -> Tensor:
-    """Return rank correlations (n, r) of rows (n, k) whose places were drawn so many times (r, k), ties averaged."""
-    return torch.cat([_resampled(*few, drawn) for few in zip(a.split(FEW), b.split(FEW), strict=True)])
+    """Return rank correlations (n, r) of rows (n, k) whose places were drawn so many times (r, k), ties averaged.
+
+    They are nan where one of the rows is constant.
+    """
+    found = torch.cat([_resampled(*few, drawn) for few in zip(a.split(FEW), b.split(FEW), strict=True)])
+    return torch.where((constant(a) | constant(b))[:, None], nan, found)
 
 
 def _resampled(a: Tensor, b: Tensor, drawn: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class Filters(NamedTuple):
 
     removals: list[Removal]
     names: tuple[str, ...]
-    alive: list[Tensor]  # (c,) bool: the channel varies over images and positions, and so does what is read of it
+    alive: list[Tensor]  # (c,) bool: the channel varies over images and positions, on a whole way to what reads it
     means: list[Tensor]  # (c,) float64 over images and positions
 
 
@@ -51,7 +51,8 @@ def filters(entry: object, network: Layered, x: Tensor) -> tuple[GraphModule, Fi
         raise Inapplicable(f"{need}; {type(network.model).__name__} has none")
     names = modules_of(network.model, graph, [removal.layer for removal in removals])
     compute = partial(observed, graph, removals, x, network.batch)
-    alive, means = network.keep((x,), ("filters", repr(entry.canonical), names), compute)
+    form = getattr(entry.canonical, "__qualname__", repr(entry.canonical))  # the repr of a function is of one process
+    alive, means = network.keep((x,), ("filters", form, names), compute)
     return graph, Filters(removals, names, [channels.cpu() for channels in alive], means)
 
 
@@ -77,7 +78,7 @@ def observed(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return which channels (c,) of each layer live, and their means (c,)."""
     layers = [removal.layer for removal in removals]
-    run = Kept(graph, {*layers, *(end for removal in removals for end in removal.ends)})
+    run = Kept(graph, {node for removal in removals for node in removal.places})
     low, high, sums = {}, {}, dict.fromkeys(layers, 0)
     for images in x.split(batch):
         run.run(images)
@@ -89,9 +90,12 @@ def observed(
     varies = {node: low[node] < high[node] for node in low}
     alive = []
     for removal in removals:
-        own = varies[removal.layer]
-        read = [varies[end][(place := removal.places[end]) : place + len(own)] for end in removal.ends]
-        alive.append(own & torch.stack(read).any(0))
+        lives = {}
+        for node, place in removal.places.items():
+            own = varies[node][place : place + len(varies[removal.layer])]
+            before = [lives[source] for source in node.all_input_nodes if source in lives]
+            lives[node] = own & torch.stack(before).any(0) if before else own
+        alive.append(torch.stack([lives[end] for end in removal.ends]).any(0))
     return alive, [sums[layer] / len(x) for layer in layers]
 
 

@@ -72,6 +72,7 @@ def test_interval_of_lds_is_that_of_literal_resamples():
 def test_numbers_that_are_the_same_but_for_rounding_have_no_correlation(change):
     seen = traced(torch.randn(4, 9).tolist(), left_out=LeftOut(torch.arange(9), change))
     assert InfluenceCorrelation()(seen).isnan().all()
+    assert resampled(torch.randn(4, 9).double(), change, torch.ones(2, 9).double()).isnan().all()
 
 
 def test_curve_of_wrong_labels_has_the_area_and_ties_come_in_no_order():

@@ -154,6 +154,33 @@ def test_channels_that_nothing_reads_come_last_and_dead_ones_have_no_place(name)
     assert found.order[0][0, :6].min() > 1e-6 > found.order[0][0, 6:].max()
 
 
+class Skipped(nn.Module):
+    """A block whose ReLU comes before the sum with what skips it; three of its filters are always 0 there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 4, 3)
+        self.relu, self.pool = nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+        self.second.bias.data[:3] = -9
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.pool(self.head(x + self.relu(self.second(x))).relu()).flatten(1)
+
+
+def test_a_filter_is_dead_behind_its_relu_though_the_sum_with_what_skips_it_varies():
+    found = ENTRIES["ablation_zero"](layered(Skipped().eval().requires_grad_(False)), *images(8, 16))
+    assert found.alive[1].tolist() == [False] * 3 + [True] * 5 == (found.order[1][0] > 0).tolist()
+    assert found.alive[0].all() and found.alive[2].all()
+
+
+def test_what_is_observed_has_the_same_key_in_every_process():
+    keys, (model, x, labels) = [], subject("residual")
+    keep = lambda inputs, key, compute: keys.append(repr(key)) or compute()  # noqa: E731
+    Random(2, 0, canonical)(Layered(model, (), 2, keep), x, labels)
+    assert len(keys) == 1 and "0x" not in keys[0]
+
+
 def test_weight_norm_is_that_of_the_weights_with_their_batch_norm():
     model, x, labels = subject("residual")
     found = WeightNorm(canonical)(layered(model), x, labels)
