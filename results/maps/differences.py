@@ -79,7 +79,7 @@ def comparison(
     table = summary.summary(cube, higher)
     tests = inference.verdicts(cube, higher, control, to, table[["low", "high"]], widest)
     table = table.drop(columns=["low", "high"]).join(tests)
-    reference = next((name for name in tests.reference if name), None)
+    reference = next(filter(None, tests.reference.dropna()), None)
     if reference is not None:
         sign, family = 1 if higher else -1, max(int(table.p.notna().sum()), 1)
         gap = sign * summary.differences(cube.to_numpy(float), cube[[reference]].to_numpy(float))

@@ -8,7 +8,7 @@ __all__ = ["OPTIONS", "VIEWS"]
 def __getattr__(name: str):
     """Import the figures and files where they are asked for, since matplotlib takes a third of a second."""
     if name in ("figures", "files"):
-        from results.paths import pictures
+        from results.paths import drawing
 
-        return getattr(pictures, name)
+        return getattr(drawing, name)
     raise AttributeError(name)
