@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from results import latex, paths, scores, tables
-from results.paths import comparison, graph, pictures
+from results.paths import comparison, drawing, graph
 from tests.results import synthetic
 from tests.results.test_maps import checked
 
@@ -212,8 +212,8 @@ def test_columns_of_a_graph_are_depths_with_the_most_relevant_channels_first():
 
 
 def test_parts_of_a_picture_are_squares_of_one_size_and_zero_is_grey():
-    boxes = pictures.windows(np.array([[0, 0, 4, 4], [2, 3, 8, 8], [0, 5, 6, 8]]), (8, 8))
+    boxes = drawing.windows(np.array([[0, 0, 4, 4], [2, 3, 8, 8], [0, 5, 6, 8]]), (8, 8))
     assert (boxes[:, 2:] - boxes[:, :2] == 6).all()
     assert boxes[0].tolist() == [-2, -2, 4, 4]  # what the field lacks lies beyond the image
-    assert pictures.cropped(np.zeros((8, 8, 3)), boxes[0]).sum() == 3 * (36 - 16)
-    assert pictures.visible(np.zeros((2, 2, 3))).tolist() == np.full((2, 2, 3), 0.5).tolist()
+    assert drawing.cropped(np.zeros((8, 8, 3)), boxes[0]).sum() == 3 * (36 - 16)
+    assert drawing.visible(np.zeros((2, 2, 3))).tolist() == np.full((2, 2, 3), 0.5).tolist()
