@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from math import ceil, log2
 
 import torch
 
@@ -54,8 +55,8 @@ class Concepts:
         whole(self, images=1, runs=2, class_images=2, pairs=2, train_images=2, test_images=2)
         positive(self, "delta")
         number(self, "alpha", "in (0, 1)", lambda alpha: 0 < alpha < 1)
-        if 2 ** (1 - self.runs) > self.alpha:
-            refuse(self, "runs", f"more runs for a claim to be significant at alpha={self.alpha}")
+        if self.runs < (least := ceil(1 - log2(self.alpha))):
+            refuse(self, "runs", f"at least {least} runs for a claim to be significant at alpha={self.alpha}")
         for name in ("classes", "concepts"):
             value = getattr(self, name)
             listed = isinstance(value, Sequence) and not isinstance(value, str) and len(value)

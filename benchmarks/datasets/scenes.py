@@ -24,7 +24,7 @@ def factor(word: str) -> str:
         if word in words:
             return column
     known = ", ".join(word for words in FACTORS.values() for word in words)
-    raise ValueError(f"A factor needs to be one of {known}; {word!r} was given")
+    raise ValueError(f"a word of drawn scenes needs to be one of {known}; {word!r} was given")
 
 
 def shows(table: pd.DataFrame, word: str) -> np.ndarray:

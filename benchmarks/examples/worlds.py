@@ -139,8 +139,8 @@ def epochs(model: object) -> list[float]:
     fit = fittable(model).fit
     points = [epoch for epoch in fit.checkpoints if epoch < fit.last]
     if not points:
-        given = f"model.fit.checkpoints={[*fit.checkpoints]} was given"
-        raise Inapplicable(f"checkpoints need epochs before the last, {fit.last}; {given}")
+        need = f"model.fit.checkpoints needs epochs at which the network is kept, before the last, {fit.last}"
+        raise Inapplicable(f"{need}; {[*fit.checkpoints]} was given")
     return points
 
 

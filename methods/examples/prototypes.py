@@ -31,7 +31,7 @@ def enough(entry: object, training: Training, number: int, more: int = 0) -> Non
     """Refuse numbers of images that there are not."""
     n = len(training.x)
     if type(number) is not int or not 1 <= number <= n - more:
-        need = f"{type(entry).__name__} needs 1 prototype or more, and with criticisms at most all {n} images"
+        need = f"{type(entry).__name__} needs 1 prototype or more, and with criticisms no more than {n} images"
         raise ValueError(f"{need}; {number!r} prototypes and {more} criticisms were asked for")
 
 

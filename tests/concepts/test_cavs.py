@@ -308,7 +308,7 @@ def test_too_few_images_and_images_in_two_sets_are_refused(folders, tmp_path):
         scored(True, *own, f"benchmark.root={tmp_path / 'own'}", "benchmark.concepts=[striped]")
     with pytest.raises(ValueError, match=r"needs more permutations.*; permutations=18 was given"):
         scored(True, *own, "concept.permutations=18")
-    with pytest.raises(InstantiationException, match="more runs"):
+    with pytest.raises(InstantiationException, match="at least 6 runs"):
         scored(True, "benchmark.runs=2")
     with pytest.raises(ValueError, match="'plain'"):
         scored(True, *own, "benchmark.concepts=[plain]")

@@ -117,7 +117,7 @@ def test_checkpoints_have_the_learning_rates_of_the_fit(cache):
     assert (told.status == "ok").all()
     assert set(told.explain_forwards) == {2 * (64 + 6) / 6}, "the passes of both checkpoints, and none of loading them"
     none = evaluated(*traced, "model.fit.checkpoints=[]").scores
-    assert none.reason.str.contains("checkpoints need epochs before the last, 1").all()
+    assert none.reason.str.contains("checkpoints needs epochs .* before the last, 1").all()
 
 
 @pytest.mark.slow
