@@ -133,6 +133,8 @@ def sentence(error: BaseException) -> str:
         # Hydra leaves out the options of a list such as metric=[a,b].
         options = list(error.options or sorted(path.stem for path in (CONF / group).glob("*.yaml")))
         more = f" (an architecture of timm is given as model=timm model.name={entry})" if group == "model" else ""
+        extra = {"submitit": "slurm", "ray": "ray"}.get(entry.partition("_")[0]) if group == "hydra/launcher" else None
+        more = f"; it needs pip install -e '.[{extra}]'" if extra else more
         return f"{group or 'config'}={entry} is not an entry; {hint(entry, options)}{more}"
     if isinstance(error, OverrideParseException) and "=" not in error.override:
         return f"{error.override} is neither a flag nor KEY=VALUE; --help shows how a command is written"

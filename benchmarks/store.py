@@ -45,7 +45,7 @@ class Store:
                 self.reused += self.memory[name]["passes"]
             return self.memory[name]["value"]
         try:
-            return self.kept(self.folder / f"{name}.pt", compute)
+            return self.kept(self.folder / name[:2] / f"{name}.pt", compute)
         except OSError as error:  # a full or odd file system costs passes, not scores
             log.warning("nothing is shared: %s", error)
             return compute()

@@ -19,6 +19,7 @@ from tests.conftest import CONF, METHODS, evaluated, run
 
 ROOT = CONF.parent
 COST = ["seconds", "peak_memory", "explain_seconds", "explain_peak_memory"]
+COST += ["forwards", "backwards", "reused"]  # the cell that comes first pays for what others share
 ORACLE = ["-m", "model=planted", "dataset=planted", "batch_size=8"]
 QUICK = ["dataset.images=4", "budget.masks=20", "budget.samples=4", "budget.steps=4", "budget.iterations=2"]
 SMALL = ["dataset.images=8", "budget.masks=100", "budget.samples=8", "budget.steps=8", "budget.iterations=5"]
