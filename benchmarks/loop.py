@@ -120,15 +120,22 @@ class Prepared:
         ]
 
 
+def made(cell: Cell, cfg: DictConfig) -> tuple[object, dict[str, object]]:
+    """Return the entry of a cell, None where its kind has none, and its metrics by name."""
+    group = cell.group
+    entry = stated(instantiate(cfg[group], _convert_="all"), explains, cell.names["entry"]) if group else None
+    return entry, {name: stated(instantiate(cfg.metric[name], _convert_="all"), scores, name) for name in cell.metrics}
+
+
 def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
     """Make a cell ready: its data set, its network on the device, its entry and its metrics.
 
     A kind of benchmark may have `suits(dataset, model, entry)`. What it refuses is refused before a network is fitted.
     """
-    device, group = chosen_device(cfg.device, cfg.threads), cell.group
+    device = chosen_device(cfg.device, cfg.threads)
     benchmark, dataset, model = (instantiate(cfg[part], _convert_="all") for part in ("benchmark", "dataset", "model"))
-    entry = stated(instantiate(cfg[group], _convert_="all"), explains, cell.names["entry"]) if group else None
-    metrics = {name: stated(instantiate(cfg.metric[name], _convert_="all"), scores, name) for name in cell.metrics}
+    # What may read the number of images in one pass is made anew when the network, on which it depends, is there.
+    entry, metrics = made(cell, OmegaConf.merge(cfg, {"batch_size": 1}) if cfg.batch_size == "auto" else cfg)
     try:
         getattr(benchmark, "suits", lambda *_: None)(dataset, model, entry)
     except Inapplicable as reason:
@@ -142,6 +149,7 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
     model = frozen(network.module, cell.names["model"])
     model = model.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
     cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, size, device)})
+    entry, metrics = made(cell, cfg)
     store = Store(cell.sweep / ".shared", model, f"{network.digest} {network.mean} {network.std}", device)
     mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
     none, others = torch.empty(0), torch.zeros(0, 3, size, size, device=device)
