@@ -118,6 +118,7 @@ def test_masks_follow_their_images_through_the_loader(dataset):
             assert torch.equal(pixels[k], x) and torch.equal(masks[k], mask)
 
 
+@pytest.mark.slow
 def test_train_split_holds_no_test_image(dataset):
     if not hasattr(dataset, "train"):
         assert type(dataset).__name__ in ("Folder", "Photos", "Grid")

@@ -55,6 +55,7 @@ def test_rank_correlations_of_resampled_places_are_those_of_scipy():
     assert np.allclose(resampled(a, b, times), literal)
 
 
+@pytest.mark.slow
 def test_interval_of_lds_is_that_of_literal_resamples():
     inside, margins, tau = torch.rand(20, 30) < 0.5, torch.randn(20, 2, 6).double(), torch.randn(6, 30).double()
     seen = traced(tau.tolist(), subsets=Subsets(inside, margins))

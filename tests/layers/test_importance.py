@@ -117,6 +117,7 @@ def test_fewer_images_are_spread_over_the_classes():
     assert all(torch.equal(a, b) for a, b in zip(few.order, chosen.order, strict=True)) and few.order[0].min() > 0
 
 
+@pytest.mark.slow
 def test_layers_have_the_names_of_their_modules_whoever_calls_the_convolution():
     """This network's own convolutions with a stride are functions in the canonical form."""
     model = timm.create_model("tf_efficientnet_lite0", num_classes=4).eval().requires_grad_(False)

@@ -286,6 +286,7 @@ def test_a_cell_scores_layers_and_pairs_once_and_no_image():
     assert scores.data.nunique() == 1 and (scores.label == -1).all()
 
 
+@pytest.mark.slow
 def test_the_planted_network_has_known_correlations():
     """Its three channels are alike for the images of one class and 0 for all others."""
     one = ["benchmark=layers", "representation=network", "dataset=planted", "model=planted", "dataset.images=1"]

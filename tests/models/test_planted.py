@@ -30,6 +30,7 @@ def test_logits_are_mean_evidence(oracle):
         np.testing.assert_allclose(network.module(pixels).numpy(), expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_network_is_in_pixel_units(oracle):
     network = oracle[0]
     assert network.mean == (0, 0, 0) and network.std == (1, 1, 1) and network.input_size == 32

@@ -184,6 +184,7 @@ def test_weights_of_a_package_recognise_photographs():
     assert wrong == ["chelsea"] and predicted[0] == 282, "the tabby is taken for a tiger cat"
 
 
+@pytest.mark.slow
 def test_a_network_without_a_package_and_a_package_that_is_not_there(monkeypatch):
     assert "needs tf_efficientnet_lite0; no package is known with weights of test_resnet" in refusal(
         *TINY, "weights=package", data=Photographs()

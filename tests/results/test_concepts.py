@@ -118,6 +118,7 @@ def test_error_rates_are_those_of_the_metrics_over_all_seeds(table):
     assert found.power.min() > 0 and found.power.max() < 1 and found.false_positives.max() > 0
 
 
+@pytest.mark.slow
 def test_pairs_are_right_where_effects_are_called_with_their_sign_and_others_are_not(table):
     found = claims.pairs(table).set_index(["concept", "class", "entry"])
     for (w, word), (k, name), entry in product(enumerate(WORDS), enumerate(CLASSES), ENTRIES):

@@ -150,6 +150,7 @@ def test_the_ceiling_stands_over_the_scores_and_controls_below(stored):
     assert "lds ↑" in table.frame
 
 
+@pytest.mark.slow
 def test_prototypes_have_the_least_and_the_largest_over_seeds_by_number(stored):
     (network,) = parts.networks(stored, OPTIONS, views.PROTOTYPES)
     data = views.by_number(network).set_index(["metric", "number", "entry"])

@@ -143,6 +143,7 @@ def test_means_and_ranks_are_pandas_own(labelled, table):
         assert ((own.low <= own["mean"]) & (own["mean"] <= own.high)).all()
 
 
+@pytest.mark.slow
 def test_mean_ranks_are_means_of_ranks(table):
     faithful = table[(table.model == "resnet18") & (table.category == "faithfulness") & (table.metric != MEAN_RANK)]
     expected = faithful.groupby("entry")["rank"].mean()

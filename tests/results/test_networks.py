@@ -156,6 +156,7 @@ def test_images_are_those_that_all_networks_classify_correctly(stored, one, tabl
         list(comparison.comparisons(stored[stored.image.isin(["test/00000", "test/00001"])], []))
 
 
+@pytest.mark.slow
 def test_means_intervals_and_verdicts_are_over_common_images(stored, table):
     for metric, network in (("clever_l2", "vgg16"), ("logit_trace", "resnet18")):
         known, found = truth(stored, network, metric), table.loc[(metric, "", network)]

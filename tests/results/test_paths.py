@@ -188,6 +188,7 @@ def test_figures(stored, folder):
         checked(figure)
 
 
+@pytest.mark.slow
 def test_graphs_are_written_so_that_others_can_read_them(stored, tmp_path):
     written = [*paths.files(stored, tmp_path)]
     assert {path.name for path in written} == {

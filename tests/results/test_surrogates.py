@@ -87,6 +87,7 @@ def test_means_and_intervals_are_those_of_each_entry_s_images_by_size(stored):
     assert len(data) == len(views.METRICS) * len(SIZES) * len(ENTRIES) - len(SIZES), "undefined scores have no row"
 
 
+@pytest.mark.slow
 def test_the_smallest_size_within_a_hundredth_of_the_best_suffices(stored):
     assert simple.sufficient([2, 3, 8, 16], [0.6, 0.951, 0.94, 0.96]) == 1
     assert simple.sufficient([2, 3, 8], [0.6, 0.949, 0.96]) == 2

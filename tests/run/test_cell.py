@@ -33,6 +33,7 @@ def computed(folder, *overrides: str) -> list[str]:
     return lacking
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "same",
     [

@@ -147,6 +147,7 @@ def test_a_method_of_convolutions_names_the_transformer_that_has_none(name):
         method(network, torch.rand(2, 3, 160, 160), torch.tensor([0, 1]))
 
 
+@pytest.mark.slow
 def test_unwritable_outputs(tmp_path):
     (tmp_path / "outputs").write_text("a file where the folder must be")
     code, said = run(tmp_path, *FEW)

@@ -127,6 +127,7 @@ def test_the_table_of_a_cell_says_what_is_missing_and_why():
     assert table.reason.tolist() == ["", "no mask"] and table.low.isna().all()  # two images have no interval
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_given_up_at_once(tmp_path, caplog, monkeypatch):
     mark_sweep(tmp_path / "s", "s", "maps", [])
     monkeypatch.setattr(server, "PATIENCE", 0.3)

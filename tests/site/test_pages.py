@@ -17,6 +17,7 @@ from tests.results import synthetic
 from tests.site.conftest import PICTURED
 from tests.site.reading import Page, broken
 
+pytestmark = pytest.mark.slow  # all need the site
 CODE = Path(pages.__file__).parent
 ELSEWHERE = re.compile(r"""(?:src|href)\s*=\s*["'](?:\w+:)?//|url\(\s*["']?(?:\w+:)?//|@import|fetch\(""")
 
@@ -26,7 +27,6 @@ def read(site) -> dict[Path, Page]:
     return {file: Page(file) for file in site.rglob("*.html")}
 
 
-@pytest.mark.slow
 def test_every_link_leads_to_a_file_and_a_place_in_it(site):
     assert not broken(site)
 

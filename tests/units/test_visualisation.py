@@ -273,6 +273,7 @@ def test_images_are_transferred_to_the_network_of_the_next_seed():
     assert there.forwards.sum() > own.forwards.sum(), "the passes of the other network count"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ["activation_maximisation", "top_patches", "inversion", "noise", "other_unit"])
 def test_a_cell_scores_every_unit(entry):
     chosen = ["benchmark=units", f"visualisation={entry}", "dataset=planted", "model=planted", METRICS, *FEW]
