@@ -314,6 +314,7 @@ def test_what_cannot_be_found_is_refused():
             replace(entry, **wrong)
 
 
+@pytest.mark.slow
 def test_folders_of_given_concepts_are_no_use_to_what_discovers():
     with pytest.raises(ValueError, match=r"benchmark\.root needs an entry of given concepts; pca discovers"):
         cell("pca", fewer=("dataset.train_images=40", "benchmark.root=folders"))

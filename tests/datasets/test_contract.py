@@ -131,6 +131,7 @@ def test_train_split_holds_no_test_image(dataset):
     assert not any((x * 255).round().byte().numpy().tobytes() in seen for _, x, _, _ in dataset.test(SIZE))
 
 
+@pytest.mark.slow
 def test_background_is_other_images(dataset):
     """A folder of six has no others: there it is its last, each once."""
     rest = dataset.background(SIZE, 3)
@@ -140,6 +141,7 @@ def test_background_is_other_images(dataset):
     assert not any(x.numpy().tobytes() in asked for x in rest)
 
 
+@pytest.mark.slow
 def test_background_of_a_folder_is_at_most_all_of_it_and_nothing_broken(photographs, tmp_path):
     root = tmp_path / "PHOTOS"
     shutil.copytree(photographs, root)

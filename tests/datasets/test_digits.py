@@ -19,6 +19,7 @@ def digits():
     return instantiate(composed("dataset=digits", "dataset.images=400", "dataset.train_images=500").dataset)
 
 
+@pytest.mark.slow
 def test_no_digit_is_in_both_splits(digits):
     train, test = set(digits.chosen(0, 5000)), set(digits.chosen(1, 5000))
     assert not train & test and len(test) == TEST_DIGITS and len(train | test) == len(load_digits().target)

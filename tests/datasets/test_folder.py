@@ -15,6 +15,7 @@ from tests.conftest import composed
 from tests.datasets.saved import PHOTOS, SQUARE, folder, save
 
 
+@pytest.mark.slow
 def test_order_ids_and_labels(tmp_path):
     for name in ("3/b.JPG", "3/a.jpeg", "10/c.Png", "10/.hidden.png", "10/notes.txt"):
         path = tmp_path / name
@@ -180,6 +181,7 @@ def test_values_out_of_range_are_refused_by_name(tmp_path, name, values):
             folder(tmp_path, **{name: value})
 
 
+@pytest.mark.slow
 def test_root_must_be_given():
     with pytest.raises(MissingMandatoryValue, match=r"dataset\.root"):
         OmegaConf.to_container(composed("dataset=folder"), resolve=True, throw_on_missing=True)

@@ -86,6 +86,7 @@ def test_tiles_of_too_few_classes_or_none_are_refused(tiles):
         Grid(tiles, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "count"), [("shapes", 8), ("digits", 10)])
 def test_any_data_set_gives_the_tiles(name, count):
     cfg = composed("dataset=grid", f"dataset@dataset.tiles={name}", "dataset.tiles.images=40", "dataset.images=2")

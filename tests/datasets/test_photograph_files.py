@@ -48,6 +48,7 @@ def in_mode(mode):
     return image, np.array(image.convert("L"))[..., None].repeat(3, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "LA", "1", "RGBA", "I;16", "P", "P with a transparent index"])
 def test_modes_of_png(tmp_path, mode):
     image, expected = in_mode(mode.partition(" ")[0])

@@ -58,6 +58,7 @@ def test_polygons_follow_the_crop():
     assert (mask.numpy() == expected).all() and 0 < mask.float().mean() < 1
 
 
+@pytest.mark.slow
 def test_preprocessing_is_the_network_s_own_where_it_is_left_open():
     network = timm.create_model("tf_efficientnet_lite0")
     config = timm.data.resolve_model_data_config(network) | {"mean": (0, 0, 0), "std": (1, 1, 1)}

@@ -28,6 +28,7 @@ def test_outlines_have_one_area_and_stay_within_reach(name):
     assert max(abs(x[inside]).max(), abs(y[inside]).max()) <= REACH
 
 
+@pytest.mark.slow
 def test_the_label_changes_nothing_outside_the_masks(shapes):
     """The proof: the same draws with another outline give the same pixels outside of both."""
     table = shapes.factors(1, 40)

@@ -42,6 +42,7 @@ def correlations(a: Tensor, b: Tensor) -> np.ndarray:
     return np.array([np.corrcoef(p, q)[0, 1] for p, q in zip(a, b, strict=True)])
 
 
+@pytest.mark.slow
 def test_a_newton_step_with_leverage_gives_the_refits_and_first_order_falls_below():
     seen, x, y = training(images=50)
     drawn = torch.randint(3, (50,))

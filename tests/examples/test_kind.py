@@ -38,6 +38,7 @@ def worlds(dataset: object) -> list[object]:
     return [*planted, *(World(dataset, "half", 0.5, seed) for seed in (0, 1))]
 
 
+@pytest.mark.slow
 def test_a_fit_tells_all_worlds_apart_and_no_number_of_test_images():
     fit = instantiate(composed(*SMALL).model, _convert_="all").fit
     keys = [fit.key("resnet18", world) for dataset in (SHAPES, DIGITS) for world in worlds(plain(dataset))]
@@ -129,6 +130,7 @@ def test_processes_fit_the_same_networks_as_one_does(cache, tmp_path):
     assert one.equals(two)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_asked_is_said(monkeypatch):
     planted = [
         "benchmark=examples",

@@ -358,6 +358,7 @@ def test_what_is_of_no_image_needs_none():
     assert [*alone.scores.score] == [*own] and alone.images.empty and len(both.images) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("probe", "fits"), [("linear", True), ("untrained", True), ("skip_forward", False)])
 def test_data_without_labelled_images_suit_only_what_fits_nothing(probe, fits):
     scores = cell(f"probe={probe}", "dataset=planted", f"dataset._target_={__name__}.Untaught").scores

@@ -274,6 +274,7 @@ def cell(epoch: int | None, representation: str = "network"):
     return evaluated(*chosen, *few, METRICS, model=model)
 
 
+@pytest.mark.slow
 def test_a_cell_scores_layers_and_pairs_once_and_no_image():
     scores, curves, gallery, images = cell(None)
     names = ["1", "3"]

@@ -38,6 +38,7 @@ def explained(*overrides: str, method: str | None = None, metric: str | None = N
     return evaluated(*SMALL, *overrides, **nodes)
 
 
+@pytest.mark.slow
 def test_rows_carry_facts_and_cost():
     scores, curves, gallery, _ = explained("method=gradient")
     assert len(scores) == 12 and scores.groupby("metric").image.nunique().tolist() == [6, 6]
@@ -66,6 +67,7 @@ def test_undefined_rows_have_the_metric_s_reason():
     assert (mine.reason == mine.status.map({"ok": "", "undefined": "asked for"})).all() and set(mine.version) == {3}
 
 
+@pytest.mark.slow
 def test_inapplicable_method_gives_a_reason_per_metric():
     scores = explained(method="inapplicable").scores
     assert scores.metric.tolist() == ["gini", "deletion"] and set(scores.status) == {"inapplicable"}
@@ -79,6 +81,7 @@ def test_map_that_breaks_the_contract_is_refused(does, said):
         explained(method=does)
 
 
+@pytest.mark.slow
 def test_mask_counts_only_where_its_class_is_explained(monkeypatch):
     from benchmarks.datasets.planted import Planted
 
@@ -132,6 +135,7 @@ def test_two_images_of_one_name_are_refused(monkeypatch):
         explained()
 
 
+@pytest.mark.slow
 def test_attacked_images_and_maps_are_kept_beside_the_clean_ones():
     attack = ["metric=[attacked_ssim_kept,attacked_ssim_changed]", "metric.attacked_ssim_kept.radius=0.1"]
     gallery = explained("method=input_x_gradient", *attack, "metric.attacked_ssim_changed.radius=0.1").gallery

@@ -74,6 +74,7 @@ def test_stored_maps_are_scored_and_ranked_like_a_method_s(tmp_path):
     assert wanted.score.notna().sum() == 9  # no law of completeness is stated
 
 
+@pytest.mark.slow
 def test_a_metric_that_does_not_say_that_it_explains_anew_has_no_score(tmp_path):
     np.savez(tmp_path / "all.npz", **{f"planted_{i:05d}": np.ones((32, 32)) for i in range(3)})
     nodes = {"metric__mine": {"_target_": f"{__name__}.Again"}}

@@ -43,6 +43,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "fields", "family", "height", "width"), CASES)
 def test_agreement_with_other_settings(name, fields, family, height, width):
     model, (x, target) = networks.network(family).double(), networks.images(2, height)

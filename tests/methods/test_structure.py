@@ -44,6 +44,7 @@ LAST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAST)
 def test_the_last_layer_of_a_size_is_in_no_branch(name):
     """Squeeze-and-excitation gates and the branches of a block are left out, though they come later."""

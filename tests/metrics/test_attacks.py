@@ -121,6 +121,7 @@ def weibull_end(maxima):
     return peak + spread * min(fits, key=lambda fit: fit.fun).x[1]
 
 
+@pytest.mark.slow
 def test_fit_of_clever_is_the_likeliest_of_few_maxima():
     """Where they are skewed to the right, too."""
     samples = 5 + np.random.default_rng(1).gumbel(scale=0.2, size=(4, 8))
@@ -133,6 +134,7 @@ def test_equal_maxima_are_their_own_end():
     assert locations(np.array([[3.0] * 5, [0.0] * 5, [3.0, 3.0, 3 + 1e-7, 3.0, 3.0]])) == pytest.approx([3, 0, 3])
 
 
+@pytest.mark.slow
 def test_clever_takes_the_steepest_sample_of_each_batch(e):
     """One sample a batch leaves the slope of each; known answers pin that of a linear network."""
     metric, others = METRICS["clever_linf"], (e.target[:, None] + torch.arange(1, 4)) % 4

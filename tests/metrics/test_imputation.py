@@ -52,6 +52,7 @@ def masks(height, width):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (23, 40), (3, 1), (1, 7), (2, 2)])
 def test_agrees_with_a_sparse_solver(height, width):
     removed = np.stack([mask for mask in masks(height, width) if mask.any() and not mask.all()])

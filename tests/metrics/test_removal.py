@@ -8,6 +8,7 @@ from benchmarks.conformance.models import Network
 from tests.metrics.entries import METRICS
 
 
+@pytest.mark.slow
 def test_road_combined_is_the_difference_of_both_orders():
     difference = METRICS["road_lerf"](case()) - METRICS["road_morf"](case())
     torch.testing.assert_close(METRICS["road_combined"](case()), difference, rtol=0, atol=1e-6)

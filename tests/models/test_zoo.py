@@ -132,6 +132,7 @@ def test_digest_follows_every_weight():
     assert digest(dict(reversed(state.items()))) == digests[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["nowhere.pth", "12", "tests", "empty.pth", "text.safetensors", "number.pth"])
 def test_no_file_and_no_weights_in_it(weights, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -150,6 +151,7 @@ CHANGED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", CHANGED)
 def test_the_first_tensor_that_does_not_fit_is_named(said, tmp_path):
     path, network = written(tmp_path / "weights.pth", "test_resnet")
@@ -206,12 +208,14 @@ def test_another_class_count_is_refused(tmp_path, monkeypatch):
         assert network.input_size == 160 and network.module.num_classes == classes
 
 
+@pytest.mark.slow
 def test_pretrained_without_a_network(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert "test_resnet" in refusal(*TINY, "weights=pretrained", data=Photographs())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value", "named"), [("name", "resnet_18", "resnet18"), ("name", "vgg61", "vgg16"), ("input_size", 0, "0")]
 )

@@ -27,6 +27,7 @@ def test_another_target_than_the_label_is_refused():
         evaluated(*SMALL, "benchmark.target=predicted", "metric=[loss_gradient]")
 
 
+@pytest.mark.slow
 def test_metrics_come_with_the_kind_unless_others_are_chosen():
     assert "pgd_linf" in composed(*SMALL).metric and "gini" not in composed(*SMALL).metric
     chosen = composed(*SMALL, "metric=[loss_gradient]").metric

@@ -202,6 +202,7 @@ def test_wrong_settings_are_named(setting):
         selected("selector=all", f"benchmark.{setting}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "metrics"),
     [

@@ -59,6 +59,7 @@ def test_failed_cells_are_pointed_out(tmp_path, capsys):
     assert "1 cell has failed" in run(capsys, folder)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

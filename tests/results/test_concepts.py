@@ -144,6 +144,7 @@ def test_without_measured_effects_claims_are_shown_and_not_judged():
     assert agreement.name.startswith("agreement") and {*pairs.frame.loc[:, ("tcav", "verdict")]} == {"-"}
 
 
+@pytest.mark.slow
 def test_completeness_has_its_controls_beside_it_and_words_have_an_interval():
     rows_ = sweep((), FINDERS)
     own, words = concepts.VIEWS["discovery"](synthetic.categorical(rows_), OPTIONS)

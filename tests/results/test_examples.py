@@ -162,6 +162,7 @@ def test_prototypes_have_the_least_and_the_largest_over_seeds_by_number(stored):
         assert [row.low, row.high] == pytest.approx(ends, nan_ok=True)
 
 
+@pytest.mark.slow
 def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
     some = {group: synthetic.categorical(sweep((group,))) for group in OF}
     assert [examples.default(rows) for rows in some.values()] == [*examples.VIEWS]

@@ -23,6 +23,7 @@ def noisy(shifts, n=24, noise=1.0, seed=0):
     return table(np.random.default_rng(seed).normal(shifts, noise, (n, len(shifts))))
 
 
+@pytest.mark.slow
 def test_two_entries_are_the_exact_sign_flip_test():
     """With two entries the range is |T| of the one difference; skewness that would add to T is left out."""
     rng = np.random.default_rng(0)
@@ -91,6 +92,7 @@ def test_blocks_are_families_of_their_own():
         pd.testing.assert_frame_equal(found.loc[name], verdicts(values, higher))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [10, 16, 50])
 def test_intervals_exclude_0_exactly_where_p_is_significant(n):
     rng = np.random.default_rng(n)

@@ -165,6 +165,7 @@ def written(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_accuracy_and_its_gain_over_the_untrained_network(table, network):
     found = predictions.probes(network).set_index(["layer", "entry"])
     assert [*reading.layers(network.probe, "layer_accuracy")] == [*LAYERS]
@@ -194,6 +195,7 @@ def test_depth_its_correlation_and_divergence(table, network):
         assert shares.xs(entry, level="entry").loc[[*LAYERS, "none"]].tolist() == pytest.approx(counts)
 
 
+@pytest.mark.slow
 def test_orders_are_compared_with_random_ones_and_with_one_another(table, network):
     found = filters.removals(network).set_index(["first", "entry"])
     for first, sign in (("most", -1), ("least", 1)):
@@ -215,6 +217,7 @@ def test_orders_are_compared_with_random_ones_and_with_one_another(table, networ
     assert own.loc["ablation_zero", "taylor"] == pytest.approx(np.mean(alike)) and np.allclose(np.diag(own), 1)
 
 
+@pytest.mark.slow
 def test_importance_that_stands_in_the_layer_that_decides(table, network):
     of = {"act1": ["conv1"], "layer1.0": ["layer1.0.conv1", "layer1.0.conv2"]}
     of |= {"layer2.0": ["layer2.0.conv1"], "pre_logits.act": ["pre_logits.fc"]}

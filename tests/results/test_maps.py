@@ -197,6 +197,7 @@ def test_laws_are_kept_on_every_network_or_broken(table):
     assert pooled.residual["integrated_gradients"] == table[table.entry == "integrated_gradients"].residual.max()
 
 
+@pytest.mark.slow
 def test_single_entries_have_scores_and_no_ranks():
     (alone,) = maps.VIEWS["leaderboard"](categorical(sweep(("rise",), models=("resnet18",))), options())
     assert [*alone.frame.index] == ["rise"] and len(alone.frame.columns) == len(METRICS) and alone.verdicts is None

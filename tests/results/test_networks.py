@@ -205,6 +205,7 @@ def test_maps_are_of_the_same_images_and_networks(stored, maps):
         list(comparison.comparisons(stored, [stored]))
 
 
+@pytest.mark.slow
 def test_without_random_maps_scores_are_shown_themselves(stored, maps):
     alone = maps[maps.entry == "grad_cam"]
     (found,) = comparison.comparisons(stored, [alone])

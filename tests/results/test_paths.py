@@ -161,6 +161,7 @@ def test_layers_are_by_depth_and_shares_from_curves(stored):
     assert row.order == "holds" and set(shares.order[shares.share == 1]) == {""}
 
 
+@pytest.mark.slow
 def test_a_selector_that_does_not_apply_has_no_path():
     none = sweep(("gap",)).head(1).assign(image="", status="inapplicable", reason="no ReLU", score=np.nan)
     assert set(whole(pd.concat([sweep(("relevance",)), none])).reset_index().entry) == {"relevance"}

@@ -26,6 +26,7 @@ def labels(table, column="entry"):
     return sorted(stored.labelled(categorical(table))[column].unique())
 
 
+@pytest.mark.slow
 def test_what_was_written_is_read_with_strings_as_categoricals(tmp_path):
     table = scores(**SMALL)
     folder = write(tmp_path / "a", table)
@@ -75,6 +76,7 @@ def test_what_differs_only_between_tables_is_not_named():
     assert "rise (samples=8)" in labels(pd.concat([layered, more]))
 
 
+@pytest.mark.slow
 def test_metrics_data_sets_models_and_protocols_are_labelled():
     metric = variants({"baseline": "blur"}, {"baseline": "black"}, column="metric_settings", metric="deletion")
     assert labels(metric, "metric") == ["deletion (baseline=black)", "deletion (baseline=blur)", "gini"]
@@ -105,6 +107,7 @@ def test_curves_and_galleries_belong_to_their_entries(tmp_path):
     assert stored.galleries(found) == {} and stored.curves(found[found.metric == "gini"]).empty
 
 
+@pytest.mark.slow
 def test_curves_follow_the_settings_of_their_metric(tmp_path):
     table = variants({"baseline": "blur"}, {"baseline": "black"}, column="metric_settings", metric="deletion")
     lines = synthetic.curves(table)

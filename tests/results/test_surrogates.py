@@ -96,6 +96,7 @@ def test_the_smallest_size_within_a_hundredth_of_the_best_suffices(stored):
     assert simple.chosen(gallery("concept_tree"))["size"] == 3
 
 
+@pytest.mark.slow
 def test_a_sweep_without_fidelity_has_the_largest_sizes():
     (table,) = surrogates.VIEWS["fidelity"](synthetic.categorical(sweep(("logit_r2",))), OPTIONS)
     assert {*table.numbers["size"]} == {8}

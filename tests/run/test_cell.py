@@ -195,6 +195,7 @@ def test_a_metric_that_failed_takes_no_other_settings_of_it_along(tmp_path, monk
     assert scores.read(tmp_path).groupby("metric", observed=True).size().to_dict() == {"entropy": 4, "gini": 4}
 
 
+@pytest.mark.slow
 def test_other_weights_under_the_same_settings_are_refused(tmp_path, monkeypatch):
     from models import planted
 

@@ -139,6 +139,7 @@ def test_debug_keeps_the_traceback(tmp_path):
         run(tmp_path, *FEW, "batch_size=0", "debug=true")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["grad_cam", "lrp_epsilon_plus", "guided_backprop"])
 def test_a_method_of_convolutions_names_the_transformer_that_has_none(name):
     method = instantiate(composed(f"method={name}", "model=planted", "batch_size=2").method)

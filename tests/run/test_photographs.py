@@ -84,6 +84,7 @@ def test_preparation_is_the_network_s_own_or_one_for_all_where_networks_are_comp
             assert difference.max() < 2.1 and (difference > 0.1).float().mean() < 0.05
 
 
+@pytest.mark.slow
 def test_networks_of_other_crops_see_one_part_where_they_are_compared(photos, tmp_path):
     """A kind of maps asks each network how it crops, the kind of networks does not."""
     classes = "dataset.classes=[tabby,daisy,other]"

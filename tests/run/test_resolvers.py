@@ -32,6 +32,7 @@ def test_every_budget_scales():
         assert all(re.search(r": \$\{scaled:\$\{budget\.\w+\},\$\{budget\.scale\}\}", line) for line in reads), path
 
 
+@pytest.mark.slow
 def test_a_wrong_scale_is_said_plainly():
     with pytest.raises(Exception, match="resolving") as error:
         instantiate(composed("method=rise", "budget.scale=0").method)
@@ -49,6 +50,7 @@ def test_a_wrong_budget_is_one_sentence(budget, scale):
         scaled(budget, scale)
 
 
+@pytest.mark.slow
 def test_one_baseline_for_all_metrics_that_remove_pixels_or_each_its_own():
     own, black = (
         composed("metric=[deletion,insertion,single_deletion,gini]", *more).metric for more in ([], ["baseline=black"])

@@ -31,6 +31,7 @@ def test_every_link_leads_to_a_file_and_a_place_in_it(site):
     assert not broken(site)
 
 
+@pytest.mark.slow
 def test_every_page_can_be_reached(site, read):
     found, ahead = set(), [site / "index.html"]
     while ahead:

@@ -95,6 +95,7 @@ def words(labelled: Labelled) -> list[str]:
     return [(*labelled.labels.words, "")[label] for label in labelled.labels.label]
 
 
+@pytest.mark.slow
 def test_a_unit_wired_to_a_colour_has_its_name_and_a_dead_one_has_none(wired):
     assert words(wired) == [*COLOURS, ""]
     assert [json.loads(part) for part in wired.parts] == [["units", k, word] for k, word in enumerate([*COLOURS, ""])]
@@ -114,6 +115,7 @@ def test_units_that_decide_agree_with_what_their_ablation_does(wired):
     torch.testing.assert_close(wired.effects(60), torch.tensor(falls).double(), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_ablation_names_units_by_the_class_that_needs_them():
     by_class = drawn(Colours(), ClassAblation(images=60))
     assert words(by_class) == ["red", "green", "other", ""]
@@ -269,6 +271,7 @@ def test_a_cell_names_the_units_of_a_network():
     assert {len(part) for part in found.gallery.values()} == {2} and found.gallery["word"][0] == "red"
 
 
+@pytest.mark.slow
 def test_a_data_set_without_known_words_has_none():
     scores = evaluated(*RUN, "dataset=planted", "model=planted", "metric=[unit_iou]").scores
     assert scores.status.tolist() == ["inapplicable"] and "shapes" in scores.reason[0]

@@ -260,6 +260,7 @@ class Seeded:
         return Network(model, (0.0,) * 3, (1.0,) * 3, 16, f"seed {self.fit['seed']}")
 
 
+@pytest.mark.slow
 def test_images_are_transferred_to_the_network_of_the_next_seed():
     model = {"_target_": f"{__name__}.Seeded", "weights": "fit", "fit": {"seed": 4}}
     chosen = ["benchmark=units", "visualisation=top_patches", "dataset=planted", "model=planted", METRICS, *FEW]
