@@ -75,7 +75,7 @@ class Prepared:
     stored: frozenset[str] = frozenset()  # images that the metrics have been asked for before
     pictured: int = 0  # images of which the cell has pictures already
     keep: Callable[[Evaluated], None] = lambda part: None  # is given each batch as soon as another one follows
-    unsuited: str = ""  # why no network could have scores here; then none was fitted
+    unsuited: str = ""  # why the entry does not suit the data, whatever the network; no network was fitted then
 
     def batches(self, target: str) -> Iterator[Batch]:
         """Give the images that are wanted in order, with their logits; a bar on a terminal.

@@ -25,7 +25,7 @@ except ImportError:  # on Windows several processes may begin the same cell; its
     fcntl = None
 
 PLANS = ".plans"  # below the folder of a sweep
-LEFT, BEGUN, AGAIN, DONE, FAILED = ".12df"  # a cell that was begun and let go is tried again, once
+LEFT, BEGUN, AGAIN, DONE, FAILED = ".12df"  # a cell whose process was killed is tried once more
 KILLED = "its process was killed twice; it may need more memory or more time"
 # Settings that say how a cell is computed and recorded, and not what it is.
 IDLE = {"batch_size", "cache", "debug", "device", "threads", "tracking_uri", "workers"}
@@ -37,7 +37,7 @@ class Plan:
 
     path: Path
     command: str
-    names: list[str]  # of cells, by what is typed for them
+    names: list[str]  # a digest for each cell of what is typed for it
     overrides: list[list[str]]
     file: int  # of letters
 
@@ -49,7 +49,9 @@ class Plan:
 
     @classmethod
     def made(cls, folder: Path, name: str, command: str, cells: Mapping[str, Sequence[str]], done: Iterable) -> "Plan":
-        """Begin the plan of a command, or go on with it: whatever is neither done nor computed now is left."""
+        """Make the plan of a command, or open the one that it made before.
+
+        Cells that are neither done nor being computed by another process will be computed."""
         path, done = folder.absolute() / PLANS / f"{name}.json", {*done}
         path.parent.mkdir(exist_ok=True)
         with FileLock(path.with_suffix(".lock")):

@@ -1,4 +1,4 @@
-"""Progress on a terminal: lines of the log above the bars, and the bar of a sweep."""
+"""Progress on a terminal: a bar that counts the cells of a sweep, and the lines of the log above it."""
 
 import logging
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from benchmarks.plan import DONE, FAILED, Plan
 
-OFTEN = 2  # seconds between two looks at what the workers have done
+OFTEN = 2  # seconds between two updates of the bar
 # The bar of a sweep that this process computes, in a list: the callback of a sweep is pickled and cannot hold it.
 bars: list[tqdm] = []
 

@@ -74,7 +74,7 @@ class Worker:
         return first
 
     def compute(self, overrides: Sequence[str], cell: int) -> Exception | None:
-        """Compose and compute one cell; return what went wrong."""
+        """Compute one cell; return why it failed, or nothing."""
         try:
             config = self.context.config_loader.load_sweep_config(self.config, list(overrides))
             with open_dict(config):
@@ -144,7 +144,7 @@ class BasicSweeper(KNOWN[OF]):
                     log.warning("a worker ended early: %s", sentence(error))
 
     def jobs(self, plan: Plan, state: str, overrides: list[list[str]]) -> Sequence[JobReturn]:
-        """Launch jobs and wait until they have ended, or until the plan has nothing more for them.
+        """Start the workers and wait until they have ended, or until no cell of the plan is left.
 
         Slurm without accounting does not say that a job was killed, and submitit would wait for ever.
         """

@@ -173,7 +173,7 @@ def same(table: pd.DataFrame) -> None:
 
 
 def recomputed(cell: Cell, table: pd.DataFrame) -> dict:
-    """Compute a cell again and return how far its scores are from the submitted ones; refuse what is too far."""
+    """Compute a cell again and return the largest difference to the submitted scores; refuse one above tolerance."""
     cfg = OmegaConf.merge(OmegaConf.create(cell.config), {"device": "auto", "threads": 1})
     with tempfile.TemporaryDirectory() as place:
         try:
