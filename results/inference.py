@@ -165,7 +165,7 @@ def flips(images: int) -> np.ndarray:
 
 
 def flipped(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each entry's sum over flipped images (flips, entries), and 1 / the scale of each two entries' difference.
+    """Return each entry's sum over flipped images (entries, flips), and 1 / the scale of each two entries' difference.
 
     Where an entry is undefined it takes the image's mean. Two entries that differ by next to nothing have an infinite
     scale.
@@ -176,20 +176,20 @@ def flipped(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = np.sqrt(np.maximum(size[:, None] + size - 2 * square, 0))
     scale[scale <= 1e-6 * np.sqrt(size.max())] = np.inf
     number = np.float32 if scale.min() > 1e-2 * np.sqrt(size.max()) else np.float64  # float32 takes half the time
-    return flips(len(scores)).astype(number, copy=False) @ centred.astype(number), (1 / scale).astype(number)
+    sums = flips(len(scores)).astype(number, copy=False) @ centred.astype(number)
+    return np.ascontiguousarray(sums.T), (1 / scale).astype(number)
 
 
 def largest(sums: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """Return the largest |T| of any two entries under each flip, in ascending order."""
-    sizes = []
-    for part in np.array_split(sums.T, max(1, len(sums) // 1000), axis=1):  # which stay in the cache
-        part, most = np.ascontiguousarray(part), np.zeros(part.shape[1], sums.dtype)
+    most = np.zeros_like(sums[0])
+    for start in range(0, len(most), 2500):  # which stay in the cache
+        part, own = sums[:, start : start + 2500], most[start : start + 2500]
         for k in range(1, len(part)):
             difference = part[:k] - part[k]
             difference *= inverse[:k, k, None]
-            np.maximum(most, np.abs(difference, out=difference).max(0), out=most)
-        sizes.append(most)
-    return np.sort(np.concatenate(sizes))
+            np.maximum(own, np.abs(difference, out=difference).max(0), out=own)
+    return np.sort(most)
 
 
 def _compared(scores: np.ndarray, at: int) -> tuple[np.ndarray, ...]:
@@ -201,7 +201,7 @@ def _compared(scores: np.ndarray, at: int) -> tuple[np.ndarray, ...]:
     p, critical = np.ones((2, scores.shape[1]))
     family, least, reduced = np.arange(scores.shape[1]), 0.0, own.reduced
     while len(family) > 1:
-        null = largest(sums[:, family], inverse[np.ix_(family, family)])
+        null = largest(sums[family], inverse[np.ix_(family, family)])
         share = 1 - np.searchsorted(null, reduced[family] - TIES) / len(null)
         p[family] = np.maximum(share, least)
         critical[family] = null[len(null) - int(np.ceil(LEVEL * len(null)))] + TIES  # exceeded exactly where p < .05
@@ -209,7 +209,7 @@ def _compared(scores: np.ndarray, at: int) -> tuple[np.ndarray, ...]:
         if not told.any():
             break
         least, family = p[family][told].max(), family[~told]
-    alone = (np.abs(sums - sums[:, [at]]) * inverse[at] >= bounded(own.t, own.n) - TIES).mean(0)
+    alone = (np.abs(sums - sums[at]) * inverse[at, :, None] >= bounded(own.t, own.n)[:, None] - TIES).mean(1)
     few = (own.n < FEWEST) | (critical**2 >= own.n)
     return own.mean, few, *own.interval(critical), p, alone, own.n
 

@@ -27,21 +27,11 @@ CURVE = [*TABLE, "entry", "group", "seed", "image", "metric", "fraction", "value
 def read(sweep: Path | str, without: Collection[str] = ()) -> pd.DataFrame:
     """Return every score under `sweep`, one row per cell, image, part and metric; `folder` is the cell's.
 
-    Columns that are named in `without` are not read, nor those that one string fills in every cell: that saves half of
-    the time.
+    Columns that are named in `without` are not read, and a column that one string fills is not unpacked: that saves
+    half of the time.
     """
     pa.set_memory_pool(pa.system_memory_pool())  # whose memory is given out in two thirds of the time
-    files = finished(sweep)
-    filled = [_filled(file) | {"folder": str(file.parent)} for file in files]
-    same = [name for name in filled[0] if name not in without and all(name in own for own in filled)]
-    cells = [_cell(file, {*same, *without}) for file in files]
-    table = pa.concat_tables(cells, promote_options="permissive").unify_dictionaries()
-    scores = table.to_pandas(split_blocks=True, self_destruct=True, use_threads=False)
-    for name in same:
-        values = [own[name] for own in filled]
-        values = pd.Categorical(values, dict.fromkeys(values))
-        codes = np.repeat(values.codes, [*map(len, cells)])
-        scores[name] = pd.Categorical.from_codes(codes, dtype=values.dtype)
+    scores = _joined([_cell(file, without) for file in finished(sweep)])
     if len(kinds := sorted(scores.kind.unique())) > 1:
         raise ValueError(f"{sweep} needs to hold one kind of benchmark; it holds {' and '.join(kinds)}")
     _refuse_repetition(scores)
@@ -170,34 +160,83 @@ def _is_temporary(file: Path) -> bool:
 
 
 def _opened(file: Path) -> pq.ParquetFile:
-    """Open one file, its strings as dictionaries."""
     try:
-        stored = pq.ParquetFile(file, memory_map=True, pre_buffer=False)
-        text = [field.name for field in stored.schema_arrow if str(field.type) in ("string", "large_string")]
-        return pq.ParquetFile(file, read_dictionary=text, pre_buffer=False) if text else stored
+        return pq.ParquetFile(file, memory_map=True, pre_buffer=False)
     except (OSError, ValueError) as error:
         remedy = f"remove {file.parent} and start the sweep again, which computes what is missing"
         raise ValueError(f"{file} cannot be read as a table ({str(error).splitlines()[0]}); {remedy}") from error
 
 
-def _cell(file: Path, without: Collection[str] = ()) -> pa.Table:
-    """Return the table of one file."""
+def _cell(file: Path, without: Collection[str]) -> tuple[pa.Table, dict[str, str]]:
+    """Return the table of one file, and the strings that fill a whole column, which the table lacks."""
     stored = _opened(file)
-    names = stored.schema_arrow.names
-    if missing := [column for column in NEEDED if column not in names]:
+    schema, facts = stored.schema_arrow, stored.metadata
+    if missing := [column for column in NEEDED if column not in schema.names]:
         raise ValueError(f"{file} needs the columns {', '.join(NEEDED)}; {', '.join(missing)} is missing")
-    table = stored.read([name for name in names if name not in without], use_threads=False)
-    return table.replace_schema_metadata(None)  # which pandas would take long to obey
+    filled, names, text = {"folder": str(file.parent)}, [], []
+    for k, (name, kind) in enumerate(zip(schema.names, schema.types, strict=True)):
+        if name in without:
+            continue
+        if pa.types.is_primitive(kind):
+            names.append(name)
+        elif (value := _filling(facts, k)) is not None:
+            filled[name] = value
+        else:
+            names.append(name)
+            text += [] if pa.types.is_dictionary(kind) else [name]
+    if text:
+        stored = pq.ParquetFile(file, memory_map=True, pre_buffer=False, metadata=facts, read_dictionary=text)
+    return stored.read(names, use_threads=False), filled
 
 
-def _filled(file: Path) -> dict[str, str]:
-    """Return the strings that fill a whole column, by the column's name."""
-    stored, filled = _opened(file), {}
-    for k, name in enumerate(stored.schema_arrow.names if stored.num_row_groups == 1 else ()):
-        facts = stored.metadata.row_group(0).column(k).statistics
-        if facts and facts.has_min_max and facts.min == facts.max and isinstance(facts.min, str):
-            filled |= {name: facts.min} if facts.null_count == 0 else {}
-    return filled
+def _filling(facts: pq.FileMetaData, column: int) -> str | None:
+    """Return the string that fills a whole column, None where there is no such string."""
+    if facts.num_row_groups != 1:
+        return None
+    known = facts.row_group(0).column(column).statistics
+    whole = known and known.has_min_max and known.null_count == 0 and known.min == known.max
+    return known.min if whole else None
+
+
+def _joined(cells: Sequence[tuple[pa.Table, Mapping[str, str]]]) -> pd.DataFrame:
+    """Return one table of all cells, strings as categoricals, in a third of the time that Arrow takes for it."""
+    columns, sizes = {}, [table.num_rows for table, _ in cells]
+    for name in dict.fromkeys(name for table, filled in cells for name in (*table.column_names, *filled)):
+        if all(name in filled for _, filled in cells):
+            values = [filled[name] for _, filled in cells]
+            values = pd.Categorical(values, dict.fromkeys(values))
+            columns[name] = pd.Categorical.from_codes(np.repeat(values.codes, sizes), dtype=values.dtype)
+        else:
+            parts = [part for table, filled in cells for part in _parts(table, filled, name)]
+            text = any(pa.types.is_dictionary(part.type) for part in parts)
+            columns[name] = (_categorical if text else _numbers)(parts)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _parts(table: pa.Table, filled: Mapping[str, str], name: str) -> list[pa.Array]:
+    """Return a column of one cell; one that the cell does not have is undefined."""
+    if name in table.column_names:
+        return table[name].chunks
+    value = pa.scalar(filled.get(name), pa.dictionary(pa.int32(), pa.string()))
+    return [pa.repeat(value, table.num_rows)]
+
+
+def _categorical(parts: Sequence[pa.Array]) -> pd.Categorical:
+    """Join dictionaries of strings, in order of appearance."""
+    known: dict[str, int] = {}
+    places = [[known.setdefault(value, len(known)) for value in part.dictionary.to_pylist()] for part in parts]
+    number = np.min_scalar_type(-len(known) - 1)
+    codes = [
+        np.array([*own, -1], number)[
+            (part.indices.cast(pa.int32()).fill_null(len(own)) if part.null_count else part.indices).to_numpy()
+        ]
+        for part, own in zip(parts, places, strict=True)
+    ]
+    return pd.Categorical.from_codes(np.concatenate(codes), [*known])
+
+
+def _numbers(parts: Sequence[pa.Array]) -> np.ndarray:
+    return np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts])
 
 
 def _cells(scores: pd.DataFrame) -> Iterable:
