@@ -25,6 +25,15 @@ def killed(folder: Path, expected) -> None:
     trials.same(trials.finished(sweep), folder, expected)
 
 
+def begun_by_none(folder: Path, expected) -> None:
+    """A worker is killed before one of them begins a cell, and joblib ends the other."""
+    sweep = trials.start(folder, *TWO)
+    trials.until(lambda: trials.workers(sweep), "two workers start")
+    os.kill(trials.workers(sweep)[0], signal.SIGKILL)
+    assert not trials.ended(folder) and not trials.running(folder)
+    trials.same(trials.finished(sweep), folder, expected)
+
+
 def all_killed(folder: Path, expected) -> None:
     """Launcher and workers are killed at once; the same command goes on."""
     sweep = trials.start(folder, *TWO)
@@ -42,5 +51,5 @@ def two_commands(folder: Path, expected) -> None:
 
 
 if __name__ == "__main__":
-    every = [undisturbed, killed, all_killed, two_commands]
+    every = [undisturbed, killed, begun_by_none, all_killed, two_commands]
     sys.exit(trials.tried([trial for trial in every if trial.__name__ in sys.argv[1:] or not sys.argv[1:]]))

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
+
 from tests.services import trials
 
 CONFIG = """\
@@ -25,7 +27,9 @@ SlurmdPort=16818
 AuthType=auth/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerParameters=batch_sched_delay=1,sched_interval=5
@@ -44,6 +48,20 @@ NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=16000 State=UNKNOWN
 PartitionName=trial Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 SLURM = ["hydra/launcher=slurm", "hydra.launcher.mem_gb=null"]
+HUNGRY = """\
+import time
+import torch
+from entries import explains
+
+@explains("control", cites="", passes=(0, 0))
+class Hungry:
+    \"\"\"Zeros, for which four gigabytes are in use for some seconds.\"\"\"
+
+    def __call__(self, model, x, target):
+        memory = torch.zeros(2**30) + x.sum()
+        time.sleep(5)
+        return 0 * memory[: len(x), None, None].expand(-1, *x.shape[2:])
+"""
 
 
 @contextmanager
@@ -99,6 +117,40 @@ def killed(folder: Path, expected) -> None:
     trials.same(trials.finished(sweep), folder, expected)
 
 
+def begun_by_none(folder: Path, expected) -> None:
+    """All jobs are cancelled before one of them begins a cell."""
+    sweep = trials.start(folder, *SLURM, "workers=3")
+    trials.until(lambda: len(jobs("all")) == 3, "three jobs are submitted")
+    subprocess.run(["scancel", *jobs("all")])
+    assert not trials.ended(folder) and not trials.running(folder)
+    trials.same(trials.finished(sweep), folder, expected)
+
+
+def never_begun(folder: Path, expected) -> None:
+    """Jobs that never begin a cell end the command with a sentence."""
+    sweep = trials.start(folder, *SLURM, "workers=2", "hydra.launcher.setup=[exit 1]")
+    out = sweep.communicate(timeout=300)[0]
+    assert sweep.returncode == 1 and "ended before one of them began a cell" in out, out
+    trials.same(trials.finished(trials.start(folder, *SLURM, "workers=3")), folder, expected)
+
+
+def out_of_memory(folder: Path, expected) -> None:
+    """Slurm kills jobs that use more memory than they asked for; other cells go on, and with more memory all do."""
+    (folder / "method").mkdir()
+    (folder / "hungry.py").write_text(HUNGRY)
+    (folder / "method" / "hungry.yaml").write_text("_target_: hungry.Hungry\n")
+    os.environ["PYTHONPATH"] = str(folder)
+    words = ["--config-dir", str(folder), "hydra/launcher=slurm", "workers=2", "method=hungry,rise", "seed=0,1"]
+    sweep = trials.start(folder, *words, "hydra.launcher.mem_gb=2")
+    out = sweep.communicate(timeout=600)[0]
+    assert sweep.returncode == 1 and "2 of 4 cells failed" in out and "more memory" in out, out
+    assert "2 of 4 cells are done, 0 are running, 2 failed" in trials.status(folder)
+    trials.finished(trials.start(folder, *words, "hydra.launcher.mem_gb=7"))
+    rise = expected[(expected.entry == "rise") & expected.seed.isin([0, 1])].reset_index(drop=True)
+    now = trials.scores(folder)
+    pd.testing.assert_frame_equal(now[now.entry == "rise"].reset_index(drop=True), rise, check_exact=True)
+
+
 def out_of_time(folder: Path, expected) -> None:
     """A job's minute is over before its cells are done; it is queued again."""
     sweep = trials.start(
@@ -137,5 +189,6 @@ def too_many(folder: Path, expected) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="slurm") as files, running(Path(files)):
-        every = [undisturbed, failing, too_many, cancelled, killed, out_of_time, without_launcher]
+        every = [undisturbed, failing, too_many, cancelled, killed, begun_by_none, never_begun]
+        every += [out_of_memory, out_of_time, without_launcher]
         sys.exit(trials.tried([trial for trial in every if trial.__name__ in sys.argv[1:] or not sys.argv[1:]]))

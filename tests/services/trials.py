@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -64,6 +65,17 @@ def kill(folder: Path) -> int:
     owner = holder(now.path.with_suffix(".states"), cell)
     os.kill(owner, signal.SIGKILL)
     return owner
+
+
+def workers(sweep: subprocess.Popen) -> list[int]:
+    """Return the processes of joblib that a sweep has started."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == sweep.pid and "popen_loky" in (place / "cmdline").read_text():
+                found.append(int(place.name))
+    return found
 
 
 def holder(file: Path, byte: int) -> int:
