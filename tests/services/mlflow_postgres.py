@@ -1,8 +1,9 @@
 """An MLflow server on PostgreSQL, and how many runs it takes from many writers and from one.
 
-`python -m tests.services.mlflow_postgres [RUNS]` starts both, writes, searches, and stops them. One writer logs RUNS
-cells, 100 without a number, and the database gets copies of them up to 10,000 before the pages are timed. It needs
-Debian's package postgresql; the environment needs the extra `postgresql`.
+`python -m tests.services.mlflow_postgres [RUNS] [PICTURE]` starts both, writes, searches, and stops them. One writer
+logs RUNS cells, 100 without a number, and the database gets copies of them up to 10,000 before the pages are timed and
+a picture of the list is taken. It needs Debian's packages postgresql and chromium; the environment needs the extra
+`postgresql` and Playwright.
 """
 
 import json
@@ -21,7 +22,7 @@ from pathlib import Path
 import pandas as pd
 import requests
 
-from benchmarks import record
+from benchmarks import record, sweep_run
 from tests.services import trials
 
 BIN = next(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -171,7 +172,27 @@ def opened(address: str, name: str) -> None:
     print(f"{name}: all {len(runs(address, name))} runs: {time.perf_counter() - begun:.1f} s", flush=True)
 
 
-def main(number: int) -> None:
+def shown(address: str, name: str, picture: str) -> None:
+    """Time how long Chromium takes to show the list of cells, whose address a sweep prints at its end."""
+    from mlflow import MlflowClient
+    from playwright.sync_api import sync_playwright
+
+    experiment = MlflowClient(address).get_experiment_by_name(name).experiment_id
+    with sync_playwright() as own:
+        browser = own.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        for what in ("for the first time", "once more"):
+            page.goto("about:blank")
+            begun = time.perf_counter()
+            page.goto(sweep_run.link(address, experiment).splitlines()[-1])
+            page.get_by_role("row").filter(has_text="gradient").nth(20).wait_for(timeout=120_000)
+            print(f"{name}: Chromium shows the runs {what}: {time.perf_counter() - begun:.1f} s", flush=True)
+        page.wait_for_timeout(3000)
+        page.screenshot(path=picture)
+        browser.close()
+
+
+def main(number: int, picture: str) -> None:
     with tempfile.TemporaryDirectory(prefix="team") as place:
         folder = Path(place)
         folder.chmod(0o755)
@@ -192,8 +213,10 @@ def main(number: int) -> None:
             one_writer(cell, sweeps / "one_writer", address, number)
             multiplied(database, runs(address, "one_writer")[0].info.run_id, MANY - number)
             opened(address, "one_writer")
+            shown(address, "one_writer", picture)
     print("2 passed, 0 failed")
 
 
 if __name__ == "__main__":
-    main(int([*sys.argv[1:], "100"][0]))
+    given = dict(enumerate(sys.argv[1:]))
+    main(int(given.get(0, 100)), given.get(1, "runs.png"))

@@ -31,7 +31,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=batch_sched_delay=1,sched_interval=5
 ReturnToService=2
 MpiDefault=none
@@ -47,7 +47,7 @@ SlurmdLogFile={folder}/slurmd.log
 NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=16000 State=UNKNOWN
 PartitionName=trial Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-SLURM = ["hydra/launcher=slurm", "hydra.launcher.mem_gb=null"]
+SLURM = ["hydra/launcher=slurm", "hydra.launcher.mem_gb=4"]
 HUNGRY = """\
 import time
 import torch

@@ -4,15 +4,20 @@ import logging
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from omegaconf import OmegaConf
 
-from benchmarks import status
+from benchmarks import status, workers
 from benchmarks.plan import AGAIN, BEGUN, DONE, FAILED, KILLED, LEFT, Plan, plans
-from benchmarks.sweeper import refuse_failed, rounds, samples
+from benchmarks.sweeper import refuse_failed, samples
+from benchmarks.workers import NEVER, Worker, launched, rounds
 from methods.gradient import Gradient
 from tests.conftest import CONF, run
 from tests.run.test_cell import computed
@@ -71,6 +76,56 @@ def test_the_same_command_goes_on_with_all_that_is_neither_done_nor_running(plan
     other.wait()
 
 
+class Dying:
+    """A launcher whose jobs are killed before they begin a cell, for so many times; then they compute all."""
+
+    def __init__(self, plan: Plan, deaths: int, target: str, death: Callable[[], None]):
+        self.plan, self.deaths, self.death, self.launches = plan, deaths, death, 0
+        sweep = {"dir": str(plan.path.parents[1])}
+        self.config = OmegaConf.create({"hydra": {"launcher": {"_target_": target, "name": "x"}, "sweep": sweep}})
+
+    def launch(self, overrides: list[list[str]], first: int) -> list:
+        self.launches += 1
+        job = Path(self.config.hydra.sweep.dir, ".submitit", str(self.launches))
+        job.mkdir(parents=True)
+        (job / f"{self.launches}_submitted.pkl").touch()
+        if self.launches <= self.deaths:
+            self.death()
+        while (cell := self.plan.claim(LEFT)) is not None:
+            self.plan.end(cell, DONE, 1.0)
+        return []
+
+
+def raises() -> None:
+    raise RuntimeError("killed")
+
+
+DEATHS = {"raises": ("x.Other", raises, "killed"), "is silent": ("x.SlurmLauncher", None, NEVER)}
+
+
+@pytest.mark.parametrize(("target", "death", "said"), DEATHS.values(), ids=DEATHS)
+def test_workers_that_are_killed_before_they_begin_a_cell_are_started_once_more(
+    plan, target, death, said, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(workers, "PATIENCE", 0.01)
+    monkeypatch.setattr(workers, "GRACE", 0.05)
+    (queue := tmp_path / "squeue").write_text("#!/bin/sh\n")  # no job is there, and submitit waits for ever
+    queue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", "")
+    over = threading.Event()
+    launcher = Dying(plan, 1, target, death or over.wait)
+    worker = Worker(None, None, launcher.config, tmp_path, plan.path, LEFT)
+    launched(worker, plan, launcher, 2)
+    assert launcher.launches == 2 and plan.states() == DONE * 4
+    plan.mark(0, LEFT)
+    launcher.deaths = 4
+    with pytest.raises((RuntimeError, ValueError), match=said):
+        launched(worker, plan, launcher, 2)
+    assert launcher.launches == 4
+    over.set()
+
+
 def test_every_entry_and_every_setting_is_composed_once():
     jobs = [[f"method={m}", f"model={n}", f"seed={s}", "+x=1"] for m in "abc" for n in "de" for s in range(100)]
     chosen = samples(jobs, {"method", "model"})
@@ -95,19 +150,28 @@ def test_done_cells_are_skipped_without_being_composed(tmp_path, monkeypatch):
     assert run(tmp_path, *words)[1].count("done before, skipped") == 3 and composed
 
 
+KILLABLE = ["method=rise,uniform,gradient", "seed=0,1", "dataset.images=8", "budget.masks=500"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> pd.DataFrame:
+    folder = tmp_path_factory.mktemp("one")
+    trials.finished(trials.start(folder, *KILLABLE))
+    return trials.scores(folder)
+
+
 @pytest.mark.slow
-def test_a_worker_that_is_killed_costs_no_cell_and_no_digit(tmp_path):
-    words = ["method=rise,uniform,gradient", "seed=0,1", "dataset.images=8", "budget.masks=500"]
-    for name, more in {"one": [], "two": ["hydra/launcher=processes", "workers=2"]}.items():
-        (tmp_path / name).mkdir()
-        sweep = trials.start(tmp_path / name, *words, *more)
-        if more:
-            trials.until(lambda: trials.running(tmp_path / "two") == 2, "two cells are computed")
-            trials.kill(tmp_path / "two")
-        said = trials.finished(sweep)
+@pytest.mark.parametrize("launcher", ["processes", "slurm_local"])
+def test_a_worker_that_is_killed_costs_no_cell_and_no_digit(launcher, undisturbed, tmp_path):
+    if launcher == "slurm_local":
+        pytest.importorskip("submitit")
+    sweep = trials.start(tmp_path, *KILLABLE, f"hydra/launcher={launcher}", "workers=2")
+    trials.until(lambda: trials.running(tmp_path) == 2, "two cells are computed")
+    trials.kill(tmp_path)
+    said = trials.finished(sweep)
     assert "a worker ended early" in said
-    trials.same(said, tmp_path / "two", trials.scores(tmp_path / "one"))
-    assert trials.ended(tmp_path / "two") == 6
+    trials.same(said, tmp_path, undisturbed)
+    assert trials.ended(tmp_path) == 6
 
 
 @pytest.mark.slow
