@@ -23,8 +23,8 @@ from omegaconf import OmegaConf
 from benchmarks import loop, rows
 from benchmarks.cell import CONFIG, DONE, SCORES, Cell, shown, text
 from benchmarks.command import one_sentence
+from benchmarks.compute import VARIANT
 from benchmarks.device import environment
-from benchmarks.record import VARIANT
 from benchmarks.reproduce import AGREEING, EXACT
 from results import scores
 from results.site import states

@@ -19,7 +19,7 @@ from results import concepts, latex, parts, scores, tables
 from results.concepts import claims, views
 from tests.concepts.answers import CLASSES, WORDS, claimed
 from tests.results import synthetic
-from tests.results.test_maps import checked
+from tests.results.drawn import checked
 
 GOLDEN = Path(__file__).with_name("golden") / "concepts.txt"
 OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)

@@ -15,7 +15,7 @@ from scipy import stats
 from results import examples, latex, parts, scores, tables
 from results.examples import views
 from tests.results import synthetic
-from tests.results.test_maps import checked
+from tests.results.drawn import checked
 
 GOLDEN = Path(__file__).with_name("golden") / "examples.txt"
 OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)

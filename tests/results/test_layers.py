@@ -18,7 +18,7 @@ from results import latex, layers, scores, tables
 from results.layers import filters, predictions, reading, training
 from results.layers.decisions import decided
 from tests.results import synthetic
-from tests.results.test_maps import checked
+from tests.results.drawn import checked
 
 GOLDEN = Path(__file__).with_name("golden") / "layers.txt"
 OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)

@@ -16,7 +16,7 @@ from results.networks.measures import BLOCKS, radius
 from results.networks.quantities import quantities, within
 from results.summary import spearman, wilson
 from tests.results import synthetic
-from tests.results.test_maps import checked
+from tests.results.drawn import checked
 
 DISTANCE = {"vgg16": 0.6, "resnet18": 1.0, "inception_v3": 1.6}  # how far each network's boundary is
 WRONG = {"vgg16": 0, "resnet18": 1, "inception_v3": -1}  # the image that it misclassifies

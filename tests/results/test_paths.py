@@ -13,7 +13,7 @@ import pytest
 from results import latex, paths, scores, tables
 from results.paths import comparison, drawing, graph
 from tests.results import synthetic
-from tests.results.test_maps import checked
+from tests.results.drawn import checked
 
 # By selector: agreement of the whole path, error of its logits, share of channels kept, group.
 TRUTH = {

@@ -15,7 +15,7 @@ from scipy import stats
 from results import latex, parts, scores, surrogates, tables
 from results.surrogates import simple, views
 from tests.results import synthetic
-from tests.results.test_maps import checked
+from tests.results.drawn import checked
 
 GOLDEN = Path(__file__).with_name("golden") / "surrogates.txt"
 OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)

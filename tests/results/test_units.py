@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 from results import latex, parts, scores, tables, units
 from results.units import drawing, views
 from tests.results import synthetic
-from tests.results.test_maps import checked
+from tests.results.drawn import checked
 
 GOLDEN = Path(__file__).with_name("golden") / "units.txt"
 OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from benchmarks.cell import Cell, flattened, mark_sweep, sweep_of, write
-from benchmarks.record import compute, missing
+from benchmarks.compute import compute, missing
 from results import scores
 from tests.conftest import job
 

@@ -1,0 +1,214 @@
+"""Compute what a cell lacks, and add it to what is stored of the cell."""
+
+import json
+import logging
+import traceback
+from collections import defaultdict
+from dataclasses import replace
+from math import inf
+from time import perf_counter
+
+from omegaconf import DictConfig
+
+from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, SCORES, Cell, single, text, write
+from benchmarks.command import sentence
+
+log = logging.getLogger(__name__)
+VARIANT = ["metric", "metric_settings"]
+
+
+def missing(cell: Cell) -> list[str]:
+    """Return the metrics that the stored cell lacks, or has for fewer images; refuse another cell in its place."""
+    complete = completed(cell)
+
+    def done(name: str) -> bool:
+        same = [name, text(cell.metrics[name])]
+        known = [images for *metric, images in complete if metric == same]
+        return any(images is None or (cell.images is not None and cell.images <= images) for images in known)
+
+    return [name for name in cell.metrics if not done(name)]
+
+
+def completed(cell: Cell) -> list[list]:
+    """Return name, settings and number of images of every metric that the stored cell has."""
+    if not all((cell.folder / file).exists() for file in (DONE, SCORES, CURVES, GALLERY, CONFIG)):
+        return []
+    done = json.loads((cell.folder / DONE).read_text())
+    if done["key"] != cell.key:
+        raise ValueError(f"{cell.folder} holds cell {done['key']} and this one is {cell.key}; remove the folder")
+    return done["complete"]
+
+
+def compute(cell: Cell, cfg: DictConfig, lacking: list[str], command: str = "") -> None:
+    """Run the benchmark for these metrics and store what it yields, or why it failed.
+
+    `command` is a digest of what was typed for the cell, by which it is found again.
+    """
+    start = perf_counter()
+    failure = cell.folder / "failure.txt"
+    try:
+        images = fitting(cell, cfg, lacking, command)
+    except Exception as error:
+        failure.write_text(traceback.format_exc())
+        if not single():
+            log.error("%s: failed: %s", cell.title, sentence(error))
+        raise
+    failure.unlink(missing_ok=True)
+    log.info("%s: %s%.1f s", cell.title, seen(images), perf_counter() - start)
+
+
+def seen(images: object) -> str:
+    """Return how many images were computed, how many have masks, and the accuracy on those of a known class."""
+    images = images[~images.index.duplicated()]  # metrics may have been asked for different images before
+    if not len(images):
+        return ""
+    known = images[images.label >= 0]
+    right = f", accuracy {(known.label == known.predicted).mean():.3f}" if len(known) else ""
+    of = f" on {len(known)} of known class" if 0 < len(known) < len(images) else ""
+    return f"{len(images)} images, {images.masked.sum()} with a mask{right}{of}, "
+
+
+def fitting(cell: Cell, cfg: DictConfig, lacking: list[str], command: str) -> object:
+    """Compute a cell; where memory runs out, go on with half as many images in one pass."""
+    import torch
+    from omegaconf import OmegaConf
+
+    from benchmarks import loop
+
+    while True:
+        start = perf_counter()
+        ready = loop.prepared(cell, cfg)
+        batch = ready.cfg.batch_size
+        try:
+            images = extend(ready, lacking, command, start)
+            lacking = [name for name in lacking if lost_to_memory(cell, name)]
+            if batch == 1 or not lacking:
+                return images
+        except torch.OutOfMemoryError:
+            if batch == 1:
+                raise
+        del ready
+        torch.cuda.empty_cache()
+        log.warning(
+            "%s: %d images in one pass do not fit into memory; it goes on with %d", cell.title, batch, batch // 2
+        )
+        cfg = OmegaConf.merge(cfg, {"batch_size": batch // 2})
+
+
+def lost_to_memory(cell: Cell, name: str) -> bool:
+    """Return whether a metric of a stored cell failed since memory ran out."""
+    lost = json.loads((cell.folder / DONE).read_text())["lost"]
+    return "OutOfMemoryError" in lost.get(f"{name} {cell.metric_settings()[name]}", "")
+
+
+def extend(ready: object, lacking: list[str], command: str, start: float) -> object:
+    """Add metrics, and images of metrics that have too few, to what is stored of a cell; return what images these were.
+
+    Batches that a killed process has stored count as if the cell had them, without metrics that are not asked for now.
+    """
+    import pandas as pd
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    from benchmarks.parts import Parts, save
+    from benchmarks.rows import stacked
+
+    cell = ready.cell
+    names = cell.metric_settings()
+
+    def own(result: object) -> tuple:
+        settings = result.curves.metric.map(names)
+        return result.scores.assign(**cell.columns()), result.curves.assign(metric_settings=settings), result.gallery
+
+    def asked(table: pd.DataFrame) -> pd.DataFrame:
+        return table[pd.MultiIndex.from_frame(table[VARIANT]).isin([(name, names[name]) for name in lacking])]
+
+    parts = Parts.of(cell.folder, [ready.entry, *ready.metrics.values()])
+    ready = replace(ready, keep=lambda result: parts.keep(*own(result)))
+    resumed = [(asked(part[0]), asked(part[1]), part[2]) for part in parts.read() if len(asked(part[0]))]
+    before, curves, gallery = stored(cell, resumed)
+    if resumed:
+        known = before.image[before.image != ""].nunique()  # "" is that of scores of no image
+        log.info("%s: goes on after %d images of a run that was stopped", cell.title, known)
+    groups = defaultdict(list)  # of metrics, by the images that they have been asked for
+    for name in lacking:
+        same = before[(before.metric == name) & (before.metric_settings == names[name])] if len(before) else before
+        groups[frozenset(same.image if len(same) else ())].append(name)
+    benchmark = instantiate(ready.cfg.benchmark, _convert_="all")
+    scores, images = [before] if len(before) else [], []
+    for known, metrics in groups.items():
+        shown = set(gallery.get("image", ()))
+        if not resumed and any(hasattr(ready.metrics[name], "pictures") for name in metrics):
+            shown = set()
+        pictured = len(shown) if shown <= known else inf  # images that are not computed again have their pictures
+        some = {name: ready.metrics[name] for name in metrics}
+        result = benchmark(replace(ready, metrics=some, stored=known, pictured=pictured))
+        if len(before) and len(result.scores):
+            same_data(cell, before, result.scores)
+        images.append(result.images)
+        if len(result.scores):
+            now, points, pictures = own(result)
+            scores.append(now)
+            curves = pd.concat([curves, points], ignore_index=True)
+            gallery = stacked([gallery, pictures]) if shown and pictures else gallery | pictures
+    # Batches that are stored twice, or the same reason again for more images, are no other scores.
+    table = pd.concat(scores, ignore_index=True)
+    table = table.drop_duplicates(["image", "part", *VARIANT], keep="last", ignore_index=True)
+    complete = {(name, settings, images) for name, settings, images in completed(cell)} | {
+        (name, text(cell.metrics[name]), cell.images)
+        for name in lacking
+        if not ((table.metric == name) & (table.metric_settings == names[name]) & (table.status == "failed")).any()
+    }
+    write(cell.folder / CONFIG, lambda path: OmegaConf.save(OmegaConf.create(cell.config), path))
+    save(cell.folder, table, curves, gallery)
+    none = table[table.status.isin(["inapplicable", "failed"])].drop_duplicates(VARIANT)
+    reasons = {
+        f"{row.metric} {row.metric_settings}": ("" if row.status == "inapplicable" else f"{row.metric} failed: ")
+        + row.reason
+        for row in none.itertuples()
+    }
+    done = {"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons, "device": ready.device.type}
+    earlier = json.loads((cell.folder / DONE).read_text()) if completed(cell) else {}
+    done |= {"seconds": earlier.get("seconds", 0) + perf_counter() - start, "varied": dict(cell.varied)}
+    done |= {"typed": [*earlier.get("typed", []), *filter(None, [command])]}
+    write(cell.folder / DONE, lambda path: path.write_text(json.dumps(done, default=str)))
+    parts.clear()
+    return pd.concat(images)
+
+
+def stored(cell: Cell, resumed: list[tuple]) -> tuple:
+    """Return the scores that count, curves and pictures of the stored cell and of batches that belong to it."""
+    import pandas as pd
+
+    from benchmarks.parts import load
+    from benchmarks.rows import CURVE, stacked
+
+    parts = ([load(cell.folder)] if completed(cell) else []) + resumed
+    if not parts:
+        return pd.DataFrame(), pd.DataFrame(columns=CURVE), {}
+    scores, curves = (pd.concat([part[k] for part in parts if len(part[k])] or [parts[0][k]]) for k in (0, 1))
+    failed = scores.loc[scores.status == "failed", VARIANT].drop_duplicates()
+    scores, curves = (
+        table[~pd.MultiIndex.from_frame(table[VARIANT]).isin(pd.MultiIndex.from_frame(failed))]
+        for table in (scores, curves)
+    )
+    pictures = [part[2] for part in parts if part[2]]
+    if resumed:  # a process that is killed while it writes a cell leaves batches that are in both
+        curves = curves.drop_duplicates()
+        images = [set(kept.get("image", ())) for kept in pictures[:2]]
+        if len(images) == 2 and images[0] & images[1]:  # batches have more where a metric adds pictures of its own
+            pictures = pictures[:1] if pictures[0].keys() >= pictures[1].keys() else pictures[1:]
+    return scores, curves[CURVE], stacked(pictures)
+
+
+def same_data(cell: Cell, before: object, now: object) -> None:
+    """Refuse to add scores of another network, or of other images of the same names, to a stored cell."""
+    if (weights := before.weights.iloc[0]) != now.weights.iloc[0]:
+        raise ValueError(
+            f"{cell.folder} has scores of a network with weights {weights}; the network now has {now.weights.iloc[0]}; "
+            "give another name=..."
+        )
+    old, new = (table.drop_duplicates("image").set_index("image").data for table in (before, now))
+    both = old.index.intersection(new.index)
+    if len(other := both[(old[both] != new[both]).to_numpy()]):
+        raise ValueError(f"{cell.folder} has scores of another image called {other[0]}; give another name=...")
