@@ -10,7 +10,10 @@ from pathlib import Path
 from benchmarks.plan import AGAIN, BEGUN, DONE, FAILED, KILLED, LEFT, Plan, plans
 
 FEW = 12  # reasons that are shown
-NOBODY = "No process works on them; the same command goes on"
+NOBODY = (
+    "No process computes now. If no job waits in a queue, start the same command again: "
+    "it takes the cells that are missing and tries again those that failed."
+)
 UNITS = [("days", 48 * 3600, 86400), ("hours", 2 * 3600, 3600), ("minutes", 120, 60), ("seconds", 0, 1)]
 
 
@@ -24,8 +27,8 @@ def lines(plan: Plan, now: list[int]) -> list[str]:
     said = [plan.command, f"{number}, {len(left):,} are missing."]
     seconds = [ended["seconds"] for ended in log.values()]
     said += [f"{len(seconds):,} cells took {time(sum(seconds))} of computing."] if seconds else []
-    if left and not now:
-        said += [f"{NOBODY}."]
+    if (left or failed) and not now:
+        said += [NOBODY]
     elif now and done and seconds:
         ahead = (len(left) + len(now) / 2) * sum(seconds) / len(seconds) / len(now)
         said += [f"About {time(ahead)} are left with {len(now)} workers, if the other cells take as long as these."]

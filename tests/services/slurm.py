@@ -120,8 +120,8 @@ def killed(folder: Path, expected) -> None:
 def begun_by_none(folder: Path, expected) -> None:
     """All jobs are cancelled before one of them begins a cell."""
     sweep = trials.start(folder, *SLURM, "workers=3")
-    trials.until(lambda: len(jobs("all")) == 3, "three jobs are submitted")
-    subprocess.run(["scancel", *jobs("all")])
+    trials.until(lambda: len(jobs("PENDING,RUNNING")) == 3, "three jobs are submitted")
+    subprocess.run(["scancel", *jobs("PENDING,RUNNING")])
     assert not trials.ended(folder) and not trials.running(folder)
     trials.same(trials.finished(sweep), folder, expected)
 

@@ -186,7 +186,7 @@ def test_status_names_failures_and_what_is_missing(tmp_path, capsys):
     now.mark(0, LEFT)
     os.close(now.file)
     assert status.main([str(tmp_path / "outputs" / "trial")]) == 1
-    assert "1 failed, 1 are missing" in (said := capsys.readouterr().out) and "the same command goes on" in said
+    assert "1 failed, 1 are missing" in (said := capsys.readouterr().out) and "start the same command again" in said
 
 
 @pytest.mark.slow
