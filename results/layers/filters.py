@@ -23,6 +23,7 @@ FILTERS = [
 ORDERS = [
     "Agreement is Spearman's correlation of two methods' sizes over the filters of a layer, averaged over layers. The "
     "sizes are those by which each method orders the filters; random orders have none.",
+    "Ablation reads the first of the reference images only, as many as its setting images says.",
 ]
 SIGNED = [
     "The signed importance of a channel for a class is the mean fall of the class's logit, over its images, when the "

@@ -21,8 +21,8 @@ PROBES = [
 DEPTH = [
     "The decision depth [Baldock et al. 2021] is the first layer from which all later probes agree with the network's "
     "own prediction. It is no layer, and counts as one more than there are, if the last probe does not agree.",
-    "rho is Spearman's correlation over images of the depth with the probability of the true class in the last layer, "
-    "which stands for the margin.",
+    "rho is Spearman's correlation over images of the depth with the probability of the true class in the last layer: "
+    "where it is negative, images that are decided late are less certain.",
     "The divergence of an image that the network gets wrong is the first layer from which no later probe says its "
     "true class.",
     BRACKETS,
@@ -59,7 +59,7 @@ def probes(network: Network) -> pd.DataFrame:
 def depth_tables(network: Network) -> list[Table]:
     """Return a table of decision depths by probe, and one of the share of images that each layer decides."""
     data, parts, names = depths(network), decided(network), layers(network.probe, "layer_accuracy")
-    heads = {"median": f"median, 1 to {len(names) + 1}", "mean": "mean", "rho": "rho with margin"}
+    heads = {"median": f"median, 1 to {len(names) + 1}", "mean": "mean", "rho": "rho with probability"}
     heads["divergence"] = "median divergence"
     forms = {"mean": writer(data), "rho": "{:{}.2f}".format}
     cells = {head: texts(data, name, forms.get(name, "{:{}.3g}".format), by="entry") for name, head in heads.items()}
@@ -72,14 +72,14 @@ def depth_tables(network: Network) -> list[Table]:
 
 
 def depths(network: Network) -> pd.DataFrame:
-    """Return one row per probe: median and mean depth, its correlation with the margin, median divergence."""
+    """Return one row per probe: median and mean depth, its correlation with certainty, median divergence."""
     rows, values = network.probe, of_images(network.probe, "decision_depth")
     sure, wrong = of_images(rows, "layer_probability"), of_images(rows, "divergence", [*values.index])
     table, found = summary.summary(values, False).rename_axis("entry").reset_index().drop(columns="rank"), []
     for entry in table.entry:
         apart = wrong[entry].dropna().to_numpy() if entry in wrong else np.empty(0)
-        margin = sure[sure.columns[-1][0], entry].reindex(values.index) if len(sure) else values[entry] * np.nan
-        middle, rho = summary.median(values[entry].to_numpy()), summary.spearman(values[entry], margin)[:3]
+        certain = sure[sure.columns[-1][0], entry].reindex(values.index) if len(sure) else values[entry] * np.nan
+        middle, rho = summary.median(values[entry].to_numpy()), summary.spearman(values[entry], certain)[:3]
         found.append((*middle, *rho, *summary.median(apart), len(apart)))
     columns = [name + end for name in ("median", "rho", "divergence") for end in ("", "_low", "_high")]
     return table.join(pd.DataFrame(found, columns=[*columns, "wrong"]))
