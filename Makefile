@@ -1,5 +1,5 @@
 # make run: a first benchmark from nothing. make test: linter and tests. make quick: tests of a minute or two.
-# make site: the published results as pages. Each does its own set-up.
+# make site: the published results as pages, with the pictures of the sweeps in outputs/. Each does its own set-up.
 PYTHON ?= python3
 BIN := .venv/bin
 # Idle OpenMP threads that spin make two torch processes slow each other down many times over.
@@ -22,9 +22,10 @@ quick: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $${TEST_WORKERS:-2} --dist loadfile -m "not slow"
 
 PUBLISHED := results/published
-site: .venv/installed
+site: run
 	$(BIN)/python -m results.site $(filter-out %/networks.json,$(wildcard $(PUBLISHED)/*.json)) \
-		$(PUBLISHED)/networks.json+$(PUBLISHED)/networks_maps.json --out outputs/site
+		$(PUBLISHED)/networks.json+$(PUBLISHED)/networks_maps.json \
+		--pictures outputs --out outputs/site
 
 speed: .venv/installed .venv-quantus/installed
 	$(BIN)/python -m tests.speed.sharing

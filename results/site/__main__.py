@@ -11,6 +11,8 @@ def parser() -> argparse.ArgumentParser:
     sweep = "a sweep's folder, or the record NAME.json of a published one; A+B reads A with B beside it"
     arguments.add_argument("sweeps", nargs="+", metavar="SWEEP", help=sweep)
     arguments.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the site")
+    pictures = "finished cells below it lend their maps and rules to the same cells of published sweeps"
+    arguments.add_argument("--pictures", type=Path, metavar="DIR", help=pictures)
     arguments.add_argument("--title", default="glassbench", help="what stands above every page")
     return arguments
 
@@ -20,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from results.site import pages, sweeps  # pandas takes a second to import, which --help must not
 
     try:
-        pages.write([sweeps.opened(path) for path in options.sweeps], options.out, options.title)
+        kept = sweeps.finished(options.pictures) if options.pictures else {}
+        pages.write([sweeps.opened(path, kept) for path in options.sweeps], options.out, options.title)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

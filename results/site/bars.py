@@ -82,5 +82,13 @@ def place(row: object) -> str:
     return f"{label(row.model)} on {label(row.dataset)}" if hasattr(row, "model") and hasattr(row, "dataset") else ""
 
 
+def only(data: pd.DataFrame) -> tuple[str, str] | None:
+    """Return the data set and the network that all numbers are of; None where there are several or none."""
+    if not {"dataset", "model"} <= {*data.columns}:
+        return None
+    places = {*data[["dataset", "model"]].astype(str).itertuples(index=False, name=None)}
+    return places.pop() if len(places) == 1 else None
+
+
 def _category(row: object) -> str:
     return str(getattr(row, "category", ""))

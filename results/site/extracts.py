@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from results.site.bars import named, pairs, place
+from results.site.bars import named, only, pairs, place
 from results.tables import Table, heads_of
 
 
@@ -25,17 +25,9 @@ def extracts(tables: Sequence[Table], names: Sequence[str], column: str, known: 
             key = (frozenset(own.frame.index), *heads_of(own.frame))
             groups.setdefault(key, []).append(replace(own, data=data))
     for own in groups.values():
-        places = [_only(table.numbers) for table in own]
+        places = [place(table.numbers.iloc[0]) if only(table.numbers) else "" for table in own]
         fits = len(own) > 1 and "" not in places and len({*places}) == len(own) and own[0].frame.index.is_unique
         yield from [_joined(dict(zip(places, own, strict=True)))] if fits else own
-
-
-def _only(data: pd.DataFrame) -> str:
-    """Return the network and the data set of a table's numbers in words; "" where there are several or none."""
-    if not {"dataset", "model"} <= {*data.columns}:
-        return ""
-    places = {*map(place, data[["dataset", "model"]].drop_duplicates().itertuples())}
-    return places.pop() if len(places) == 1 else ""
 
 
 def _joined(own: Mapping[str, Table]) -> Table:

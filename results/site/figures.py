@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import matplotlib
-import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -16,6 +15,7 @@ from results import style
 from results.names import label, plain
 from results.pictures import SCALED, Column, grid
 from results.site.sweeps import Sweep
+from results.site.thumbnails import maps_of
 
 DOTS = 96  # pixels of an inch on a page
 LARGEST = 2**20  # bytes of an SVG; what is larger holds many pictures, and is a PNG
@@ -47,7 +47,7 @@ def written(sweep: Sweep, folder: Path) -> list[Picture]:
         width, height = (round(DOTS * inches) for inches in figure.get_size_inches())
         said = " ".join(f"{figure.get_suptitle()}. {figure.get_supxlabel()}".split())
         found[stem] = Picture(stem, f"figures/{quote(file.name)}", width, height, said.strip(". ") or stem)
-    for picture in sweep.pictures:
+    for picture in (file for file in sweep.files if file.suffix == ".png"):
         stem = picture.stem.removeprefix(f"{sweep.name}_")
         if stem not in found:
             shutil.copyfile(picture, folder / "figures" / f"{stem}.png")
@@ -100,8 +100,7 @@ def side_by_side(cells: Sequence[tuple], title: str) -> Figure | None:
     """
     columns, lead = [], None
     for cell, own in cells:
-        pixels = next((a for a in own.values() if a.ndim == 4 and a.shape[-1] == 3 and a.dtype == np.uint8), None)
-        maps = {} if pixels is None else {name: a for name, a in own.items() if a.shape == pixels.shape[:3]}
+        pixels, maps = maps_of(own)
         outlines = [a for a in maps.values() if a.dtype == bool]
         lead = lead or (None if pixels is None else Column("image", pixels, outlines=[*outlines[:1], []][0]))
         drawn = {name: a for name, a in maps.items() if a.dtype.kind == "f"}

@@ -5,10 +5,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-import pandas as pd
-
 from results.names import label, labels, plain
 from results.site.bars import drawn, named, pairs
+from results.site.sweeps import Sweep
 from results.tables import MARKS, SIGNIFICANT, Table, occurring
 
 
@@ -26,6 +25,8 @@ class Row:
     href: str
     cells: Sequence[Cell]
     facts: Mapping[str, object]  # what a reader can choose rows by
+    entry: str = ""  # its label
+    small: str = ""  # a link to a small picture
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Grid:
     heads: Sequence[Head]
     rows: Sequence[Row]
     files: Mapping[str, str] = field(default_factory=dict)  # links by the name of a format
+    told: bool = False  # whether its last columns say how the rows were computed
     source: str = ""  # a link to the table of which this is a part
 
     @property
@@ -64,15 +66,23 @@ class Grid:
         return occurring(self.table)
 
     @property
+    def has_small(self) -> bool:
+        return any(row.small for row in self.rows)
+
+    @property
     def has_bars(self) -> bool:
         return any(cell.bar for row in self.rows for cell in row.cells)
 
 
-def grid(table: Table, entries: pd.DataFrame, metrics: pd.DataFrame, link: Callable[[str, str], str]) -> Grid:
-    """Return a table whose heads and rows link to the pages of entries and metrics by `link(sort, stem)`."""
+def grid(table: Table, sweep: Sweep, link: Callable[[str, str], str], smalls: Mapping[str, str]) -> Grid:
+    """Return a table whose heads and rows link to the pages of entries, metrics and networks by `link(sort, stem)`.
+
+    `smalls` are links to small pictures by entry.
+    """
+    entries, metrics = sweep.entries, sweep.metrics
 
     def page(text: str) -> tuple[str, str, str]:
-        for sort, known in (("entries", entries), ("metrics", metrics)):
+        for sort, known in (("entries", entries), ("metrics", metrics), ("models", sweep.networks)):
             if name := named(text, known.index):
                 return sort, name, link(sort, known.stem[name])
         return "", "", ""
@@ -86,13 +96,13 @@ def grid(table: Table, entries: pd.DataFrame, metrics: pd.DataFrame, link: Calla
     rows = []
     for k, (text, cells) in enumerate(zip(table.frame.index, texts, strict=True)):
         sort, name, href = page(text)
-        facts = {"stem": str(text)}
+        facts, entry = {"stem": str(text)}, name if sort == "entries" else ""
         if sort == "entries":
             passes, marks = entries.passes[name], [mark for mark in table.legend if str(text).endswith(mark)]
             facts |= {"group": label(entries.group[name]), "marks": "".join(marks)}
             facts |= {"passes": f"{passes:.6g}"} if passes == passes else {}
         shown = [_cell(cell, "" if looks is None else looks[k][j], bars.get((k, j))) for j, cell in enumerate(cells)]
-        rows.append(Row(printed(str(text)), href, shown, facts))
+        rows.append(Row(printed(str(text)), href, shown, facts, entry, smalls.get(entry, "")))
     return Grid(plain(table.name), table, heads, rows)
 
 

@@ -12,10 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from results.names import label, plain
 from results.site import grids
-from results.site.sweeps import Sweep
+from results.site.bars import only
+from results.site.sweeps import Sweep, spelled
 from results.tables import Table
 
 HERE = Path(__file__).parent
+SORTS = {"entries": "entry", "metrics": "metric"}  # of pages, and the column of numbers that has their names
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,34 @@ def date() -> str:
 
 
 def link(sweep: Sweep, root: str, sort: str, stem: str) -> str:
-    """Return the link to the page of an entry or a metric."""
-    return f"{root}{sort}/{sweep.kind}/{quote(plain(stem))}.html"
+    """Return the link to the page of an entry or a metric, or to that of a network, which all kinds share."""
+    return f"{root}{sort}/{f'{sweep.kind}/' if sort in SORTS else ''}{quote(plain(stem))}.html"
 
 
 def gridded(sweep: Sweep, table: Table, root: str) -> grids.Grid:
-    return grids.grid(table, sweep.entries, sweep.metrics, partial(link, sweep, root))
+    """Return a table with links; where it is of one network, its entries have small pictures of their maps."""
+    place = only(table.numbers)
+    smalls = {entry: root + quote(path) for (*own, entry), path in sweep.small.items() if (*own,) == place}
+    return grids.grid(table, sweep, partial(link, sweep, root), smalls)
+
+
+def told(grid: grids.Grid, sweep: Sweep) -> grids.Grid:
+    """Return a table of entries with what each row costs, its settings and its digest in further columns."""
+    place, cells = only(grid.table.numbers), sweep.computed
+    here = cells[(cells.dataset == place[0]) & (cells.model == place[1])] if place else cells
+    cells = here if len(here) else cells  # a table of all networks
+    own = dict(list(cells.groupby("entry", sort=False)))
+    if len({row.entry for row in grid.rows} & {*own} - {""}) < len(grid.rows):
+        return grid
+    words = {"passes": False, "settings": True, "digest": False}
+    heads = [grids.Head(name, "", "", "", are_words) for name, are_words in words.items()]
+    rows = []
+    for row in grid.rows:
+        of = own[row.entry]
+        more = f" and {len(of) - 1} more" * (len(of) > 1)
+        said = f"{of.passes.mean():.4g}", "; ".join(of.settings.map(spelled).unique()), of.key.iloc[0] + more
+        rows.append(replace(row, cells=[*row.cells, *map(grids.Cell, said)]))
+    return replace(grid, heads=[*grid.heads, *heads], rows=rows, told=True)
 
 
 def keyed(own: Iterable[grids.Grid]) -> list[grids.Grid]:

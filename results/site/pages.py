@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pandas as pd
 
 from results.names import label, plain
-from results.site import facts, figures, files, grids, stems
-from results.site.layout import HERE, Site, gridded, keyed
+from results.site import facts, figures, files, graphs, grids, networks, stems, thumbnails
+from results.site.layout import HERE, SORTS, Site, gridded, keyed, told
 from results.site.sweeps import Sweep
 from results.tables import NONE, Table
 
@@ -25,37 +25,47 @@ def write(sweeps: Sequence[Sweep], out: Path, title: str) -> None:
     shutil.rmtree(out, ignore_errors=True)
     site = Site(out, title, sweeps)
     shutil.copytree(HERE / "assets", out / "assets")
-    for sweep in sweeps:
-        write_sweep(site, sweep)
+    figured = {sweep.name: write_sweep(site, sweep) for sweep in sweeps}
     for kind, own in site.kinds.items():
-        for sort in stems.SORTS:
+        for sort in SORTS:
             for stem in stems.known(own, sort):
-                stems.write(site, kind, own, sort, stem)
+                stems.write(site, kind, own, sort, stem, figured)
+    for stem in networks.known(sweeps):
+        networks.write(site, stem)
     write_start(site)
 
 
-def write_sweep(site: Site, sweep: Sweep) -> None:
-    """Write the pages of one sweep: its protocol, its views, its figures and its images."""
+def write_sweep(site: Site, sweep: Sweep) -> list[str]:
+    """Write the pages of one sweep: its protocol, its views, its figures, graphs and images; return its figures."""
     folder = site.out / "sweeps" / sweep.name
     refs = files.references(sweep.works, folder)
     sweep.rows.drop(columns="folder").to_parquet(folder / "files" / "scores.parquet", index=False, compression="zstd")
+    for cell in sweep.cells:
+        if path := sweep.small.get((cell.dataset, cell.model, cell.entry)):
+            thumbnails.write(cell.gallery, site.out / path)
     shown = figures.written(sweep, folder)
     images = write_images(site, sweep, folder)
+    found = graphs.written(folder, shown)
     views = {"index": sweep.protocol()} | sweep.tables
-    common = {"sweep": sweep, "views": [*sweep.tables], "figures": shown, "images": images}
+    common = {"sweep": sweep, "views": [*sweep.tables], "figures": shown, "images": images, "graphs": found}
+    common |= {"refs": refs, "question": facts.question(sweep.kind)}
     for view, tables in views.items():
         own = keyed(gridded(sweep, table, "../../") for table in tables)
+        own = own if view == "index" else [told(grid, sweep) for grid in own]
         made = []
         for grid in own:
             stem = f"{view}-{grid.key}" if len(own) > 1 else view
             made.append(replace(grid, files=files.written([grid.table], folder, stem, f"{sweep.name} {view}")))
         said = list(dict.fromkeys(sentence for table in tables for sentence in table.explanations))
-        content = {"view": view, "grids": made, "explanations": said, "refs": refs} | common
+        content = {"view": view, "grids": made, "explanations": said} | common
         site.page("sweep.html" if view == "index" else "view.html", f"sweeps/{sweep.name}/{view}.html", **content)
     if shown:
         site.page("figures.html", f"sweeps/{sweep.name}/figures.html", view="figures", **common)
+    if found:
+        site.page("graphs.html", f"sweeps/{sweep.name}/graphs.html", view="graphs", **common)
     if images:
         site.page("images.html", f"sweeps/{sweep.name}/images.html", view="images", **common)
+    return [picture.name for picture in shown]
 
 
 def write_images(site: Site, sweep: Sweep, folder: Path) -> list[tuple[str, str]]:
@@ -99,11 +109,12 @@ def write_start(site: Site) -> None:
         table = compared(own)
         grid = grids.Grid(kind, table, *_plain(table, [f"sweeps/{quote(sweep.name)}/index.html" for sweep in own]))
         made = files.written([table], site.out, kind, kind)
-        links = {sort: stems.known(own, sort) for sort in stems.SORTS}
+        links = {sort: stems.known(own, sort) for sort in SORTS}
         content.append({"kind": kind, "question": facts.question(kind), "grid": replace(grid, files=made), **links})
     code = sorted({str(code) for sweep in site.sweeps for code in sweep.rows.code.unique()})
     libraries = sorted({str(code) for sweep in site.sweeps for code in sweep.rows.libraries.unique()})
-    site.page("start.html", "index.html", parts=content, code=code, libraries=libraries)
+    found = networks.known(site.sweeps)
+    site.page("start.html", "index.html", parts=content, code=code, libraries=libraries, networks=found)
 
 
 def compared(sweeps: Sequence[Sweep]) -> Table:

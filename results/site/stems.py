@@ -1,17 +1,16 @@
 """The pages of entries and metrics: what each computes, and its part of the tables of all sweeps of its kind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
 from results.names import bibliography, plain, works
 from results.site import facts, figures, files
 from results.site.extracts import extracts
-from results.site.layout import Site, gridded, keyed
+from results.site.layout import SORTS, Site, gridded, keyed
 from results.site.sweeps import Sweep, spelled
 from results.tables import Table
 
-SORTS = {"entries": "entry", "metrics": "metric"}  # of pages, and the column of numbers that has their names
 ROOT = "../../"
 
 
@@ -20,8 +19,8 @@ def known(sweeps: Sequence[Sweep], sort: str) -> list[str]:
     return sorted({stem for sweep in sweeps for stem in getattr(sweep, sort).stem})
 
 
-def write(site: Site, kind: str, sweeps: Sequence[Sweep], sort: str, stem: str) -> None:
-    """Write the page of an entry or a metric."""
+def write(site: Site, kind: str, sweeps: Sequence[Sweep], sort: str, stem: str, figured: Mapping) -> None:
+    """Write the page of an entry or a metric; `figured` holds the names of figures by sweep."""
     parts, every, cited = [], [], []
     for sweep in sweeps:
         own = getattr(sweep, sort)
@@ -38,13 +37,15 @@ def write(site: Site, kind: str, sweeps: Sequence[Sweep], sort: str, stem: str) 
         cited += [*own.cites]
     folder = site.out / sort / kind
     content = {
+        "spelled": spelled,
+        "figured": figured,
         "described": facts.described(stem, *(["metric"] if sort == "metrics" else facts.groups(kind))),
         "works": {work: bibliography()[work] for work in works(cited) if work in bibliography()},
         "files": files.written(every, folder, plain(stem), stem),
         "refs": files.references(cited, folder, plain(stem)),
     }
     path = f"{sort}/{kind}/{plain(stem)}.html"
-    site.page("stem.html", path, kind=kind, sort=sort, stem=stem, parts=parts, spelled=spelled, **content)
+    site.page("stem.html", path, kind=kind, sort=sort, stem=stem, parts=parts, **content)
 
 
 def taken(sweep: Sweep, sort: str, names: Sequence[str]) -> Iterator[tuple[str, Table]]:

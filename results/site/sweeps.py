@@ -2,21 +2,21 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 import pandas as pd
 
 from results import scores as stored
-from results.names import label
-from results.site import states
-from results.tables import Inapplicable, Table, numerals
+from results.names import label, plain
+from results.site import states, thumbnails
+from results.tables import NONE, Inapplicable, Table, numerals
 
-ARROWS = {True: "↑", False: "↓"}
+PUBLISHED = "These numbers were published with the sweep. Its rows alone cannot make them again."
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Sweep:
     rows: pd.DataFrame
     beside: Sequence[pd.DataFrame] = ()
     command: str = ""  # that made it, where it is known
-    pictures: Sequence[Path] = ()  # figures that cannot be drawn again, as the images are not kept
+    files: Sequence[Path] = ()  # that were published with the sweep: numbers and figures
     options: Namespace = field(default_factory=Namespace)
     state: tuple[str, str] = ("", "")  # of a submitted sweep, and a sentence about it
 
@@ -46,7 +46,23 @@ class Sweep:
     @cached_property
     def tables(self) -> dict[str, list[Table]]:
         """Return the tables of every view that suits the sweep."""
-        return {view: found for view in self.views.VIEWS if (found := self.shown(view))}
+        return {view: found for view in self.views.VIEWS if (found := self.shown(view) or self._published(view))}
+
+    def _published(self, view: str) -> list[Table]:
+        """Return the numbers of a view that were published with a sweep, where its rows alone do not make them."""
+        tables = []
+        for file in self.files:
+            if file.suffix == ".csv" and f"{file.stem}_".startswith(f"{self.name}_{view}_"):
+                numbers = pd.read_csv(file, dtype=str, keep_default_na=False)
+                about = [name for name in ("entry", "model", "dataset") if name in numbers]
+                parts = numbers.groupby(about, sort=False) if about else [((), numbers)]
+                for names, part in parts:
+                    said = ", ".join(label(name) for name in names)
+                    columns = [name for name in part if name not in about and (part[name] != "").any()]
+                    frame = part[columns].replace("", NONE).set_index(columns[0]).rename_axis(None)
+                    title = f"{view}: {said or self.name}"
+                    tables.append(Table(plain(f"{view}_{'_'.join(names)}"), title, frame, [PUBLISHED], data=part))
+        return tables
 
     def shown(self, view: str, *metrics: str) -> list[Table]:
         """Return the tables of a view, of some metrics or of all; none where it does not suit the sweep."""
@@ -98,7 +114,8 @@ class Sweep:
         places, entries, metrics = self.places, self.entries, self.metrics
         columns = ["images", "scores", "undefined", "weights", "code"]
         frame = places[columns].astype(str)
-        frame.index = [f"{label(place.model)} on {label(place.dataset)}" for place in places.itertuples()]
+        frame.insert(0, "data set", [*map(label, places.dataset)])
+        frame.index = [*map(label, places.model)]
         found = [Table("places", "Data sets and networks", frame, data=places)]
         controls = entries.group == "control"
         entries = entries.assign(control=controls).sort_values("control", kind="stable")
@@ -127,7 +144,48 @@ class Sweep:
             index=metrics.index,
         ).rename_axis(None)
         data = metrics.rename_axis("metric").reset_index()
-        return [*found, Table("metrics", "Metrics", frame, data=data)]
+        return [*found, Table("metrics", "Metrics", frame, data=data), self._cells()]
+
+    def _cells(self) -> Table:
+        """Return what was computed as a table: one row for every entry, network, data set and seed."""
+        cells, few = self.computed, int(self.computed.control.sum())
+        frame = pd.DataFrame(
+            {
+                "data set": [*map(label, cells.dataset)],
+                "network": [*map(label, cells.model)],
+                "seed": [*map(str, cells.seed)],
+                "passes per image": numerals(cells.passes, ".4g"),
+                "digest": cells.key,
+                "weights": cells.weights,
+                "code": cells.code,
+            }
+        ).set_axis([*cells.entry.where(cells.entry != "", cells.model)])
+        said = ["The digest is of everything that can change a score. The last column is the version of the code."]
+        return Table("cells", "Cells", frame, said, data=cells, controls=few if few < len(cells) else 0)
+
+    @cached_property
+    def computed(self) -> pd.DataFrame:
+        """Return one row per cell: what it is of, its digest, settings, weights, code and passes per image."""
+        rows, names = self.labelled, ["entry", "seed", "key", "settings", "weights", "code", "group"]
+        table = stored.numbered(rows, [*stored.TABLE, *names])[1]
+        passes = rows[["explain_forwards", "explain_backwards"]].sum(axis=1).groupby(rows.key.astype(str)).mean()
+        words = dict.fromkeys([*stored.TABLE, "entry", "key", "settings", "weights", "code", "group"], str)
+        table = table.astype(words).assign(passes=table.key.astype(str).map(passes))
+        return table.assign(control=table.group == "control").sort_values("control", kind="stable", ignore_index=True)
+
+    @cached_property
+    def networks(self) -> pd.DataFrame:
+        """Return the stem of each network by its labels, as tables and as pages have them."""
+        pairs = stored.numbered(self.labelled, ["model", "model_stem"])[1].astype(str)
+        stems = {name: stem for model, stem in pairs.itertuples(index=False) for name in (model, label(model))}
+        return pd.DataFrame({"stem": stems})
+
+    @cached_property
+    def small(self) -> dict[tuple[str, str, str], str]:
+        """Return the paths of the small pictures of maps by data set, network and entry, from the root of the site."""
+        folder = f"sweeps/{self.name}/small"
+        places = [(c.dataset, c.model, c.entry) for c in self.cells if thumbnails.shown(c.gallery) is not None]
+        return {place: f"{folder}/{plain('_'.join(place))}.png" for place in places}
 
     @property
     def works(self) -> list[str]:
@@ -170,20 +228,28 @@ def spelled(settings: str) -> str:
     return ", ".join(f"{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in values) or "-"
 
 
-def opened(path: str) -> Sweep:
-    """Return the sweep of a folder, or of the record NAME.json of a published one; `A+B` reads A with B beside it."""
+def finished(folder: Path) -> dict[str, str]:
+    """Return the folders of the finished cells below a folder by the digests that name the cells."""
+    return {json.loads(file.read_text(encoding="utf-8"))["key"]: str(file.parent) for file in folder.rglob("cell.json")}
+
+
+def opened(path: str, kept: Mapping[str, str] = MappingProxyType({})) -> Sweep:
+    """Return the sweep of a folder, or of the record NAME.json of a published one; `A+B` reads A with B beside it.
+
+    A record has no pictures. Cells that were computed again lend theirs: `kept` holds the folders of cells by digest.
+    """
     first, *others = path.split("+")
     record = Path(first)
-    rows, *beside = [_rows(Path(each)) for each in (first, *others)]
+    rows, *beside = [_rows(Path(each), kept) for each in (first, *others)]
     options = Namespace(metric=[], to=None, model=None, explain=True, beside=beside, latex=True)
     if record.suffix != ".json":
         return Sweep(record.resolve().name, rows, beside, options=options, state=states.state(record))
     made = json.loads(record.read_text(encoding="utf-8"))
-    pictures = [record.parent / file for file in made["files"] if file.endswith(".png")]
-    return Sweep(record.stem, rows, beside, made["command"], pictures, options)
+    files = [record.parent / file for file in made["files"]]
+    return Sweep(record.stem, rows, beside, made["command"], files, options)
 
 
-def _rows(path: Path) -> pd.DataFrame:
+def _rows(path: Path, kept: Mapping[str, str]) -> pd.DataFrame:
     """Return the scores of a sweep's folder, or of those files that a published sweep's record names."""
     if path.suffix != ".json":
         return stored.read(path)
@@ -192,4 +258,5 @@ def _rows(path: Path) -> pd.DataFrame:
     files = [file for file in json.loads(path.read_text(encoding="utf-8"))["files"] if file.endswith(".parquet")]
     rows = pd.concat([pd.read_parquet(path.parent / file) for file in files], ignore_index=True)
     words = [name for name in rows if not pd.api.types.is_numeric_dtype(rows[name])]
-    return rows.assign(folder=rows.key).astype(dict.fromkeys([*words, "folder"], "category"))
+    folders = rows.key.astype(str).map(lambda key: kept.get(key, key))
+    return rows.assign(folder=folders).astype(dict.fromkeys([*words, "folder"], "category"))

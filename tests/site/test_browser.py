@@ -1,9 +1,9 @@
 """A site in a browser: from the disk and over HTTP, with scripts and without, on a phone and at night.
 
-Needs Playwright for Python and the system's Chromium. `npm install --no-save axe-core` in the root of the repository
-adds the check of accessibility; AXE_CORE names its file if it is elsewhere.
+Needs the system's Chromium, such as Debian's package chromium.
 """
 
+import json
 import os
 import shutil
 import threading
@@ -13,19 +13,24 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
+import axe_playwright_python
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
+from playwright import sync_api as playwright
 
 from results.names import label
-from results.site.layout import Site, gridded
+from results.site import graphs
+from results.site.figures import Picture
+from results.site.layout import HERE, Site, gridded
 from results.tables import Table
 
-playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-AXE = Path(os.environ.get("AXE_CORE", Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"))
+AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
 ROWS = 500
+EMPTY = {"views": [], "figures": [], "images": [], "graphs": []}
 
 
 @pytest.fixture(scope="module")
@@ -166,15 +171,13 @@ def test_visible_rows_are_copied(address, chromium, shown):
         section.get_by_role("button", name="Copy").click()
         section.get_by_role("button", name="Copied").wait_for()
         lines = page.evaluate("navigator.clipboard.readText()").split("\n")
-        assert [len(line.split("\t")) for line in lines] == [4, 4, 4] and lines[2].startswith(label("gradient"))
+        assert [len(line.split("\t")) for line in lines] == [7, 7, 7] and lines[2].startswith(label("gradient"))
 
 
 @pytest.mark.parametrize("width", [375, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_is_wider_than_its_screen_and_axe_finds_nothing_serious(site, chromium, width, scheme):
     """Screenshots lie in the folder that SCREENSHOTS names, if any."""
-    if not AXE.exists():
-        pytest.skip(f"no axe-core at {AXE}")
     with chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme) as context:
         page = context.new_page()
         for file in sorted(site.rglob("*.html")):
@@ -197,9 +200,9 @@ def test_many_rows_are_ready_within_a_second(shown, page, tmp_path):
     numbers = np.random.default_rng(0).random((ROWS, 20))
     frame = pd.DataFrame(numbers.round(3).astype(str), [f"entry {k}" for k in range(ROWS)], [*map(str, range(20))])
     site = Site(tmp_path, "many", shown)
-    shutil.copytree(Path(Site.page.__code__.co_filename).parent / "assets", tmp_path / "assets")
+    shutil.copytree(HERE / "assets", tmp_path / "assets")
     grid = gridded(shown[0], Table("many", "Many rows", frame), "../../")
-    content = {"sweep": shown[0], "views": [], "figures": [], "images": [], "explanations": [], "refs": ""}
+    content = EMPTY | {"sweep": shown[0], "explanations": [], "refs": "", "question": ""}
     site.page("view.html", "sweeps/many/view.html", view="view", grids=[grid], **content)
     file = tmp_path / "sweeps" / "many" / "view.html"
     assert file.stat().st_size < 2e6
@@ -217,3 +220,58 @@ def test_many_rows_are_ready_within_a_second(shown, page, tmp_path):
         sorts.append(page.evaluate(click))
     assert min(loads) < 1000 and min(sorts) < 500, (loads, sorts)
     assert column(page, "many", 3, "tbody")[:20] == sorted(frame["2"], key=float)[:20]
+
+
+@pytest.fixture
+def graph(shown, tmp_path) -> Path:
+    """A page with the graph of a path of three layers, and with its figure."""
+    nodes = [
+        {"id": f"{layer}:{channel}", "layer": layer, "channel": channel, "name": name, "kept": channel < 2}
+        | {"backward": 0.5 / (1 + channel) * (-1) ** channel}
+        for layer, name in enumerate(("first", "second", "logit"))
+        for channel in range(1 if name == "logit" else 3)
+    ]
+    ends = [(f"0:{k}", f"1:{j}") for k in range(3) for j in range(3)] + [(f"1:{k}", "2:0") for k in range(3)]
+    edges = [{"source": a, "target": b, "relevance": (-1) ** k / (1 + k)} for k, (a, b) in enumerate(ends)]
+    folder = tmp_path / "sweeps" / "one"
+    (folder / "figures").mkdir(parents=True)
+    content = {"graph": {"depth": [0, 1]}, "nodes": nodes, "edges": edges}
+    (folder / "figures" / "graph_one.json").write_text(json.dumps(content))
+    shutil.copytree(HERE / "assets", tmp_path / "assets")
+    Image.new("RGB", (40, 20)).save(folder / "figures" / "graph_one.png")
+    picture = Picture("graph_one", "figures/graph_one.png", 40, 20, "The graph")
+    found = EMPTY | {"graphs": graphs.written(folder, [picture])}
+    site = Site(tmp_path, "a graph", shown)
+    site.page("graphs.html", "sweeps/one/graphs.html", view="graphs", sweep=shown[0], **found)
+    return folder / "graphs.html"
+
+
+def test_a_graph_is_explored_with_scripts(page, graph):
+    page.goto(graph.as_uri())
+    page.locator(".canvas").scroll_into_view_if_needed()
+    page.wait_for_selector(".canvas canvas")
+    page.get_by_label("Channel").select_option(label="second, channel 1")
+    said = page.locator(".said").inner_text()
+    assert said.startswith("second, channel 1: share of relevance 0.25.")
+    assert said.partition("lines: ")[2].startswith("first, channel 0 (")
+    page.get_by_label("Channel").select_option(label="all")
+    assert page.locator(".said").inner_text() == ""
+
+
+def test_a_graph_is_a_figure_without_scripts(chromium, graph):
+    with chromium.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(graph.as_uri())
+        assert page.locator("figure img").is_visible() and not page.locator(".explore").is_visible()
+        assert page.get_by_role("link", name="JSON").is_visible()
+
+
+def test_graphs_stand_in_columns_by_depth_and_keep_their_strongest_lines(graph, monkeypatch):
+    data = json.loads((graph.parent / "figures" / "graph_one.json").read_text())
+    monkeypatch.setattr(graphs, "EDGES", 4)
+    laid = graphs.elements(data)
+    assert [edge["data"]["value"] for edge in laid["edges"]] == [1, -0.5, 0.333, -0.25]
+    columns = {node["data"]["id"]: node["position"] for node in laid["nodes"]}
+    assert [columns[f"{layer}:0"]["x"] / graphs.ACROSS for layer in range(3)] == [0, 1, 2]
+    assert [columns[f"0:{channel}"]["y"] / graphs.DOWN for channel in range(3)] == [0, 1, 2]
+    assert {node["data"]["look"] for node in laid["nodes"]} == {"for", "against", "off"}

@@ -123,7 +123,8 @@ function choices(form) {
     box.type = "checkbox";
     box.value = mark;
     const around = field("", box, "without");
-    around.append(` without rows marked ${mark}`);
+    const says = [...document.querySelectorAll("[data-says]")].find((own) => own.dataset.mark === mark)?.dataset.says;
+    around.append(` without rows marked ${mark}` + (says ? `: ${says}` : ""));
     around.className = "mark";
     fields.push(around);
   }
