@@ -98,7 +98,6 @@ def launched(worker: Worker, plan: Plan, launcher: Launcher, number: int) -> Non
     paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ.update(ONE_THREAD | os.environ, PYTHONPATH=os.pathsep.join(dict.fromkeys(filter(None, paths))))
     logging.getLogger("hydra_plugins").setLevel(logging.WARNING)
-    logging.getLogger("submitit").setLevel(logging.ERROR)  # it warns again and again where Slurm keeps no accounting
     fate_is_shared, tries = "n_jobs" in worker.config.hydra.launcher, 0
     with watched(plan):
         for state, left in rounds(plan):

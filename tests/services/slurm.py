@@ -55,10 +55,10 @@ from entries import explains
 
 @explains("control", cites="", passes=(0, 0))
 class Hungry:
-    \"\"\"Zeros, for which four gigabytes are in use for some seconds.\"\"\"
+    \"\"\"Zeros, for which two gigabytes are in use for some seconds.\"\"\"
 
     def __call__(self, model, x, target):
-        memory = torch.zeros(2**30) + x.sum()
+        memory = torch.zeros(2**29).add_(x.sum())
         time.sleep(5)
         return 0 * memory[: len(x), None, None].expand(-1, *x.shape[2:])
 """
@@ -145,7 +145,7 @@ def out_of_memory(folder: Path, expected) -> None:
     out = sweep.communicate(timeout=600)[0]
     assert sweep.returncode == 1 and "2 of 4 cells failed" in out and "more memory" in out, out
     assert "2 of 4 cells are done, 0 are running, 2 failed" in trials.status(folder)
-    trials.finished(trials.start(folder, *words, "hydra.launcher.mem_gb=7"))
+    trials.finished(trials.start(folder, *words, "hydra.launcher.mem_gb=6"))
     rise = expected[(expected.entry == "rise") & expected.seed.isin([0, 1])].reset_index(drop=True)
     now = trials.scores(folder)
     pd.testing.assert_frame_equal(now[now.entry == "rise"].reset_index(drop=True), rise, check_exact=True)
