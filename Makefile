@@ -29,8 +29,9 @@ site: run
 
 speed: .venv/installed .venv-quantus/installed
 	$(BIN)/python -m tests.speed.sharing
-	.venv-quantus/bin/python -m tests.speed.quantus_speed
-	$(BIN)/python -m tests.speed.speed
+	@held=0; export OMP_NUM_THREADS=1; \
+	.venv-quantus/bin/python -m tests.speed.quantus_speed || held=1; \
+	$(BIN)/python -m tests.speed.speed || held=1; exit $$held
 
 reproduce: .venv/installed
 	$(BIN)/python -m benchmarks.reproduce

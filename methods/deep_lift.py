@@ -35,7 +35,7 @@ def rescale_relu(relu: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     """Apply a ReLU to a; its gradient is the slope of the chord from the reference's b, or its own where a = b."""
     here = a.detach()
     y, step = relu(here), here - b
-    slope = torch.where(step == 0, (here > 0).to(here), (y - relu(b)) / step)
+    slope = torch.where(step == 0, y.sign(), (y - relu(b)).div_(step))
     return Chord.apply(a, y, slope)
 
 

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 NETWORK, SIZE, CLASSES, IMAGES = "resnet18", 64, 8, 16
 LIMIT, FEW = 1.15, 10  # an entry of more than `FEW` passes an image is judged
 PAIRS, ENOUGH = (2, 7), 3.0  # at least and at most so many pairs; after so many seconds of the processor no more
-BUDGET = ("budget.steps=8", "budget.samples=8", "budget.masks=64", "budget.iterations=8")
+BUDGET = ("budget.steps=8", "budget.samples=8", "budget.masks=64", "budget.iterations=16")
 CELL = "a cell of all metrics"
 
 
