@@ -17,7 +17,8 @@ import benchmarks.resolvers  # noqa: F401 (its resolver)
 
 SCORES, CURVES, GALLERY, CONFIG = "scores.parquet", "curves.parquet", "gallery.npz", "config.yaml"
 LOCK, SWEEP, DONE = ".lock", "sweep.json", "cell.json"
-LATER = [("model", "epoch", None)]  # settings that came later, with the value that cells had before
+LATER = [("model", "epoch", None), ("model", "merged", False)]  # came later, with the value of cells before
+PRECISIONS = ("float32", "tf32", "bfloat16")  # the first is what cells had before there were others
 # Settings that cannot change a score, by the node in which they stand.
 NEUTRAL = {
     "benchmark": {"entry", "gallery"},
@@ -64,6 +65,8 @@ class Cell:
         nodes = {"benchmark": config["benchmark"], "data": config["dataset"], "model": config["model"]}
         settings = {name: flat(node, name) for name, node in nodes.items()} | {"entry": own(entry, config["seed"])}
         images = settings["data"].pop("images", None)
+        if (precision := config.get("precision", PRECISIONS[0])) != PRECISIONS[0]:
+            settings["model"]["precision"] = precision
         metrics = {name: own(node, config["seed"]) for name, node in config["metric"].items() if node}
         return cls(sweep, names, settings, metrics, images, config, group, varied(cfg, group, sweep))
 
@@ -71,6 +74,11 @@ class Cell:
     def key(self) -> str:
         """Digest of everything that can change a score."""
         return hashlib.sha256(text([self.names, self.settings]).encode()).hexdigest()[:16]
+
+    @property
+    def precision(self) -> str:
+        """At which the network computes."""
+        return self.config.get("precision", PRECISIONS[0])
 
     @property
     def folder(self) -> Path:
@@ -155,6 +163,8 @@ def refused(config: Mapping, group: str | None, choices: Mapping[str, object]) -
             "metric needs names: metric=[NAME,NAME], or in a file under `defaults`: `- override /metric: [NAME,NAME]`"
         )
     refuse_seed(config["seed"])
+    if (precision := config.get("precision", PRECISIONS[0])) not in PRECISIONS:
+        raise ValueError(f"precision needs to be one of {', '.join(PRECISIONS)}; {precision!r} was given")
 
 
 def refuse_part(part: str, config: Mapping, choices: Mapping[str, object]) -> None:
@@ -194,7 +204,7 @@ def varied(cfg: DictConfig, group: str | None, sweep: Path) -> dict[str, object]
     return {
         key: OmegaConf.select(cfg, key)
         for key in read_sweep(sweep)["varied"]
-        if key.partition(".")[0] in (*parts, "metric") or f"${{{key}}}" in reads
+        if key.partition(".")[0] in (*parts, "metric", "precision") or f"${{{key}}}" in reads
     }
 
 

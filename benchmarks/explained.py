@@ -55,12 +55,14 @@ class Explained:
         if not x is target is model is None:
             self.anew()
         needs = {name: getattr(self, name) for name in getattr(self.method, "needs", ())}
-        return self.method(
+        maps = self.method(
             self.model if model is None else model,
             self.x if x is None else x,
             self.target if target is None else target,
             **needs,
         )
+        read = isinstance(maps, Tensor) and maps.dtype == torch.bfloat16  # activations of precision=bfloat16
+        return maps.float() if read else maps
 
     def anew(self) -> None:
         """Refuse to make maps anew where the method looks them up by the images' names."""

@@ -2,15 +2,18 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
@@ -22,6 +25,7 @@ from benchmarks.cell import Cell, single, text
 from benchmarks.contracts import classified, frozen, painted, photographed, untouched
 from benchmarks.device import batch_size, chosen_device, environment, trim
 from benchmarks.explained import CLEAN, Explained
+from benchmarks.precision import at_precision, bearing
 from benchmarks.store import Store
 from entries import Inapplicable, explains, scores, stated
 
@@ -132,7 +136,8 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
 
     A kind of benchmark may have `suits(dataset, model, entry)`. What it refuses is refused before a network is fitted.
     """
-    device = chosen_device(cfg.device, cfg.threads)
+    precision = cell.precision
+    device = chosen_device(cfg.device, cfg.threads, precision)
     benchmark, dataset, model = (instantiate(cfg[part], _convert_="all") for part in ("benchmark", "dataset", "model"))
     # What may read the number of images in one pass is made anew when the network, on which it depends, is there.
     entry, metrics = made(cell, OmegaConf.merge(cfg, {"batch_size": 1}) if cfg.batch_size == "auto" else cfg)
@@ -148,13 +153,24 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
     size = network.input_size * getattr(dataset, "tiles_per_side", 1)  # a mosaic has tiles of the input size
     model = frozen(network.module, cell.names["model"])
     model = model.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
-    cfg = OmegaConf.merge(cfg, {"batch_size": batch_size(cfg.batch_size, model, size, device)})
+    model = at_precision(model, precision, device)
+    tried = Path(cfg.cache) / ".batches"
+    batch = batch_size(cfg.batch_size, model, size, device, neighbours(cfg), tried)
+    cfg = OmegaConf.merge(cfg, {"batch_size": batch})
     entry, metrics = made(cell, cfg)
-    store = Store(cell.sweep / ".shared", model, f"{network.digest} {network.mean} {network.std}", device)
+    of = f"{network.digest} {network.mean} {network.std}" + ("" if precision == "float32" else f" {precision}")
+    store = Store(cell.sweep / ".shared", model, of, device)
     mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
     none, others = torch.empty(0), torch.zeros(0, 3, size, size, device=device)
     common = Explained(model, entry, none, none, none, none, mean, std, others, store=store)
     return Prepared(cell, cfg, device, dataset, network, model, size, entry, metrics, store, common)
+
+
+def neighbours(cfg: DictConfig) -> int:
+    """Return how many workers share this machine, as far as the command says; each job of Slurm has its own memory."""
+    own = HydraConfig.initialized() and HydraConfig.get().launcher._target_.endswith("SlurmLauncher")
+    workers = OmegaConf.select(cfg, "workers")
+    return min(workers, os.cpu_count() or 1) if type(workers) is int and workers > 0 and not own else 1
 
 
 def suited(dataset: object, network: object) -> object:
@@ -184,7 +200,8 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
             trim()
         seen = batch.facts[["label", "predicted"]].assign(masked=batch.mask.flatten(1).any(1).numpy())
         try:
-            result = step(batch)
+            with bearing(cell.cell.precision, cell.cell.names["entry"] or cell.cell.names["kind"]):
+                result = step(batch)
         except Inapplicable as reason:
             return refused(cell, reason, seen)
         scores = table(cell, [with_facts(part, batch.facts) for part in result.scores])
@@ -203,7 +220,8 @@ def alone(cell: Prepared, step: Callable[[], Scored], pictures: int) -> Evaluate
     try:
         if cell.unsuited:
             raise Inapplicable(cell.unsuited)
-        result = step()
+        with bearing(cell.cell.precision, cell.cell.names["entry"] or cell.cell.names["kind"]):
+            result = step()
     except Inapplicable as reason:
         return refused(cell, reason, nobody)
     facts = pd.DataFrame({name: pd.Series(dtype=type(value)) for name, value in rows.NOBODY.items()})

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from entries import explains, number, positive, whole
-from methods.batching import within_batch
+from methods.batching import in_equal_passes
 
 
 def gaussian(points: int, side: int, sigma: float, x: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class MaskOptimisation:
         number(self, "start", "in [0, 1]", lambda value: 0 <= value <= 1)
         number(self, "jitter", "in [0, 0.5)", lambda value: 0 <= value < 0.5)
 
-    @within_batch
+    @in_equal_passes
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         x = x.detach()
         rows, columns = (gaussian(self.cells, side, self.smooth, x) for side in x.shape[2:])
@@ -119,7 +119,7 @@ class AdversarialDifference:
         whole(self, iterations=1, batch=1)
         positive(self, "radius", "step")
 
-    @within_batch
+    @in_equal_passes
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         x, difference, radius = x.detach(), torch.zeros_like(x), self.radius * x[0].numel() ** 0.5
         for _ in range(self.iterations):

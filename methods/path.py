@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from entries import explains, needed, number, positive, whole
-from methods.batching import within_batch
+from methods.batching import in_equal_passes, within_batch
 from methods.gradient import input_gradient
 
 
@@ -122,7 +122,7 @@ class GuidedIntegratedGradients:
         number(self, "deviation", "in [0, 1]", lambda deviation: 0 <= deviation <= 1)
         number(self, "baseline")
 
-    @within_batch
+    @in_equal_passes
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
         end, total = x.detach().flatten(1), torch.zeros_like(x)
         here = start = torch.full_like(end, self.baseline)

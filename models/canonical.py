@@ -50,6 +50,8 @@ def fingerprint(model: nn.Module, x: Tensor) -> Hashable:
 @torch.no_grad()
 def build(model: nn.Module, x: Tensor) -> GraphModule:
     name, image = type(model).__name__, x[:1].detach()
+    if getattr(model, "precision", "") == "bfloat16":
+        raise ValueError("A canonical form needs precision=float32, in which its rules divide by small sums")
     tracer = ConcreteTracer(image.clone())
     try:
         # The tracer stores its constants in the root, and any signature of the network's `forward` is allowed.

@@ -14,8 +14,9 @@ from safetensors import safe_open
 from timm.models import get_pretrained_cfg
 from torch import Tensor, nn
 
-from entries import number, whole
+from entries import flag, number, whole
 from models.fit import Fit
+from models.merging import merged
 from models.packaged import COUNTER, packaged, renamed
 
 # Where training scripts put the weights in a checkpoint, averaged ones first as in timm, and before their names.
@@ -45,7 +46,8 @@ class Timm:
 
     `weights` is `pretrained` (timm's hub), `package` (a Python package that ships them), `fit` (trained on the data
     set's train split, cached) or a file with timm's names: .safetensors, or what torch.save writes. `last_conv` is for
-    methods that read activation maps. `epoch` takes a checkpoint of the fit instead of the finished network.
+    methods that read activation maps. `epoch` takes a checkpoint of the fit instead of the finished network. With
+    `merged` its batch norms are part of its convolutions: the same function but for rounding, with other weights.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Timm:
     last_conv: str
     input_size: int | None
     epoch: float | None
+    merged: bool
     fit: Fit
 
     def __post_init__(self) -> None:
@@ -61,6 +64,7 @@ class Timm:
             close = get_close_matches(str(self.name), timm.list_models(), 3, 0.5)
             hint = f"; did you mean {', '.join(close)}?" if close else ""
             raise ValueError(f"model.name needs an architecture of timm; it has no {self.name}{hint}")
+        flag(self, "merged")
         if self.input_size is not None:
             whole(self, input_size=1)
         if self.epoch is not None:
@@ -84,11 +88,14 @@ class Timm:
             need = f"{type(dataset).__name__} needs a network with {len(dataset.classes)} classes"
             raise ValueError(f"{need}; weights={self.weights} gives {self.name} with {module.num_classes}")
         config = timm.data.resolve_model_data_config(module)
+        size = self.input_size or int(facts.get("input_size", config["input_size"][-1]))
+        if self.merged:
+            module = merged(module.eval(), torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)))
         return Network(
             module=module.eval().requires_grad_(False),
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
-            input_size=self.input_size or int(facts.get("input_size", config["input_size"][-1])),
+            input_size=size,
             digest=digest(module.state_dict()),
             crop_pct=config["crop_pct"],
             crop_mode=config["crop_mode"],
