@@ -173,7 +173,7 @@ def opened(address: str, name: str) -> None:
 
 
 def shown(address: str, name: str, picture: str) -> None:
-    """Time how long Chromium takes to show the list of cells, whose address a sweep prints at its end."""
+    """Time how long Chromium takes to show the list of cells, whose address a sweep prints at its end, and a search."""
     from mlflow import MlflowClient
     from playwright.sync_api import sync_playwright
 
@@ -189,6 +189,12 @@ def shown(address: str, name: str, picture: str) -> None:
             print(f"{name}: Chromium shows the runs {what}: {time.perf_counter() - begun:.1f} s", flush=True)
         page.wait_for_timeout(3000)
         page.screenshot(path=picture)
+        begun = time.perf_counter()
+        words = page.get_by_placeholder("metrics.rmse")
+        words.fill("params.seed = '100007'")
+        words.press("Enter")
+        page.get_by_text("1 matching run").wait_for(timeout=120_000)
+        print(f"{name}: Chromium shows what was searched for: {time.perf_counter() - begun:.1f} s", flush=True)
         browser.close()
 
 
