@@ -154,7 +154,7 @@ def out_of_memory(folder: Path, expected) -> None:
 def out_of_time(folder: Path, expected) -> None:
     """A job's minute is over before its cells are done; it is queued again."""
     sweep = trials.start(
-        folder, *SLURM, "workers=1", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=30"
+        folder, *SLURM, "workers=1", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=10"
     )
     trials.same(trials.finished(sweep), folder, expected)
     logs = "".join(path.read_text() for path in (folder / "outputs").rglob("*_log.*"))

@@ -16,6 +16,7 @@ import pandas as pd
 from benchmarks.plan import AGAIN, BEGUN, DONE, Plan, plans
 
 ROOT = Path(__file__).parents[2]
+STARTED: list[subprocess.Popen] = []
 # What clocks, allocators and the commit of the moment say.
 MOVING = ["seconds", "forwards", "backwards", "reused", "peak_memory", "explain_seconds", "explain_peak_memory"]
 MOVING += ["device", "code"]
@@ -30,7 +31,8 @@ def start(folder: Path, *words: str) -> subprocess.Popen:
     usual = [word for word in shlex.split(CELLS) if word.partition("=")[0] not in given]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     command = [sys.executable, ROOT / "run.py", *usual, *words]
-    return subprocess.Popen(command, cwd=folder, start_new_session=True, **streams)
+    STARTED.append(subprocess.Popen(command, cwd=folder, start_new_session=True, **streams))
+    return STARTED[-1]
 
 
 def finished(sweep: subprocess.Popen) -> str:
@@ -114,6 +116,13 @@ def until(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
         time.sleep(0.1)
 
 
+def stop() -> None:
+    """End the sweeps of a trial that has failed or was stopped."""
+    for sweep in STARTED:
+        if sweep.poll() is None:
+            os.killpg(sweep.pid, signal.SIGKILL)
+
+
 def tried(trials: Sequence[Callable[[Path, pd.DataFrame], None]]) -> int:
     """Run the sweep undisturbed in one process and then every trial in a folder of its own; return the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # services are stopped, too
@@ -132,6 +141,8 @@ def tried(trials: Sequence[Callable[[Path, pd.DataFrame], None]]) -> int:
                 result = "as expected"
             except Exception as error:
                 result, lost = f"FAILED: {type(error).__name__}: {str(error)[-1000:]}", lost + 1
+            finally:
+                stop()
             print(f"{trial.__name__}: {result}, {time.perf_counter() - begun:.0f} s", flush=True)
     print(f"{len(trials) - lost} passed, {lost} failed")
     return int(lost > 0)
