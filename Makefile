@@ -6,7 +6,7 @@ BIN := .venv/bin
 export OMP_WAIT_POLICY ?= PASSIVE
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: run test quick site speed reproduce lock clean
+.PHONY: run test quick site speed gpu reproduce lock clean
 
 run: .venv/installed
 	@$(BIN)/python run.py experiment=quick
@@ -32,6 +32,9 @@ speed: .venv/installed .venv-quantus/installed
 	@held=0; export OMP_NUM_THREADS=1; \
 	.venv-quantus/bin/python -m tests.speed.quantus_speed || held=1; \
 	$(BIN)/python -m tests.speed.speed || held=1; exit $$held
+
+gpu: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.speed.gpu
 
 reproduce: .venv/installed
 	$(BIN)/python -m benchmarks.reproduce

@@ -1,7 +1,8 @@
-"""Milliseconds of one image's passes, made in several ways: `python -m tests.speed.passes [NETWORK ...]`.
+"""Milliseconds of one image's passes, made in several ways: `python -m tests.speed.passes [--eager] [NETWORK ...]`.
 
 All ways of a network take turns in one process, and medians are printed. On the CPU with one thread the time is that of
-the processor, so that other work on the machine does not count; otherwise it is the time that went by.
+the processor, so that other work on the machine does not count; otherwise it is the time that went by. --eager leaves
+out torch.compile, which takes minutes to start.
 """
 
 import statistics
@@ -55,7 +56,7 @@ def clock() -> float:
     return process_time() if DEVICE.type == "cpu" and torch.get_num_threads() == 1 else perf_counter()
 
 
-def ways(name: str) -> Iterator[Way]:
+def ways(name: str, eager: bool) -> Iterator[Way]:
     """Yield the ways to make passes through a network with random weights."""
     size, images, most, _ = NETWORKS[name]
     plain = timm.create_model(name).eval().requires_grad_(False).to(DEVICE)
@@ -65,7 +66,8 @@ def ways(name: str) -> Iterator[Way]:
     if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
         yield Way("batch norms merged", images, merged(deepcopy(model), noise(1, size)))
     yield Way("inference mode", images, model, free=torch.inference_mode)
-    yield Way("torch.compile", images, torch.compile(model))
+    if not eager:
+        yield Way("torch.compile", images, torch.compile(model))
     yield Way("bfloat16 autocast", images, model, lambda: torch.autocast(DEVICE.type, torch.bfloat16))
     if DEVICE.type == "cuda":
         yield Way("TF32", images, model, TF32)
@@ -88,12 +90,12 @@ def noise(images: int, size: int) -> Tensor:
     return torch.randn(images, 3, size, size, generator=torch.Generator().manual_seed(0)).to(DEVICE)
 
 
-def measured(name: str) -> dict[Way, tuple[float, float, float]]:
+def measured(name: str, eager: bool) -> dict[Way, tuple[float, float, float]]:
     """Return for each way milliseconds of a forward pass and of one with its gradient, and the seconds of its start.
 
     The start is the first call of each less the median of the later ones.
     """
-    every, (size, _, _, turns) = [*ways(name)], NETWORKS[name]
+    every, (size, _, _, turns) = [*ways(name, eager)], NETWORKS[name]
     times: dict[Way, list[list[float]]] = {way: [[], []] for way in every}
     starts = dict.fromkeys(every, 0.0)
     for turn in range(turns + 1):
@@ -113,11 +115,12 @@ def measured(name: str) -> dict[Way, tuple[float, float, float]]:
     return {way: (*both, max(0, starts[way] - sum(both) * way.images / 1000)) for way, both in medians.items()}
 
 
-def main(names: list[str]) -> None:
+def main(words: list[str]) -> None:
     """Print a table for each network."""
-    for name in names or NETWORKS:
+    eager = "--eager" in words
+    for name in [word for word in words if word != "--eager"] or NETWORKS:
         torch.manual_seed(0)
-        spent = measured(name)
+        spent = measured(name, eager)
         size, *_, turns = NETWORKS[name]
         processor = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"{torch.get_num_threads()} thread(s)"
         print(f"\n{name}, {size} px, {processor}, median of {turns}: milliseconds an image")
@@ -125,6 +128,8 @@ def main(names: list[str]) -> None:
         for way, (forward, both, _) in spent.items():
             backward = "" if way.free is torch.inference_mode else f"{both:.1f}"
             print(f"| {way.name} | {way.images} | {forward:.1f} | {backward} |")
+        if eager:
+            continue
         compiled = next(way for way in spent if way.name == "torch.compile")
         usual = next(spent[way] for way in spent if way.name.startswith("channels last"))
         gain = sum(usual[:2]) - sum(spent[compiled][:2])
