@@ -58,10 +58,12 @@ class Sweep:
                 parts = numbers.groupby(about, sort=False) if about else [((), numbers)]
                 for names, part in parts:
                     said = ", ".join(label(name) for name in names)
-                    columns = [name for name in part if name not in about and (part[name] != "").any()]
+                    same = [name for name in part if len(part) > 1 and part[name].nunique() == 1]
+                    columns = [name for name in part if name not in (*about, *same)]
                     frame = part[columns].replace("", NONE).set_index(columns[0]).rename_axis(None)
                     title = f"{view}: {said or self.name}"
-                    tables.append(Table(plain(f"{view}_{'_'.join(names)}"), title, frame, [PUBLISHED], data=part))
+                    notes = [PUBLISHED, f"The first column is called “{columns[0]}” in them."]
+                    tables.append(Table(plain(f"{view}_{'_'.join(names)}"), title, frame, notes, data=part))
         return tables
 
     def shown(self, view: str, *metrics: str) -> list[Table]:
