@@ -47,7 +47,8 @@ def write(site: Site, stem: str) -> None:
     kinds: dict[str, list[Part]] = {}
     for own in parts:
         kinds.setdefault(own.sweep.kind, []).append(own)
-    site.page("network.html", f"models/{plain(stem)}.html", stem=stem, kinds=kinds, files=made)
+    refs = files.references([work for own in parts for work in own.sweep.works], site.out / "models", plain(stem))
+    site.page("network.html", f"models/{plain(stem)}.html", stem=stem, kinds=kinds, files=made, refs=refs)
 
 
 def part(sweep: Sweep, stem: str) -> tuple[Part, list[Table]]:
@@ -81,7 +82,7 @@ def described(sweep: Sweep, labels: Sequence[str]) -> Iterator[str]:
             recipe = {name: value for name, value in recipe.items() if name.partition(".")[0] != "fit"}
         yield (
             f"{label(str(model))} on {label(str(dataset))}: accuracy {accurate(own)}; weights with the digest "
-            f"{own.weights.iloc[0]}; made with these settings: {spelled(json.dumps(recipe))}."
+            f"{own.weights.iloc[0]}; settings: {spelled(json.dumps(recipe))}."
         )
 
 
