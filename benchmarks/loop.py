@@ -168,9 +168,11 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
 
 def neighbours(cfg: DictConfig) -> int:
     """Return how many workers share this machine, as far as the command says; each job of Slurm has its own memory."""
-    own = HydraConfig.initialized() and HydraConfig.get().launcher._target_.endswith("SlurmLauncher")
-    workers = OmegaConf.select(cfg, "workers")
-    return min(workers, os.cpu_count() or 1) if type(workers) is int and workers > 0 and not own else 1
+    launcher = HydraConfig.get().launcher if HydraConfig.initialized() else {}
+    cores, workers = os.cpu_count() or 1, OmegaConf.select(cfg, "workers") or launcher.get("n_jobs") or 1
+    if launcher.get("_target_", "").endswith("SlurmLauncher") or type(workers) is not int:
+        return 1
+    return cores if workers < 0 else min(workers, cores)
 
 
 def suited(dataset: object, network: object) -> object:

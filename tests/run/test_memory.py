@@ -1,8 +1,12 @@
 """What memory a process has, read from files as Linux writes them, and from what Slurm says."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from benchmarks import loop
 from benchmarks import memory as own
 from benchmarks.memory import MIB, memory
 
@@ -51,3 +55,21 @@ def test_the_least_limit_is_shared_by_the_workers(machine, monkeypatch, membersh
         monkeypatch.setenv(f"SLURM_{name}", value)
     assert memory(CPU) == mib * MIB
     assert memory(CPU, 4) == mib * MIB // 4
+
+
+LAUNCHERS = {
+    "none": ({}, {}, 1),
+    "processes": ({"_target_": "x.JoblibLauncher", "n_jobs": 3}, {"workers": 3}, 3),
+    "joblib itself": ({"_target_": "x.JoblibLauncher", "n_jobs": -1}, {}, 8),
+    "jobs on this machine": ({"_target_": "x.LocalLauncher"}, {"workers": 2}, 2),
+    "jobs of a cluster": ({"_target_": "x.SlurmLauncher"}, {"workers": 4}, 1),
+    "tasks on several machines": ({"_target_": "x.RayLauncher"}, {"workers": 100}, 8),
+}
+
+
+@pytest.mark.parametrize(("launcher", "given", "workers"), LAUNCHERS.values(), ids=LAUNCHERS)
+def test_who_shares_the_machine(monkeypatch, launcher, given, workers):
+    running = SimpleNamespace(initialized=lambda: True, get=lambda: SimpleNamespace(launcher=launcher))
+    monkeypatch.setattr(loop, "HydraConfig", running)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert loop.neighbours(OmegaConf.create(given)) == workers
