@@ -67,12 +67,13 @@ def rescale_max(pool: nn.Module, a: Tensor, b: Tensor) -> Tensor:
     (pooled, first), (z, second) = indexed(a.detach()), indexed(b)
     flat, there, y, z, first, second = (t.flatten(2) for t in (a, b, pooled, z, first, second))
     # Padding of minus infinity, with which TensorFlow's "same" pools begin, has no rounding.
-    finite = there.abs().masked_fill(there.isinf(), 0)
+    finite = there.abs().nan_to_num_(torch.nan, 0)
     rounding = 4 * torch.finfo(b.dtype).eps * finite.amax((1, 2), keepdim=True)
     place = torch.where((y >= z) | (z - there.gather(2, first) <= rounding), first, second)
-    step = flat.detach().gather(2, place) - there.gather(2, place)
-    slope = torch.where(step == 0, 1, (y - z) / step).clamp(0, 1)
-    return Chord.apply(flat.gather(2, place), y, slope).view_as(pooled)
+    chosen = flat.gather(2, place)
+    step = chosen.detach() - there.gather(2, place)
+    slope = torch.where(step == 0, 1, (y - z).div_(step)).clamp_(0, 1)
+    return Chord.apply(chosen, y, slope).view_as(pooled)
 
 
 def both_orders(_: object, a: Tensor, c: Tensor, b: Tensor, d: Tensor) -> Tensor:
