@@ -33,8 +33,8 @@ def running(folder: Path) -> Iterator[None]:
         trials.until(lambda: "Ray runtime started" in (folder / "log").read_text(), "Ray answers")
         yield
     finally:
-        os.killpg(cluster.pid, signal.SIGTERM)
-        cluster.wait(30)
+        cluster.terminate()  # it ends its processes; if they are told, too, it waits for them for ever
+        cluster.wait(60)
 
 
 def own_cluster(folder: Path, expected) -> None:
