@@ -47,9 +47,11 @@ def written(sweep: Sweep, folder: Path) -> list[Picture]:
         width, height = (round(DOTS * inches) for inches in figure.get_size_inches())
         said = " ".join(f"{figure.get_suptitle()}. {figure.get_supxlabel()}".split())
         found[stem] = Picture(stem, f"figures/{quote(file.name)}", width, height, said.strip(". ") or stem)
-    for picture in (file for file in sweep.files if file.suffix == ".png"):
+    for picture in (file for file in sweep.files if file.parent.name == "figures"):
         stem = picture.stem.removeprefix(f"{sweep.name}_")
-        if stem not in found:
+        if picture.suffix != ".png":  # a graph
+            shutil.copyfile(picture, folder / "figures" / f"{stem}{picture.suffix}")
+        elif stem not in found:
             shutil.copyfile(picture, folder / "figures" / f"{stem}.png")
             found[stem] = _picture(folder / "figures" / f"{stem}.png", folder, stem, stem.replace("_", " "))
     if _has(sweep, "files"):
