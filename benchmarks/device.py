@@ -157,10 +157,12 @@ def clock(device: torch.device) -> float:
 
 
 def passed(model: nn.Module, image: Tensor, batch: int) -> None:
-    """Pass so many images forward and backward."""
+    """Pass so many images forward, and backward where the network has gradients."""
     with torch.enable_grad():
         x = image.expand(batch, -1, -1, -1).clone().requires_grad_()
-        torch.autograd.grad(model(x).sum(), x)
+        logits = model(x.clone())  # a first layer may work in place
+        if isinstance(logits, Tensor) and logits.requires_grad:
+            torch.autograd.grad(logits.sum(), x)
 
 
 def trim() -> None:

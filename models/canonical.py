@@ -51,7 +51,7 @@ def fingerprint(model: nn.Module, x: Tensor) -> Hashable:
 def build(model: nn.Module, x: Tensor) -> GraphModule:
     name, image = type(model).__name__, x[:1].detach()
     if getattr(model, "precision", "") == "bfloat16":
-        raise ValueError("A canonical form needs precision=float32, in which its rules divide by small sums")
+        raise ValueError("A canonical form needs precision=float32; the network computes in bfloat16")
     tracer = ConcreteTracer(image.clone())
     try:
         # The tracer stores its constants in the root, and any signature of the network's `forward` is allowed.

@@ -107,6 +107,26 @@ def test_the_fastest_batch_is_kept(model, tmp_path, monkeypatch, each, most, wan
     assert len(slow.tried) > trials
 
 
+class Opaque(nn.Module):
+    """Has no gradient, or gives no logits: what is wrong with it is said by others."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x):
+        return self.answer(x.detach().relu_().mean((2, 3)))
+
+
+@pytest.mark.parametrize("answer", [lambda y: y, lambda y: (y, y), lambda y: y.argmax(1)])
+def test_a_trial_needs_no_gradient(answer):
+    assert fastest(Opaque(answer), 8, CPU, 8) in (4, 8)
+
+
+def test_a_first_layer_may_work_in_place():
+    assert fastest(nn.Sequential(nn.ReLU(inplace=True), nn.Flatten()), 8, CPU, 4) == 4
+
+
 def test_where_no_trial_can_be_kept_the_largest_that_fits_is_taken(model, tmp_path):
     (tmp_path / "file").touch()
     assert batch_size("auto", model, 8, CPU, kept=tmp_path / "file") == 64

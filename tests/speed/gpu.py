@@ -100,7 +100,7 @@ def main() -> int:
     start, less = perf_counter(), "the CPU, since there is no GPU of NVIDIA; a GPU computes more of everything"
     amount = f"{IMAGES} mosaic{'s' * (IMAGES > 1)}, {SCALE} of the usual budget"
     print(f"On {torch.cuda.get_device_name() if GPU else less}: {amount}; torch {torch.__version__}")
-    failed, said = ended(["-m", "pytest", "-q", "-n0", "-m", "not slow", *TESTS], SECONDS["tests"])
+    failed, said = ended(["-m", "pytest", "-n0", "-m", "not slow", *TESTS], SECONDS["tests"])
     print(f"Tests: {failed}; {(said.splitlines() or ['nothing was printed'])[-1]}")
     _, said = ended(["-m", "tests.speed.passes", "--eager", *NETWORKS], SECONDS["passes"])
     print(said)
