@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -57,6 +58,9 @@ def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path
             while paths[-1].stat().st_size > LARGEST:  # photographs; the sweep's own files have all pixels
                 shown = shown.resize((shown.width * 4 // 5, shown.height * 4 // 5), Image.Resampling.LANCZOS)
                 shown.save(paths[-1], optimize=True)
+    for other in sorted(path for path in (sweep / "figures").glob("*") if path.suffix not in (".png", ".pdf")):
+        paths.append(folder / "figures" / f"{name}_{other.name}")
+        shutil.copyfile(other, paths[-1])
     files, own = sorted(str(path.relative_to(folder)) for path in paths), rows.kind.iloc[0]
     made = {"kind": own, "command": command, "code": digest(own), "python": PYTHON, "files": files}
     (folder / f"{name}.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
