@@ -73,7 +73,7 @@ def batch_size(
     """
     if given == "auto":
         most = fitting_batch(model, size, device, workers)
-        return most if kept is None else min(most, remembered(kept, model, size, device, most))
+        return most if kept is None else remembered(kept, model, size, device, most)
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
         raise ValueError(f"batch_size needs a whole number >= 1 or auto; {given!r} was given")
     with suppress(ValueError):  # on a system that does not say how much memory it has
@@ -109,12 +109,12 @@ def fitting_batch(model: nn.Module, size: int, device: torch.device, workers: in
 
 
 def remembered(folder: Path, model: nn.Module, size: int, device: torch.device, most: int) -> int:
-    """Return the fastest batch of an architecture on this sort of device, tried once and then read from a file.
+    """Return the fastest batch of an architecture, of at most `most`, on this sort of device: tried once, then read.
 
     So all workers of a sweep take the same, and the next sweep does. Where no file can be written, it is `most`.
     """
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    facts = repr((repr(model), getattr(model, "precision", ""), size, where, torch.get_num_threads()))
+    facts = repr((repr(model), getattr(model, "precision", ""), size, most, where, torch.get_num_threads()))
     path = folder / f"{hashlib.sha256(facts.encode()).hexdigest()[:16]}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
