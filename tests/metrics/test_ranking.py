@@ -7,7 +7,7 @@ from scipy.stats import rankdata, spearmanr
 from skimage.metrics import structural_similarity
 
 from benchmarks.conformance.cases import case, levels
-from benchmarks.maps.metrics.ranking import TIE, average_ranks, constant, pixel_order, tie_groups, tied
+from benchmarks.maps.metrics.ranking import TIE, average_ranks, constant, grouped, pixel_order, tie_groups, tied
 from benchmarks.maps.metrics.robustness.noise import similarity
 from benchmarks.maps.metrics.similarity import spearman, ssim
 
@@ -27,6 +27,20 @@ def test_ranks_are_those_of_scipy(maps):
     other = levels(5, 12, 4, seed=9)
     expected = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(maps.numpy(), other.numpy(), strict=True)]
     np.testing.assert_allclose(spearman(maps, other).numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [0.0, 1e-3, 0.02, 0.1, 3.0])
+def test_groups_are_those_of_a_loop(width):
+    """A narrow width gives short chains of close values; with a wide one all values are a chain of many groups."""
+    values = torch.randn(3, 200, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    expected = torch.empty_like(values, dtype=torch.int64)
+    for i, row in enumerate(values):
+        group, first = -1, -torch.inf
+        for place in row.argsort():
+            if row[place] > first + width:
+                group, first = group + 1, row[place]
+            expected[i, place] = group
+    assert grouped(values, torch.full((3,), width, dtype=torch.float64)).equal(expected)
 
 
 def test_order_is_descending_and_ties_follow_one_permutation():
