@@ -84,8 +84,8 @@ def fitting(cell: Cell, cfg: DictConfig, lacking: list[str], command: str) -> ob
             lacking = [name for name in lacking if lost_to_memory(cell, name)]
             if batch == 1 or not lacking:
                 return images
-        except torch.OutOfMemoryError:
-            if batch == 1:
+        except RuntimeError as error:
+            if batch == 1 or not out_of_memory(repr(error)):
                 raise
         del ready
         torch.cuda.empty_cache()
@@ -98,7 +98,12 @@ def fitting(cell: Cell, cfg: DictConfig, lacking: list[str], command: str) -> ob
 def lost_to_memory(cell: Cell, name: str) -> bool:
     """Return whether a metric of a stored cell failed since memory ran out."""
     lost = json.loads((cell.folder / DONE).read_text())["lost"]
-    return "OutOfMemoryError" in lost.get(f"{name} {cell.metric_settings()[name]}", "")
+    return out_of_memory(lost.get(f"{name} {cell.metric_settings()[name]}", ""))
+
+
+def out_of_memory(said: str) -> bool:
+    """Return whether an error says that memory ran out: that of a GPU, or of the machine."""
+    return "OutOfMemoryError" in said or "DefaultCPUAllocator" in said
 
 
 def extend(ready: object, lacking: list[str], command: str, start: float) -> object:

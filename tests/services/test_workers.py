@@ -190,13 +190,17 @@ def test_status_names_failures_and_what_is_missing(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_cell_that_does_not_fit_into_memory_goes_on_in_smaller_passes(tmp_path, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+)
+def test_a_cell_that_does_not_fit_into_memory_goes_on_in_smaller_passes(tmp_path, monkeypatch, caplog, error):
     seen, plain = [], Gradient.__call__
 
     def call(self, model, x, target):
         seen.append(len(x))
         if len(x) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return plain(self, model, x, target)
 
     words = ["method=gradient", "metric=[gini]", "dataset.images=6"]
