@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from results.site import pages, sweeps  # pandas takes a second to import, which --help must not
 
     try:
-        kept = sweeps.finished(options.pictures) if options.pictures else {}
+        kept = sweeps.folders_by_digest(options.pictures) if options.pictures else {}
         pages.write([sweeps.opened(path, kept) for path in options.sweeps], options.out, options.title)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)

@@ -47,7 +47,7 @@ class Grid:
     heads: Sequence[Head]
     rows: Sequence[Row]
     files: Mapping[str, str] = field(default_factory=dict)  # links by the name of a format
-    told: bool = False  # whether its last columns say how the rows were computed
+    with_provenance: bool = False  # whether its last columns say how the rows were computed
     source: str = ""  # a link to the table of which this is a part
 
     @property

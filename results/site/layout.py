@@ -72,7 +72,7 @@ def gridded(sweep: Sweep, table: Table, root: str) -> grids.Grid:
     return grids.grid(table, sweep, partial(link, sweep, root), smalls)
 
 
-def told(grid: grids.Grid, sweep: Sweep) -> grids.Grid:
+def with_provenance(grid: grids.Grid, sweep: Sweep) -> grids.Grid:
     """Return a table of entries with what each row costs, its settings and its digest in further columns."""
     place, cells = only(grid.table.numbers), sweep.computed
     here = cells[(cells.dataset == place[0]) & (cells.model == place[1])] if place else cells
@@ -88,7 +88,7 @@ def told(grid: grids.Grid, sweep: Sweep) -> grids.Grid:
         more = f" and {len(of) - 1} more" * (len(of) > 1)
         said = f"{of.passes.mean():.4g}", "; ".join(of.settings.map(spelled).unique()), of.key.iloc[0] + more
         rows.append(replace(row, cells=[*row.cells, *map(grids.Cell, said)]))
-    return replace(grid, heads=[*grid.heads, *heads], rows=rows, told=True)
+    return replace(grid, heads=[*grid.heads, *heads], rows=rows, with_provenance=True)
 
 
 def keyed(own: Iterable[grids.Grid]) -> list[grids.Grid]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from results.names import label, plain
 from results.site import facts, figures, files, graphs, grids, networks, stems, thumbnails
-from results.site.layout import HERE, SORTS, Site, gridded, keyed, told
+from results.site.layout import HERE, SORTS, Site, gridded, keyed, with_provenance
 from results.site.sweeps import Sweep
 from results.tables import NONE, Table
 
@@ -51,7 +51,7 @@ def write_sweep(site: Site, sweep: Sweep) -> list[str]:
     common |= {"refs": refs, "question": facts.question(sweep.kind)}
     for view, tables in views.items():
         own = keyed(gridded(sweep, table, "../../") for table in tables)
-        own = own if view == "index" else [told(grid, sweep) for grid in own]
+        own = own if view == "index" else [with_provenance(grid, sweep) for grid in own]
         made = []
         for grid in own:
             stem = f"{view}-{grid.key}" if len(own) > 1 else view

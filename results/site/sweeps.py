@@ -230,7 +230,7 @@ def spelled(settings: str) -> str:
     return ", ".join(f"{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in values) or "-"
 
 
-def finished(folder: Path) -> dict[str, str]:
+def folders_by_digest(folder: Path) -> dict[str, str]:
     """Return the folders of the finished cells below a folder by the digests that name the cells."""
     return {json.loads(file.read_text(encoding="utf-8"))["key"]: str(file.parent) for file in folder.rglob("cell.json")}
 

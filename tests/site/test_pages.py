@@ -213,7 +213,7 @@ def test_cells_that_were_computed_again_lend_their_pictures_to_a_record(tmp_path
     (cell / "cell.json").write_text(json.dumps({"key": key}))
     np.savez(cell / "gallery.npz", **synthetic.gallery("gradient", 1))
     assert not sweeps.opened(str(record)).cells
-    (own,) = sweeps.opened(str(record), sweeps.finished(tmp_path)).cells
+    (own,) = sweeps.opened(str(record), sweeps.folders_by_digest(tmp_path)).cells
     assert own.folder == str(cell)
 
 
