@@ -3,7 +3,6 @@
 Needs the system's Chromium, such as Debian's package chromium.
 """
 
-import json
 import os
 import shutil
 import threading
@@ -17,20 +16,17 @@ import axe_playwright_python
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 from playwright import sync_api as playwright
 
 from results.names import label
-from results.site import graphs
-from results.site.figures import Picture
 from results.site.layout import HERE, Site, gridded
 from results.tables import Table
+from tests.site.conftest import EMPTY
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
 ROWS = 500
-EMPTY = {"views": [], "figures": [], "images": [], "graphs": []}
 
 
 @pytest.fixture(scope="module")
@@ -222,30 +218,6 @@ def test_many_rows_are_ready_within_a_second(shown, page, tmp_path):
     assert column(page, "many", 3, "tbody")[:20] == sorted(frame["2"], key=float)[:20]
 
 
-@pytest.fixture
-def graph(shown, tmp_path) -> Path:
-    """A page with the graph of a path of three layers, and with its figure."""
-    nodes = [
-        {"id": f"{layer}:{channel}", "layer": layer, "channel": channel, "name": name, "kept": channel < 2}
-        | {"backward": 0.5 / (1 + channel) * (-1) ** channel}
-        for layer, name in enumerate(("first", "second", "logit"))
-        for channel in range(1 if name == "logit" else 3)
-    ]
-    ends = [(f"0:{k}", f"1:{j}") for k in range(3) for j in range(3)] + [(f"1:{k}", "2:0") for k in range(3)]
-    edges = [{"source": a, "target": b, "relevance": (-1) ** k / (1 + k)} for k, (a, b) in enumerate(ends)]
-    folder = tmp_path / "sweeps" / "one"
-    (folder / "figures").mkdir(parents=True)
-    content = {"graph": {"depth": [0, 1]}, "nodes": nodes, "edges": edges}
-    (folder / "figures" / "graph_one.json").write_text(json.dumps(content))
-    shutil.copytree(HERE / "assets", tmp_path / "assets")
-    Image.new("RGB", (40, 20)).save(folder / "figures" / "graph_one.png")
-    picture = Picture("graph_one", "figures/graph_one.png", 40, 20, "The graph")
-    found = EMPTY | {"graphs": graphs.written(folder, [picture])}
-    site = Site(tmp_path, "a graph", shown)
-    site.page("graphs.html", "sweeps/one/graphs.html", view="graphs", sweep=shown[0], **found)
-    return folder / "graphs.html"
-
-
 def test_a_graph_is_explored_with_scripts(page, graph):
     page.goto(graph.as_uri())
     page.locator(".canvas").scroll_into_view_if_needed()
@@ -264,14 +236,3 @@ def test_a_graph_is_a_figure_without_scripts(chromium, graph):
         page.goto(graph.as_uri())
         assert page.locator("figure img").is_visible() and not page.locator(".explore").is_visible()
         assert page.get_by_role("link", name="JSON").is_visible()
-
-
-def test_graphs_stand_in_columns_by_depth_and_keep_their_strongest_lines(graph, monkeypatch):
-    data = json.loads((graph.parent / "figures" / "graph_one.json").read_text())
-    monkeypatch.setattr(graphs, "EDGES", 4)
-    laid = graphs.elements(data)
-    assert [edge["data"]["value"] for edge in laid["edges"]] == [1, -0.5, 0.333, -0.25]
-    columns = {node["data"]["id"]: node["position"] for node in laid["nodes"]}
-    assert [columns[f"{layer}:0"]["x"] / graphs.ACROSS for layer in range(3)] == [0, 1, 2]
-    assert [columns[f"0:{channel}"]["y"] / graphs.DOWN for channel in range(3)] == [0, 1, 2]
-    assert {node["data"]["look"] for node in laid["nodes"]} == {"for", "against", "off"}

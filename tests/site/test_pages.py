@@ -13,7 +13,7 @@ from PIL import Image
 
 from results import tables
 from results.names import label
-from results.site import bars, pages, sweeps
+from results.site import bars, graphs, pages, sweeps
 from results.site.grids import printed
 from tests.conftest import options
 from tests.results import synthetic
@@ -262,3 +262,14 @@ def test_what_is_in_the_way_is_refused(shown, tmp_path):
         pages.write([shown[0], shown[0]], tmp_path / "new", "")
     with pytest.raises(FileNotFoundError, match="no such"):
         sweeps.opened(str(tmp_path / "none.json"))
+
+
+def test_graphs_stand_in_columns_by_depth_and_keep_their_strongest_lines(graph, monkeypatch):
+    data = json.loads((graph.parent / "figures" / "graph_one.json").read_text())
+    monkeypatch.setattr(graphs, "EDGES", 4)
+    laid = graphs.elements(data)
+    assert [edge["data"]["value"] for edge in laid["edges"]] == [1, -0.5, 0.333, -0.25]
+    columns = {node["data"]["id"]: node["position"] for node in laid["nodes"]}
+    assert [columns[f"{layer}:0"]["x"] / graphs.ACROSS for layer in range(3)] == [0, 1, 2]
+    assert [columns[f"0:{channel}"]["y"] / graphs.DOWN for channel in range(3)] == [0, 1, 2]
+    assert {node["data"]["look"] for node in laid["nodes"]} == {"for", "against", "off"}
