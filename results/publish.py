@@ -29,7 +29,7 @@ LARGEST = 2**20  # bytes of a picture that is kept in the repository
 
 
 def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path = PUBLISHED) -> list[Path]:
-    """Write the rows, the numbers and texts of every view that suits the sweep, its pictures, and who made them."""
+    """Write the rows, the numbers and texts of every view that suits, pictures and graphs, and who made them."""
     rows, further = scores.read(sweep), [scores.read(other) for other in beside]
     kind, name = package(sweep), sweep.name
     (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -58,9 +58,9 @@ def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path
             while paths[-1].stat().st_size > LARGEST:  # photographs; the sweep's own files have all pixels
                 shown = shown.resize((shown.width * 4 // 5, shown.height * 4 // 5), Image.Resampling.LANCZOS)
                 shown.save(paths[-1], optimize=True)
-    for other in sorted(path for path in (sweep / "figures").glob("*") if path.suffix not in (".png", ".pdf")):
-        paths.append(folder / "figures" / f"{name}_{other.name}")
-        shutil.copyfile(other, paths[-1])
+    for graph in sorted(path for path in (sweep / "figures").glob("*") if path.suffix in (".json", ".graphml")):
+        paths.append(folder / "figures" / f"{name}_{graph.name}")
+        shutil.copyfile(graph, paths[-1])
     files, own = sorted(str(path.relative_to(folder)) for path in paths), rows.kind.iloc[0]
     made = {"kind": own, "command": command, "code": digest(own), "python": PYTHON, "files": files}
     (folder / f"{name}.json").write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")

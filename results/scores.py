@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+from results.files import finished, joined, opened
 
 TABLE = ["dataset", "model"]  # rows of one table share them, as labels
 SETTINGS = ["benchmark", "condition", "data_settings", "model_settings", "settings"]
@@ -30,23 +30,11 @@ def read(sweep: Path | str, without: Collection[str] = ()) -> pd.DataFrame:
     Columns that are named in `without` are not read, and a column that one string fills is not unpacked: that saves
     half of the time.
     """
-    pa.set_memory_pool(pa.system_memory_pool())  # whose memory is given out in two thirds of the time
-    scores = _joined([_cell(file, without) for file in finished(sweep)])
+    scores = joined(finished(sweep), NEEDED, without)
     if len(kinds := sorted(scores.kind.unique())) > 1:
         raise ValueError(f"{sweep} needs to hold one kind of benchmark; it holds {' and '.join(kinds)}")
     _refuse_repetition(scores)
     return scores
-
-
-def finished(sweep: Path | str) -> list[Path]:
-    """Return the files with the scores of the finished cells under `sweep`."""
-    sweep = Path(sweep)
-    if not sweep.is_dir():
-        raise FileNotFoundError(f"{sweep} needs to be the folder of a sweep; there is no such folder")
-    files = [file for file in sorted(sweep.rglob("scores.parquet")) if not _is_temporary(file.relative_to(sweep))]
-    if not files:
-        raise FileNotFoundError(f"{sweep} needs at least one finished cell; no scores.parquet was found in it")
-    return files
 
 
 def labelled(scores: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +68,7 @@ def curves(scores: pd.DataFrame) -> pd.DataFrame:
     labels = dict(zip(zip(metrics[stem], metrics.metric_settings, strict=True), metrics.metric, strict=True))
     lines = []
     for cell in _cells(scores):
-        if (file := Path(cell.folder) / "curves.parquet").exists() and len(rows := _opened(file).read().to_pandas()):
+        if (file := Path(cell.folder) / "curves.parquet").exists() and len(rows := opened(file).read().to_pandas()):
             names = {name: getattr(cell, name) for name in (*TABLE, "entry", "group", "seed")}
             metric = [labels.get(key) for key in zip(rows.metric, rows.metric_settings, strict=True)]
             lines.append(rows.assign(**names, metric=metric).dropna(subset="metric")[CURVE])
@@ -153,90 +141,6 @@ def _keys(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, int]:
         size, gaps = size * kinds, gaps * kinds + 1  # the code of a gap is -1, and no key may be
     key += gaps
     return key, size
-
-
-def _is_temporary(file: Path) -> bool:
-    return any(part.startswith((".", "tmp")) or ".tmp" in part for part in file.parts)
-
-
-def _opened(file: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(file, memory_map=True, pre_buffer=False)
-    except (OSError, ValueError) as error:
-        remedy = f"remove {file.parent} and start the sweep again, which computes what is missing"
-        raise ValueError(f"{file} cannot be read as a table ({str(error).splitlines()[0]}); {remedy}") from error
-
-
-def _cell(file: Path, without: Collection[str]) -> tuple[pa.Table, dict[str, str]]:
-    """Return the table of one file, and the strings that fill a whole column, which the table lacks."""
-    stored = _opened(file)
-    schema, facts = stored.schema_arrow, stored.metadata
-    if missing := [column for column in NEEDED if column not in schema.names]:
-        raise ValueError(f"{file} needs the columns {', '.join(NEEDED)}; {', '.join(missing)} is missing")
-    filled, names, text = {"folder": str(file.parent)}, [], []
-    for k, (name, kind) in enumerate(zip(schema.names, schema.types, strict=True)):
-        if name in without:
-            continue
-        if pa.types.is_primitive(kind):
-            names.append(name)
-        elif (value := _filling(facts, k)) is not None:
-            filled[name] = value
-        else:
-            names.append(name)
-            text += [] if pa.types.is_dictionary(kind) else [name]
-    if text:
-        stored = pq.ParquetFile(file, memory_map=True, pre_buffer=False, metadata=facts, read_dictionary=text)
-    return stored.read(names, use_threads=False), filled
-
-
-def _filling(facts: pq.FileMetaData, column: int) -> str | None:
-    """Return the string that fills a whole column, None where there is no such string."""
-    if facts.num_row_groups != 1:
-        return None
-    known = facts.row_group(0).column(column).statistics
-    whole = known and known.has_min_max and known.null_count == 0 and known.min == known.max
-    return known.min if whole else None
-
-
-def _joined(cells: Sequence[tuple[pa.Table, Mapping[str, str]]]) -> pd.DataFrame:
-    """Return one table of all cells, strings as categoricals, in a third of the time that Arrow takes for it."""
-    columns, sizes = {}, [table.num_rows for table, _ in cells]
-    for name in dict.fromkeys(name for table, filled in cells for name in (*table.column_names, *filled)):
-        if all(name in filled for _, filled in cells):
-            values = [filled[name] for _, filled in cells]
-            values = pd.Categorical(values, dict.fromkeys(values))
-            columns[name] = pd.Categorical.from_codes(np.repeat(values.codes, sizes), dtype=values.dtype)
-        else:
-            parts = [part for table, filled in cells for part in _parts(table, filled, name)]
-            text = any(pa.types.is_dictionary(part.type) for part in parts)
-            columns[name] = (_categorical if text else _numbers)(parts)
-    return pd.DataFrame(columns, copy=False)
-
-
-def _parts(table: pa.Table, filled: Mapping[str, str], name: str) -> list[pa.Array]:
-    """Return a column of one cell; one that the cell does not have is undefined."""
-    if name in table.column_names:
-        return table[name].chunks
-    value = pa.scalar(filled.get(name), pa.dictionary(pa.int32(), pa.string()))
-    return [pa.repeat(value, table.num_rows)]
-
-
-def _categorical(parts: Sequence[pa.Array]) -> pd.Categorical:
-    """Join dictionaries of strings, in order of appearance."""
-    known: dict[str, int] = {}
-    places = [[known.setdefault(value, len(known)) for value in part.dictionary.to_pylist()] for part in parts]
-    number = np.min_scalar_type(-len(known) - 1)
-    codes = [
-        np.array([*own, -1], number)[
-            (part.indices.cast(pa.int32()).fill_null(len(own)) if part.null_count else part.indices).to_numpy()
-        ]
-        for part, own in zip(parts, places, strict=True)
-    ]
-    return pd.Categorical.from_codes(np.concatenate(codes), [*known])
-
-
-def _numbers(parts: Sequence[pa.Array]) -> np.ndarray:
-    return np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts])
 
 
 def _cells(scores: pd.DataFrame) -> Iterable:

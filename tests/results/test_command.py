@@ -125,10 +125,11 @@ def test_published_files_know_the_code_that_made_them(sweep, tmp_path, capsys, m
     names = [Path(line.removeprefix("written: ")).name for line in error.splitlines()]
     assert {"ranks_shapes_resnet18.png", "ranks_shapes_resnet18.pdf", "gallery_shapes_resnet18.png"} <= {*names}
     assert len(names) == len({*names})
+    (sweep / "figures" / "graph_a.json").write_text("{}")
     publish.publish(sweep, "python run.py", folder=tmp_path)
     made = json.loads((tmp_path / "tiny.json").read_text())
     assert made["kind"] == "maps" and made["code"] == publish.digest("maps") and publish.stale(tmp_path) == []
-    assert {"tiny.parquet", "tiny.csv", "tiny_methods.csv", "tiny.md"} <= {*made["files"]}
+    assert {"tiny.parquet", "tiny.csv", "tiny_methods.csv", "tiny.md", "figures/tiny_graph_a.json"} <= {*made["files"]}
     rows = pd.read_parquet(tmp_path / "tiny.parquet")
     assert len(rows) == 8 * len(ENTRIES) * len(METRICS) and "folder" not in rows
     text = (tmp_path / "tiny.md").read_text(encoding="utf-8")

@@ -43,6 +43,19 @@ def test_what_was_written_is_read_with_strings_as_categoricals(tmp_path):
     assert set(read) - set(stored.read(folder, without=["cites", "seconds"])) == {"cites", "seconds"}
 
 
+@pytest.mark.parametrize("lack", [{"accuracy"}, {"cites"}, {"label"}, None])
+def test_what_a_cell_lacks_is_undefined(tmp_path, lack):
+    """A column of numbers, of strings, of whole numbers; a column of strings without any."""
+    folder = write(tmp_path / "a", scores(**SMALL, accuracy=0.5))
+    cell = sorted(folder.rglob("scores.parquet"))[1]
+    own = pd.read_parquet(cell, partitioning=None)
+    (own.drop(columns=lack) if lack else own.assign(cites=None)).to_parquet(cell)
+    read = stored.read(folder)
+    column = min(lack or {"cites"})
+    assert (read[column].isna() == (read.folder == str(cell.parent))).all()
+    assert read.drop(columns=column).notna().any().all() and len(stored.labelled(read)) == len(read)
+
+
 def test_temporary_files_are_not_read(tmp_path):
     folder = write(tmp_path / "a", scores(**SMALL))
     cell = next(folder.rglob("scores.parquet"))
