@@ -114,13 +114,14 @@ def remembered(folder: Path, model: nn.Module, size: int, device: torch.device, 
     So all workers of a sweep take the same, and the next sweep does. Where no file can be written, it is `most`.
     """
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    facts = repr((repr(model), getattr(model, "precision", ""), size, most, where, torch.get_num_threads()))
+    facts = repr((repr(model), vars(type(model)).get("rounded_to"), size, most, where, torch.get_num_threads()))
     path = folder / f"{hashlib.sha256(facts.encode()).hexdigest()[:16]}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 batch = fastest(model, size, device, most)
+                log.info("batch_size=auto: %d images in one pass", batch)
                 write(path, lambda temporary: temporary.write_text(json.dumps({"batch_size": batch})))
             return json.loads(path.read_text())["batch_size"]
     except OSError as error:
@@ -149,11 +150,14 @@ def fastest(model: nn.Module, size: int, device: torch.device, most: int) -> int
 
 
 def clock(device: torch.device) -> float:
-    """Return seconds: of the processor, which other work does not slow down as much, or those of a GPU's work."""
+    """Return seconds: those of the processor where one thread computes, otherwise those that go by, or of a GPU's work.
+
+    Other work on the machine does not slow down the processor's seconds as much, but they add up all threads.
+    """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         return perf_counter()
-    return process_time()
+    return process_time() if torch.get_num_threads() == 1 else perf_counter()
 
 
 def passed(model: nn.Module, image: Tensor, batch: int) -> None:

@@ -21,7 +21,7 @@ def at_precision(model: nn.Module, precision: str, device: torch.device) -> nn.M
         return model
 
     class Rounded(type(model)):
-        precision = "bfloat16"
+        rounded_to = torch.bfloat16  # is looked for in the class, where no attribute of a network stands
 
         def forward(self, *args: object, **kwargs: object) -> Tensor:
             with torch.autocast(device.type, torch.bfloat16):

@@ -50,7 +50,7 @@ def fingerprint(model: nn.Module, x: Tensor) -> Hashable:
 @torch.no_grad()
 def build(model: nn.Module, x: Tensor) -> GraphModule:
     name, image = type(model).__name__, x[:1].detach()
-    if getattr(model, "precision", "") == "bfloat16":
+    if vars(type(model)).get("rounded_to"):
         raise ValueError("A canonical form needs precision=float32; the network computes in bfloat16")
     tracer = ConcreteTracer(image.clone())
     try:

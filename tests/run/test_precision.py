@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from benchmarks.cell import Cell
+from benchmarks.device import chosen_device, remembered
 from benchmarks.precision import at_precision, bearing
 from entries import Inapplicable
 from models.canonical import canonical
@@ -87,3 +88,27 @@ def test_an_unsuited_entry_is_inapplicable_and_other_errors_stay():
 def test_a_sequential_network_stays_one():
     rounded = at_precision(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)), "bfloat16", CPU)
     assert isinstance(rounded, nn.Sequential) and type(rounded).__name__ == "Sequential" and len(rounded) == 2
+
+
+def test_cells_of_another_precision_share_nothing(tmp_path):
+    evaluated(*FEW, "method=gradient", sweep=tmp_path)
+    one, other = (
+        evaluated(*FEW, "method=gradient", "precision=bfloat16", sweep=place).scores.score
+        for place in (tmp_path, tmp_path / "other")
+    )
+    assert one.equals(other)
+
+
+def test_a_batch_is_remembered_for_each_precision(model, tmp_path):
+    for network in (model, at_precision(deepcopy(model), "bfloat16", CPU)):
+        remembered(tmp_path, network, 32, CPU, 1)
+    assert len([*tmp_path.glob("*.json")]) == 2
+
+
+def test_tf32_is_a_setting_of_torch():
+    try:
+        for precision, wanted in (("tf32", True), ("float32", False)):
+            chosen_device("cpu", None, precision)
+            assert torch.backends.cudnn.allow_tf32 == torch.backends.cuda.matmul.allow_tf32 == wanted
+    finally:
+        chosen_device("cpu", None)
