@@ -173,6 +173,7 @@ def extend(ready: object, lacking: list[str], command: str, start: float) -> obj
         for row in none.itertuples()
     }
     done = {"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons, "device": ready.device.type}
+    done["batch_size"] = ready.cfg.batch_size
     earlier = json.loads((cell.folder / DONE).read_text()) if completed(cell) else {}
     done |= {"seconds": earlier.get("seconds", 0) + perf_counter() - start, "varied": dict(cell.varied)}
     done |= {"typed": [*earlier.get("typed", []), *filter(None, [command])]}
