@@ -65,7 +65,7 @@ class Cell:
         nodes = {"benchmark": config["benchmark"], "data": config["dataset"], "model": config["model"]}
         settings = {name: flat(node, name) for name, node in nodes.items()} | {"entry": own(entry, config["seed"])}
         images = settings["data"].pop("images", None)
-        if (precision := config.get("precision", PRECISIONS[0])) != PRECISIONS[0]:
+        if (precision := precision_of(config)) != PRECISIONS[0]:
             settings["model"]["precision"] = precision
         metrics = {name: own(node, config["seed"]) for name, node in config["metric"].items() if node}
         return cls(sweep, names, settings, metrics, images, config, group, varied(cfg, group, sweep))
@@ -78,7 +78,7 @@ class Cell:
     @property
     def precision(self) -> str:
         """At which the network computes."""
-        return self.config.get("precision", PRECISIONS[0])
+        return precision_of(self.config)
 
     @property
     def folder(self) -> Path:
@@ -108,6 +108,11 @@ class Cell:
     def metric_settings(self) -> dict[str, str]:
         """Return every metric's settings as the column has them."""
         return {name: text(shown(settings)) for name, settings in self.metrics.items()}
+
+
+def precision_of(config: Mapping) -> str:
+    """Return the precision of a config; there were cells before there were several."""
+    return config.get("precision", PRECISIONS[0])
 
 
 def single() -> bool:
@@ -163,7 +168,7 @@ def refused(config: Mapping, group: str | None, choices: Mapping[str, object]) -
             "metric needs names: metric=[NAME,NAME], or in a file under `defaults`: `- override /metric: [NAME,NAME]`"
         )
     refuse_seed(config["seed"])
-    if (precision := config.get("precision", PRECISIONS[0])) not in PRECISIONS:
+    if (precision := precision_of(config)) not in PRECISIONS:
         raise ValueError(f"precision needs to be one of {', '.join(PRECISIONS)}; {precision!r} was given")
 
 

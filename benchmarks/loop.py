@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -80,6 +81,11 @@ class Prepared:
     pictured: int = 0  # images of which the cell has pictures already
     keep: Callable[[Evaluated], None] = lambda part: None  # is given each batch as soon as another one follows
     unsuited: str = ""  # why the entry does not suit the data, whatever the network; no network was fitted then
+
+    @property
+    def bearing(self) -> AbstractContextManager[None]:
+        """In which the entry is called."""
+        return bearing(self.cell.precision, self.cell.names["entry"] or self.cell.names["kind"])
 
     def batches(self, target: str) -> Iterator[Batch]:
         """Give the images that are wanted in order, with their logits; a bar on a terminal.
@@ -169,7 +175,7 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
 def neighbours(cfg: DictConfig) -> int:
     """Return how many workers share this machine, as far as the command says; each job of Slurm has its own memory."""
     launcher = HydraConfig.get().launcher if HydraConfig.initialized() else {}
-    cores, workers = os.cpu_count() or 1, OmegaConf.select(cfg, "workers") or launcher.get("n_jobs") or 1
+    cores, workers = os.cpu_count() or 1, launcher.get("n_jobs") or OmegaConf.select(cfg, "workers") or 1
     if launcher.get("_target_", "").endswith("SlurmLauncher") or type(workers) is not int:
         return 1
     return cores if workers < 0 else min(workers, cores)
@@ -202,7 +208,7 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
             trim()
         seen = batch.facts[["label", "predicted"]].assign(masked=batch.mask.flatten(1).any(1).numpy())
         try:
-            with bearing(cell.cell.precision, cell.cell.names["entry"] or cell.cell.names["kind"]):
+            with cell.bearing:
                 result = step(batch)
         except Inapplicable as reason:
             return refused(cell, reason, seen)
@@ -222,7 +228,7 @@ def alone(cell: Prepared, step: Callable[[], Scored], pictures: int) -> Evaluate
     try:
         if cell.unsuited:
             raise Inapplicable(cell.unsuited)
-        with bearing(cell.cell.precision, cell.cell.names["entry"] or cell.cell.names["kind"]):
+        with cell.bearing:
             result = step()
     except Inapplicable as reason:
         return refused(cell, reason, nobody)
