@@ -37,12 +37,12 @@ def record(cfg: DictConfig) -> bool:
     not read for it: the scores of a sweep can be looked at where there is no GPU. Another device is pointed out.
     """
     hydra = HydraConfig.get()
-    alone = single()
-    sweep = Path(hydra.runtime.output_dir if alone else hydra.sweep.dir)
+    one_cell = single()
+    sweep = Path(hydra.runtime.output_dir if one_cell else hydra.sweep.dir)
     sweep = sweep.relative_to(Path.cwd()) if sweep.is_relative_to(Path.cwd()) else sweep
     asked = {override.partition("=")[0].lstrip("+") for override in hydra.overrides.task}
     cell = Cell.of(cfg, hydra.runtime.choices, sweep, asked)
-    if alone:
+    if one_cell:
         mark_sweep(cell.sweep, cfg.name, cell.names["kind"])
     tracked, command = False, typed(hydra.overrides.task, config_folders(hydra))
     with cell.lock():
@@ -56,7 +56,7 @@ def record(cfg: DictConfig) -> bool:
             from benchmarks import tracking
 
             tracked = tracking.log_cell(cell.folder, cfg.tracking_uri)
-    if alone:
+    if one_cell:
         answer(cell, bool(lacking))
         if tracked:
             from benchmarks import sweep_run

@@ -21,7 +21,7 @@ from benchmarks.plan import AGAIN, FAILED, KILLED, LEFT, Plan, typed
 from benchmarks.record import config_folders, elsewhere, found
 from benchmarks.server import mirrored
 from benchmarks.sweep_run import started
-from benchmarks.workers import Worker, alone, launched
+from benchmarks.workers import Worker, in_this_process, launched
 
 KNOWN = Plugins.instance().class_name_to_class  # Hydra loads its plugins anew when it lists them
 OF = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
@@ -45,7 +45,9 @@ class BasicSweeper(KNOWN[OF]):
         self.validate_batch_is_legal(samples(new, {*self.config.hydra.runtime.choices, "metric"}))
         plan = Plan.made(folder, typed(words, places), started(folder), jobs, done)
         worker = Worker(self.launcher.task_function, self.hydra_context, self.config, Path.cwd(), plan.path, LEFT)
-        error = launched(worker, plan, self.launcher, self.workers()) if self.launches() else alone(worker, plan)
+        error = (
+            launched(worker, plan, self.launcher, self.workers()) if self.launches() else in_this_process(worker, plan)
+        )
         refuse_failed(plan, error)
         return []
 

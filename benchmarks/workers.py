@@ -79,7 +79,7 @@ class Worker:
         return done._return_value if done.status == JobStatus.FAILED else None
 
 
-def alone(worker: Worker, plan: Plan) -> Exception | None:
+def in_this_process(worker: Worker, plan: Plan) -> Exception | None:
     """Compute cells in this process; return the first error."""
     setup_globals()
     first = None
@@ -131,7 +131,7 @@ def jobs(launcher: Launcher, plan: Plan, state: str, overrides: list[list[str]])
     while not wait([ended], PATIENCE).done and idle < GRACE:
         idle = 0 if computed(plan) else idle + PATIENCE
         if idle >= GRACE and plan.left(state) and queued(launcher, before):
-            idle = GRACE - QUEUE
+            idle = GRACE - QUEUE  # ask Slurm again after QUEUE seconds
     return ended.result() if ended.done() else []
 
 
