@@ -18,6 +18,7 @@ import timm
 import torch
 
 from benchmarks.device import batch_size, clock
+from benchmarks.precision import at_precision
 from results import scores
 from tests.speed.passes import DEVICE, Way, noise
 
@@ -57,9 +58,9 @@ def ended(command: Sequence[str], seconds: int) -> tuple[str, str]:
 def bare(precision: str) -> tuple[int, float, float]:
     """Return the images of one pass, and seconds of one image forward and of one image forward and backward."""
     model = timm.create_model("efficientnet_lite0").eval().requires_grad_(False).to(DEVICE)
-    model = model.to(memory_format=torch.channels_last)
+    model = at_precision(model.to(memory_format=torch.channels_last), precision, DEVICE)
     batch = batch_size("auto", model, SIZE, DEVICE, kept=OUTPUTS / "weights" / ".batches")
-    way = Way("", batch, model, lambda: torch.autocast(DEVICE.type, torch.bfloat16, precision == "bfloat16"))
+    way = Way("", batch, model)
     x, times = noise(batch, SIZE).to(memory_format=torch.channels_last), [[], []]
     for turn in range(4):
         for kept, call in zip(times, (way.forward, way.gradient), strict=True):
