@@ -163,8 +163,6 @@ def undisturbed(tmp_path_factory) -> pd.DataFrame:
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["processes", "slurm_local"])
 def test_a_worker_that_is_killed_costs_no_cell_and_no_digit(launcher, undisturbed, tmp_path):
-    if launcher == "slurm_local":
-        pytest.importorskip("submitit")
     sweep = trials.start(tmp_path, *KILLABLE, f"hydra/launcher={launcher}", "workers=2")
     trials.until(lambda: trials.running(tmp_path) == 2, "two cells are computed")
     trials.kill(tmp_path)
