@@ -259,6 +259,11 @@ def write(path: Path, save: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def whole(folder: Path) -> bool:
+    """Return whether all files of a finished cell are there."""
+    return all((folder / file).exists() for file in (DONE, SCORES, CURVES, GALLERY, CONFIG))
+
+
 def sweep_of(cell: Path) -> Path | None:
     """Return the folder of a cell's sweep: the nearest one above it with the file that a sweep leaves."""
     return next((above for above in cell.resolve().parents if (above / SWEEP).exists()), None)

@@ -10,7 +10,7 @@ from time import perf_counter
 
 from omegaconf import DictConfig
 
-from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, SCORES, Cell, single, text, write
+from benchmarks.cell import CONFIG, DONE, Cell, single, text, whole, write
 from benchmarks.command import sentence
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def missing(cell: Cell) -> list[str]:
 
 def completed(cell: Cell) -> list[list]:
     """Return name, settings and number of images of every metric that the stored cell has."""
-    if not all((cell.folder / file).exists() for file in (DONE, SCORES, CURVES, GALLERY, CONFIG)):
+    if not whole(cell.folder):
         return []
     done = json.loads((cell.folder / DONE).read_text())
     if done["key"] != cell.key:

@@ -9,20 +9,7 @@ from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from benchmarks.cell import (
-    CONFIG,
-    CURVES,
-    DONE,
-    GALLERY,
-    LOCK,
-    SCORES,
-    Cell,
-    cells,
-    mark_sweep,
-    single,
-    sweep_of,
-    write,
-)
+from benchmarks.cell import DONE, LOCK, SCORES, Cell, cells, mark_sweep, single, sweep_of, whole, write
 from benchmarks.command import one_sentence
 from benchmarks.compute import compute, missing
 from benchmarks.plan import typed
@@ -86,8 +73,7 @@ def keep_command(folder: Path, command: str) -> None:
 
 def found(folder: Path) -> list[str]:
     """Return digests of what was typed for a stored cell; none where a file is missing."""
-    whole = all((folder / file).exists() for file in (SCORES, CURVES, GALLERY, CONFIG))
-    return json.loads((folder / DONE).read_text()).get("typed", []) if whole else []
+    return json.loads((folder / DONE).read_text()).get("typed", []) if whole(folder) else []
 
 
 def answer(cell: Cell, computed: bool) -> None:

@@ -120,6 +120,17 @@ def test_an_epoch_needs_a_fit(weights):
         replace(model(*TINY), weights=weights, epoch=0)
 
 
+def test_merged_is_the_same_function_without_batch_norms(tmp_path):
+    path, _ = written(tmp_path / "test_resnet.safetensors", "test_resnet")
+    plain, merged = (
+        model(*TINY, f"model.weights={path}", f"model.merged={choice}")(Photographs()) for choice in ("false", "true")
+    )
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(merged.module(x), plain.module(x), rtol=1e-4, atol=1e-4)
+    norms = [any(isinstance(m, torch.nn.BatchNorm2d) for m in own.module.modules()) for own in (plain, merged)]
+    assert norms == [True, False] and merged.digest != plain.digest
+
+
 def test_digest_follows_every_weight():
     state = {"a": torch.zeros(3), "b": torch.zeros(2, dtype=torch.int64)}
     others = [

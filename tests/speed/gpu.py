@@ -76,8 +76,8 @@ def time() -> float:
     return perf_counter()
 
 
-def swept(precision: str) -> pd.DataFrame:
-    """Sweep all methods; print what came of it and return a row for each method that has maps."""
+def swept(precision: str) -> tuple[str, pd.DataFrame]:
+    """Sweep all methods; print what came of it, and return how it ended and a row for each method that has maps."""
     name = f"speed_{precision}"
     shutil.rmtree(OUTPUTS / name, ignore_errors=True)
     how, _ = ended(["run.py", *SWEEP, f"name={name}", f"precision={precision}"], SECONDS["sweep"])
@@ -86,7 +86,7 @@ def swept(precision: str) -> pd.DataFrame:
         table = scores.read(OUTPUTS / name)
     except FileNotFoundError:
         print("No cell was finished.")
-        return pd.DataFrame()
+        return how, pd.DataFrame()
     unsuited = table[table.status == "inapplicable"].entry.nunique()
     table = table[table.image != ""].drop_duplicates(["entry", "image"])
     named = {"seconds": "seconds", "forwards": "forwards", "backwards": "backwards", "peak_memory": "MiB"}
@@ -102,11 +102,11 @@ def swept(precision: str) -> pd.DataFrame:
     print(f"Explaining: {1 / costs.seconds.sum():.3f} images a second by all methods, {passed:.1f} passes a second.")
     print(f"Wall over passes of methods with more than {FEW}: median {ratio.median():.2f}, largest {ratio.max():.2f}.")
     print(f"Peak memory: {costs.MiB.max():.0f} MiB.")
-    return costs
+    return how, costs
 
 
 def main() -> int:
-    """Print the report; return 1 if a test failed."""
+    """Print the report; return 1 if a test or a sweep failed; a sweep that took too long did not."""
     start, less = perf_counter(), "the CPU, since there is no GPU of NVIDIA; a GPU computes more of everything"
     amount = f"{IMAGES} mosaic{'s' * (IMAGES > 1)} of {SIZE} px, {SCALE} of the usual budget"
     print(f"On {torch.cuda.get_device_name() if GPU else less}: {amount}; torch {torch.__version__}")
@@ -114,11 +114,11 @@ def main() -> int:
     print(f"Tests: {failed}; {(said.splitlines() or ['nothing was printed'])[-1]}")
     _, said = ended(["-m", "tests.speed.passes", "--eager", *NETWORKS], SECONDS["passes"])
     print(said)
-    tables = {precision: swept(precision) for precision in ("float32", "bfloat16")}
+    ends, tables = zip(*map(swept, ("float32", "bfloat16")), strict=True)
     print()
-    print(pd.concat(tables, axis=1).round(2).to_string(na_rep=""))
+    print(pd.concat(tables, axis=1, keys=("float32", "bfloat16")).round(2).to_string(na_rep=""))
     print(f"{perf_counter() - start:.0f} s in all")
-    return int("exit code 0" not in failed)
+    return int("exit code 0" not in failed or any("exit code" in how and "exit code 0" not in how for how in ends))
 
 
 if __name__ == "__main__":

@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from copy import deepcopy
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import NamedTuple
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from benchmarks.device import clock
 from models.merging import merged
 
 NETWORKS = {  # pixels along a side, images in one pass of each way, the most images in one pass, and turns
@@ -47,13 +48,6 @@ class Way(NamedTuple):
         with self.context():
             total = self.model(x).float().sum()
         torch.autograd.grad(total, x)
-
-
-def clock() -> float:
-    """Return seconds of the processor where one thread computes, otherwise those that go by."""
-    if DEVICE.type == "cuda":
-        torch.cuda.synchronize()
-    return process_time() if DEVICE.type == "cpu" and torch.get_num_threads() == 1 else perf_counter()
 
 
 def ways(name: str, eager: bool) -> Iterator[Way]:
@@ -104,12 +98,12 @@ def measured(name: str, eager: bool) -> dict[Way, tuple[float, float, float]]:
             for kept, call in zip(times[way], (way.forward, way.gradient), strict=True):
                 if kept and kept[-1] * way.images > 1000 * LONG:
                     continue
-                before, by = clock(), perf_counter()
+                before, by = clock(DEVICE), perf_counter()
                 call(x)
                 if turn:
-                    kept.append(1000 * (clock() - before) / way.images)
+                    kept.append(1000 * (clock(DEVICE) - before) / way.images)
                 else:  # a compiler works in processes of its own
-                    clock()
+                    clock(DEVICE)
                     starts[way] += perf_counter() - by
     medians = {way: [statistics.median(kept) for kept in both] for way, both in times.items()}
     return {way: (*both, max(0, starts[way] - sum(both) * way.images / 1000)) for way, both in medians.items()}
