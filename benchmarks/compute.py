@@ -135,7 +135,7 @@ def extend(ready: object, lacking: list[str], command: str, start: float) -> obj
     if resumed:
         known = before.image[before.image != ""].nunique()  # "" is that of scores of no image
         log.info("%s: goes on after %d images of a run that was stopped", cell.title, known)
-    groups = defaultdict(list)  # of metrics, by the images that they have been asked for
+    groups = defaultdict(list)  # metrics by the images that they have: those that lack the same are computed together
     for name in lacking:
         same = before[(before.metric == name) & (before.metric_settings == names[name])] if len(before) else before
         groups[frozenset(same.image if len(same) else ())].append(name)

@@ -35,7 +35,7 @@ def at_precision(model: nn.Module, precision: str, device: torch.device) -> nn.M
 
 @contextmanager
 def bearing(precision: str, name: str) -> Iterator[None]:
-    """Say in one sentence that an entry cannot read activations of this precision."""
+    """Turn an error of an entry that cannot compute in bfloat16 into a refusal that says so."""
     try:
         yield
     except (TypeError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""A sweep's cells: which there are, which are done, and that workers compute the others.
+"""Find the cells of a sweep, skip those that are done, and let workers compute the others.
 
 Of a kind that has several groups of entries, `-m importance='glob(*)' representation=network,untrained` gives a cell
 for every importance and one for each representation, while all other settings are crossed with these.

@@ -31,7 +31,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # or worker
 PATIENCE = 1  # seconds between two looks at cells that other processes compute
 GRACE = 5  # seconds in which jobs without work may end
 QUEUE = 30  # seconds between two questions to Slurm
-TRIES = 2  # times that workers are started of which none begins a cell
+TRIES = 2  # how often workers are started again although none of them has begun a cell
 NEVER = "the jobs of Slurm ended before one of them began a cell; what they printed is in"
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Worker:
     state: str
 
     def __call__(self, _job: DictConfig) -> None:
-        os.environ.update(ONE_THREAD | os.environ)  # torch reads it when it is imported, which is later
+        os.environ.update(ONE_THREAD | os.environ)  # torch, which is not imported yet, reads these variables when it is
         with chdir(self.place):
             self.work(Plan.read(self.path))
 
@@ -136,7 +136,7 @@ def jobs(launcher: Launcher, plan: Plan, state: str, overrides: list[list[str]])
 
 
 def queued(launcher: Launcher, before: set[Path]) -> bool:
-    """Return whether jobs run or will run; True where only the launcher itself knows."""
+    """Return whether jobs are running or waiting; True for launchers whose queue cannot be asked."""
     config = launcher.config.hydra.launcher
     if not config._target_.endswith(".SlurmLauncher") or submitted(launcher) == before:  # they are yet to be submitted
         return True

@@ -97,7 +97,7 @@ def _parts(table: pa.Table, filled: Mapping[str, str], name: str, kind: pa.DataT
 
 
 def _categorical(parts: Sequence[pa.Array]) -> pd.Categorical:
-    """Join dictionaries of strings, in order of appearance."""
+    """Join columns of strings that Arrow stores as codes; categories stand in the order of appearance."""
     known: dict[str, int] = {}
     places = [[known.setdefault(value, len(known)) for value in part.dictionary.to_pylist()] for part in parts]
     number = np.min_scalar_type(-len(known) - 1)

@@ -29,7 +29,7 @@ LARGEST = 2**20  # bytes of a picture that is kept in the repository
 
 
 def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path = PUBLISHED) -> list[Path]:
-    """Write the rows, the numbers and texts of every view that suits, pictures and graphs, and who made them."""
+    """Write a sweep's scores, the tables of its views, its figures and graphs, and which code made them."""
     rows, further = scores.read(sweep), [scores.read(other) for other in beside]
     kind, name = package(sweep), sweep.name
     (folder / "figures").mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from results import style
 
 
 def checked(figure) -> None:
-    """Check that a figure is not blank and fits a page, and that all its words lie inside."""
+    """Check that a figure has something drawn, fits a page, and has all of its text inside its frame."""
     assert figure.get_figwidth() <= style.PAGE and figure.get_figheight() <= style.HEIGHT
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -1,6 +1,6 @@
 """A site in a browser: from the disk and over HTTP, with scripts and without, on a phone and at night.
 
-Needs the system's Chromium, such as Debian's package chromium.
+These tests need a Chromium browser on the machine, such as Debian's package chromium.
 """
 
 import os
