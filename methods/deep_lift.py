@@ -32,11 +32,13 @@ class Chord(torch.autograd.Function):
 
 
 def rescale_relu(relu: nn.Module, a: Tensor, b: Tensor) -> Tensor:
-    """Apply a ReLU to a; its gradient is the slope of the chord from the reference's b, or its own where a = b."""
+    """Apply a ReLU to a; its gradient is the slope of the chord from the reference's b, or its own where a = b.
+
+    The slope is the larger one of both over their distance, limited to [0, 1].
+    """
     here = a.detach()
-    y, step = relu(here), here - b
-    slope = torch.where(step == 0, y.sign(), (y - relu(b)).div_(step))
-    return Chord.apply(a, y, slope)
+    distance = (here - b).abs_().clamp_(min=torch.finfo(a.dtype).tiny)
+    return Chord.apply(a, relu(here), here.maximum(b).div_(distance).clamp_(0, 1))
 
 
 def rescale(function: nn.Module, a: Tensor, b: Tensor) -> Tensor:
