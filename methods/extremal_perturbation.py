@@ -90,7 +90,7 @@ class ExtremalPerturbation:
         offset = torch.arange(-reach, reach + 1, dtype=torch.float64)
         distance = torch.cartesian_prod(offset, offset).norm(dim=1) / self.sigma
         kernel = (-2 * (distance - 0.5).clamp(min=0) ** 2).exp().to(cells)
-        around = unfold(cells[:, None], 2 * reach + 1, padding=reach) * kernel[:, None]
+        around = unfold(cells[:, None], 2 * reach + 1, padding=reach).mul_(kernel[:, None])
         return (around * (self.coldness * around).softmax(1)).sum(1).view_as(cells)
 
 
