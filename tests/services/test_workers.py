@@ -15,6 +15,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import OmegaConf
 
 from benchmarks import status, workers
+from benchmarks.maps.metrics.complexity import Gini
 from benchmarks.plan import AGAIN, BEGUN, DONE, FAILED, KILLED, LEFT, Plan, plans
 from benchmarks.sweeper import refuse_failed, samples
 from benchmarks.workers import NEVER, Worker, launched, rounds
@@ -188,28 +189,39 @@ def test_status_names_failures_and_what_is_missing(tmp_path, capsys):
     assert "1 failed, 1 are missing" in (said := capsys.readouterr().out) and "start the same command again" in said
 
 
+MEMORY_ERRORS = [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: not enough memory")]
+# What needs too much memory, the images that one call of it is for, and those of all calls: a batch is explained until
+# its method fails, while a metric that fails does not end the others' batches.
+HUNGRY = {
+    "method": (Gradient, lambda _model, x, _target: len(x), [6, 4, 2, 2, 2]),
+    "metric": (Gini, lambda explained: len(explained.maps), [6, 4, 2, 2, 2, 2]),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "error",
-    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
-)
-def test_a_cell_that_does_not_fit_into_memory_goes_on_in_smaller_passes(tmp_path, monkeypatch, caplog, error):
-    seen, plain = [], Gradient.__call__
+@pytest.mark.parametrize("error", MEMORY_ERRORS, ids=["gpu", "cpu"])
+@pytest.mark.parametrize(("entry", "images", "calls"), HUNGRY.values(), ids=HUNGRY)
+def test_a_cell_that_does_not_fit_into_memory_goes_on_in_smaller_passes(
+    tmp_path, monkeypatch, caplog, error, entry, images, calls
+):
+    seen, plain = [], entry.__call__
 
-    def call(self, model, x, target):
-        seen.append(len(x))
-        if len(x) > 2:
+    def call(self, *given):
+        seen.append(images(*given))
+        if seen[-1] > 2:
             raise error
-        return plain(self, model, x, target)
+        return plain(self, *given)
 
-    words = ["method=gradient", "metric=[gini]", "dataset.images=6"]
+    words = ["method=gradient", "metric=[gini,entropy]", "dataset.images=6"]
     computed(tmp_path / "small", *words, "batch_size=2")
-    monkeypatch.setattr(Gradient, "__call__", call)
+    monkeypatch.setattr(entry, "__call__", call)
     with caplog.at_level(logging.WARNING):
         computed(tmp_path / "large", *words, "batch_size=8")
-    assert seen == [6, 4, 2, 2, 2] and "it goes on with 2" in caplog.text
+    assert seen == calls and "it goes on with 2" in caplog.text
     small, large = (
-        pd.concat(map(pd.read_parquet, sorted((tmp_path / name).rglob("scores.parquet"))))
+        pd.concat(map(pd.read_parquet, (tmp_path / name).rglob("scores.parquet"))).sort_values(["metric", "image"])
         for name in ("small", "large")
     )
-    pd.testing.assert_frame_equal(*(table[["image", "metric", "score", "status"]] for table in (small, large)))
+    assert len(small) == 12 and (small.status == "ok").all()
+    columns = ["image", "metric", "score", "status"]
+    pd.testing.assert_frame_equal(*(table[columns].reset_index(drop=True) for table in (small, large)))
