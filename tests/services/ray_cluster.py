@@ -5,6 +5,7 @@
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,8 +16,8 @@ from pathlib import Path
 from tests.services import trials
 
 PORT = 9379  # below those of its workers
-RAY = ["hydra/launcher=ray_cluster", "workers=2"]
 ADDRESS = f"hydra.launcher.ray.init.address='127.0.0.1:{PORT}'"
+TASK = "ray::_run_job"  # the name of a process while it works on a task
 
 
 @contextmanager
@@ -36,33 +37,40 @@ def running(folder: Path) -> Iterator[None]:
         cluster.wait(60)
 
 
-def own_cluster(folder: Path, expected) -> None:
+def own_cluster(folder: Path, expected, words) -> None:
     """Without an address, the command starts a cluster for itself."""
-    trials.same(trials.finished(trials.start(folder, *RAY)), folder, expected)
+    trials.same(trials.start(folder, *words[:-1]), folder, expected)
 
 
-def undisturbed(folder: Path, expected) -> None:
-    trials.same(trials.finished(trials.start(folder, *RAY, ADDRESS)), folder, expected)
+def hydras_ray(folder: Path, expected, _words) -> None:
+    trials.by_hydras_name(folder, expected, "ray")
 
 
-def killed(folder: Path, expected) -> None:
+def killed(folder: Path, expected, words) -> None:
     """The process of a task is killed."""
-    sweep = trials.start(folder, *RAY, ADDRESS)
+    sweep = trials.start(folder, *words)
     trials.until(lambda: trials.running(folder) > 1, "two tasks run")
     trials.kill(folder)
-    trials.same(trials.finished(sweep), folder, expected)
+    trials.same(sweep, folder, expected)
 
 
-def without_launcher(folder: Path, expected) -> None:
-    """The launcher is killed, and its tasks with it; the same command goes on."""
-    sweep = trials.start(folder, *RAY, ADDRESS)
-    trials.until(lambda: trials.running(folder) > 1, "two tasks run")
-    sweep.kill()
-    sweep.communicate()
-    trials.same(trials.finished(trials.start(folder, *RAY, ADDRESS)), folder, expected)
+def begun_by_none(folder: Path, expected, words) -> None:
+    """Both tasks are killed before one of them begins a cell."""
+    sweep = trials.start(folder, *words)
+
+    def both_stopped() -> bool:
+        for task in trials.processes(TASK):
+            os.kill(task, signal.SIGSTOP)
+        return len(trials.processes(TASK)) == 2
+
+    trials.until(both_stopped, "two tasks start")
+    for task in trials.processes(TASK):
+        os.kill(task, signal.SIGKILL)
+    assert trials.untouched(folder)
+    trials.same(sweep, folder, expected)
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="ray") as files, running(Path(files)):
-        every = [undisturbed, own_cluster, killed, without_launcher]
-        sys.exit(trials.tried([trial for trial in every if trial.__name__ in sys.argv[1:] or not sys.argv[1:]]))
+        own = [own_cluster, hydras_ray, killed, begun_by_none]
+        sys.exit(trials.tried(own, ["hydra/launcher=ray_cluster", "workers=2", ADDRESS]))

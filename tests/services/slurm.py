@@ -96,99 +96,77 @@ def jobs(state: str = "RUNNING") -> list[str]:
     return said("squeue", "-h", "-r", "-t", state, "-o", "%A").split()
 
 
-def undisturbed(folder: Path, expected) -> None:
-    done = trials.start(folder, *SLURM, "workers=3")
-    trials.same(trials.finished(done), folder, expected)
-
-
-def cancelled(folder: Path, expected) -> None:
+def cancelled(folder: Path, expected, words) -> None:
     """A job is cancelled while it computes."""
-    sweep = trials.start(folder, *SLURM, "workers=3")
+    sweep = trials.start(folder, *words)
     trials.until(lambda: trials.running(folder) > 1 and len(jobs()) == 3, "three jobs run")
     subprocess.run(["scancel", jobs()[0]])
-    trials.same(trials.finished(sweep), folder, expected)
+    trials.same(sweep, folder, expected)
 
 
-def killed(folder: Path, expected) -> None:
+def killed(folder: Path, expected, words) -> None:
     """The process of a job is killed, as it is when its memory is used up."""
-    sweep = trials.start(folder, *SLURM, "workers=3")
+    sweep = trials.start(folder, *words)
     trials.until(lambda: trials.running(folder) > 1 and len(jobs()) == 3, "three jobs run")
     trials.kill(folder)
-    trials.same(trials.finished(sweep), folder, expected)
+    trials.same(sweep, folder, expected)
 
 
-def begun_by_none(folder: Path, expected) -> None:
+def begun_by_none(folder: Path, expected, words) -> None:
     """All jobs are cancelled before one of them begins a cell."""
-    sweep = trials.start(folder, *SLURM, "workers=3")
+    sweep = trials.start(folder, *words)
     trials.until(lambda: len(jobs("PENDING,RUNNING")) == 3, "three jobs are submitted")
     subprocess.run(["scancel", *jobs("PENDING,RUNNING")])
-    assert not trials.ended(folder) and not trials.running(folder)
-    trials.same(trials.finished(sweep), folder, expected)
+    assert trials.untouched(folder)
+    trials.same(sweep, folder, expected)
 
 
-def never_begun(folder: Path, expected) -> None:
+def never_begun(folder: Path, expected, words) -> None:
     """Jobs that never begin a cell end the command with a sentence."""
     sweep = trials.start(folder, *SLURM, "workers=2", "hydra.launcher.setup=[exit 1]")
     out = sweep.communicate(timeout=300)[0]
     assert sweep.returncode == 1 and "ended before one of them began a cell" in out, out
-    trials.same(trials.finished(trials.start(folder, *SLURM, "workers=3")), folder, expected)
+    trials.same(trials.start(folder, *words), folder, expected)
 
 
-def out_of_memory(folder: Path, expected) -> None:
+def out_of_memory(folder: Path, expected, words) -> None:
     """Slurm kills jobs that use more memory than they asked for; other cells go on, and with more memory all do."""
     (folder / "method").mkdir()
     (folder / "hungry.py").write_text(HUNGRY)
     (folder / "method" / "hungry.yaml").write_text("_target_: hungry.Hungry\n")
     os.environ["PYTHONPATH"] = str(folder)
-    words = ["--config-dir", str(folder), "hydra/launcher=slurm", "workers=2", "method=hungry,rise", "seed=0,1"]
-    sweep = trials.start(folder, *words, "hydra.launcher.mem_gb=2")
+    hungry = ["--config-dir", str(folder), "hydra/launcher=slurm", "workers=2", "method=hungry,rise", "seed=0,1"]
+    sweep = trials.start(folder, *hungry, "hydra.launcher.mem_gb=2")
     out = sweep.communicate(timeout=600)[0]
     assert sweep.returncode == 1 and "2 of 4 cells failed" in out and "more memory" in out, out
     assert "2 of 4 cells are done, 0 are running, 2 failed" in trials.status(folder)
-    trials.finished(trials.start(folder, *words, "hydra.launcher.mem_gb=6"))
-    rise = expected[(expected.entry == "rise") & expected.seed.isin([0, 1])].reset_index(drop=True)
-    now = trials.scores(folder)
-    pd.testing.assert_frame_equal(now[now.entry == "rise"].reset_index(drop=True), rise, check_exact=True)
+    trials.finished(trials.start(folder, *hungry, "hydra.launcher.mem_gb=6"))
+    rise = (trials.some(rows, ["rise"], [0, 1]) for rows in (trials.scores(folder), expected))
+    pd.testing.assert_frame_equal(*rise, check_exact=True)
 
 
-def out_of_time(folder: Path, expected) -> None:
+def out_of_time(folder: Path, expected, words) -> None:
     """A job's minute is over before its cells are done; it is queued again."""
     sweep = trials.start(
         folder, *SLURM, "workers=1", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=10"
     )
-    trials.same(trials.finished(sweep), folder, expected)
+    trials.same(sweep, folder, expected)
     logs = "".join(path.read_text() for path in (folder / "outputs").rglob("*_log.*"))
     assert "timed-out" in logs, "no job has come to its end"
 
 
-def without_launcher(folder: Path, expected) -> None:
-    """The launcher is killed; its jobs go on, and so does the same command."""
-    sweep = trials.start(folder, *SLURM, "workers=2")
-    trials.until(lambda: trials.running(folder) > 1, "jobs run")
-    sweep.kill()
-    sweep.communicate()
-    again = trials.start(folder, *SLURM, "workers=2")
-    trials.same(trials.finished(again), folder, expected)
-
-
-def failing(folder: Path, expected) -> None:
-    """A cell fails where Slurm says COMPLETED: the command and the status say so."""
-    sweep = trials.start(folder, *SLURM, "workers=2", "method=gradient,grad_cam", "seed=0", "++method.layer=nowhere")
-    out = sweep.communicate(timeout=300)[0]
-    assert sweep.returncode == 1 and "unexpected keyword argument 'layer'" in out, out
-    status = trials.status(folder)
-    assert "1 of 2 cells are done, 0 are running, 1 failed" in status and "layer" in status, status
-
-
-def too_many(folder: Path, expected) -> None:
+def too_many(folder: Path, expected, words) -> None:
     """More workers than the cluster's arrays have places are refused by Slurm in words."""
     sweep = trials.start(folder, *SLURM, "workers=6")
     out = sweep.communicate(timeout=300)[0]
     assert sweep.returncode == 1 and "array" in out, out
 
 
+def hydras_submitit_slurm(folder: Path, expected, _words) -> None:
+    trials.by_hydras_name(folder, expected, "submitit_slurm")
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="slurm") as files, running(Path(files)):
-        every = [undisturbed, failing, too_many, cancelled, killed, begun_by_none, never_begun]
-        every += [out_of_memory, out_of_time, without_launcher]
-        sys.exit(trials.tried([trial for trial in every if trial.__name__ in sys.argv[1:] or not sys.argv[1:]]))
+        own = [hydras_submitit_slurm, too_many, cancelled, killed, begun_by_none, never_begun]
+        sys.exit(trials.tried([*own, out_of_memory, out_of_time], [*SLURM, "workers=3"]))

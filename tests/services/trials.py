@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.plan import AGAIN, BEGUN, DONE, Plan, plans
+from benchmarks.plan import AGAIN, BEGUN, DONE, LEFT, Plan, plans
 
 ROOT = Path(__file__).parents[2]
 STARTED: list[subprocess.Popen] = []
@@ -71,14 +71,17 @@ def kill(folder: Path) -> int:
     return owner
 
 
-def workers(sweep: subprocess.Popen) -> list[int]:
-    """Return the processes of joblib that a sweep has started."""
+def untouched(folder: Path) -> bool:
+    """Return whether no cell of the sweep was ever begun."""
+    return {*plan(folder).states()} == {LEFT}
+
+
+def processes(word: str) -> list[int]:
+    """Return the processes that have a word in the command that started them."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError):
-            parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == sweep.pid and "popen_loky" in (place / "cmdline").read_text():
-                found.append(int(place.name))
+            found += [int(place.name)] if word in (place / "cmdline").read_text() else []
     return found
 
 
@@ -99,8 +102,16 @@ def scores(folder: Path) -> pd.DataFrame:
     return rows.drop(columns=MOVING).sort_values(["entry", "seed", "metric", "image"], ignore_index=True)
 
 
-def same(_out: str, folder: Path, expected: pd.DataFrame) -> None:
+def some(rows: pd.DataFrame, entries: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    """Return the rows of some cells."""
+    return rows[rows.entry.isin(entries) & rows.seed.isin(seeds)].reset_index(drop=True)
+
+
+def same(sweep: subprocess.Popen, folder: Path, expected: pd.DataFrame) -> str:
+    """Wait for a sweep that must succeed with these scores; return what it printed."""
+    out = finished(sweep)
     pd.testing.assert_frame_equal(scores(folder), expected, check_exact=True)
+    return out
 
 
 def status(folder: Path) -> str:
@@ -123,9 +134,48 @@ def stop() -> None:
             os.killpg(sweep.pid, signal.SIGKILL)
 
 
-def tried(trials: Sequence[Callable[[Path, pd.DataFrame], None]]) -> int:
-    """Run the sweep undisturbed in one process and then every trial in a folder of its own; return the exit code."""
+def undisturbed(folder: Path, expected: pd.DataFrame, words: Sequence[str]) -> None:
+    same(start(folder, *words), folder, expected)
+
+
+def failing(folder: Path, _expected: pd.DataFrame, words: Sequence[str]) -> None:
+    """A cell fails where its worker does not: the command and the status say so."""
+    sweep = start(folder, *words, "method=gradient,grad_cam", "seed=0", "++method.layer=nowhere")
+    out = sweep.communicate(timeout=300)[0]
+    assert sweep.returncode == 1 and "unexpected keyword argument 'layer'" in out, out
+    said = status(folder)
+    assert "1 of 2 cells are done, 0 are running, 1 failed" in said and "layer" in said, said
+
+
+def two_commands(folder: Path, expected: pd.DataFrame, words: Sequence[str]) -> None:
+    """Two commands work on one sweep at the same time."""
+    for sweep in [start(folder, *words) for _ in range(2)]:
+        same(sweep, folder, expected)
+
+
+def without_launcher(folder: Path, expected: pd.DataFrame, words: Sequence[str]) -> None:
+    """The command is killed, and whatever process it has started on this machine; the same command goes on."""
+    sweep = start(folder, *words)
+    until(lambda: running(folder) > 1 and ended(folder) > 1, "two cells are done and two are computed")
+    os.killpg(sweep.pid, signal.SIGKILL)
+    sweep.communicate()
+    same(start(folder, *words), folder, expected)
+
+
+def by_hydras_name(folder: Path, expected: pd.DataFrame, name: str) -> None:
+    """A launcher is chosen by the name that Hydra has for it, with Hydra's settings."""
+    sweep = start(folder, f"hydra/launcher={name}", "+workers=2", "method=rise,lime", "seed=0,1")
+    same(sweep, folder, some(expected, ["rise", "lime"], [0, 1]))
+
+
+def tried(own: Sequence[Callable[[Path, pd.DataFrame, Sequence[str]], None]], words: Sequence[str]) -> int:
+    """Run trials of the launcher that these words choose: those of every launcher and its own; return the exit code.
+
+    The command may name some of them. Each gets a folder, and the rows of the sweep undisturbed in one process.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # services are stopped, too
+    every = [undisturbed, failing, two_commands, without_launcher, *own]
+    chosen = [trial for trial in every if trial.__name__ in sys.argv[1:] or not sys.argv[1:]]
     with tempfile.TemporaryDirectory(prefix="trials") as place:
         first = Path(place) / "one_process"
         first.mkdir()
@@ -133,16 +183,16 @@ def tried(trials: Sequence[Callable[[Path, pd.DataFrame], None]]) -> int:
         finished(start(first))
         expected, lost = scores(first), 0
         print(f"one process: {expected.key.nunique()} cells in {time.perf_counter() - begun:.0f} s", flush=True)
-        for trial in trials:
+        for trial in chosen:
             folder, begun = Path(place) / trial.__name__, time.perf_counter()
             folder.mkdir()
             try:
-                trial(folder, expected)
+                trial(folder, expected, words)
                 result = "as expected"
             except Exception as error:
                 result, lost = f"FAILED: {type(error).__name__}: {str(error)[-1000:]}", lost + 1
             finally:
                 stop()
             print(f"{trial.__name__}: {result}, {time.perf_counter() - begun:.0f} s", flush=True)
-    print(f"{len(trials) - lost} passed, {lost} failed")
+    print(f"{len(chosen) - lost} passed, {lost} failed")
     return int(lost > 0)
