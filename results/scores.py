@@ -19,6 +19,7 @@ TABLE = ["dataset", "model"]  # rows of one table share them, as labels
 SETTINGS = ["benchmark", "condition", "data_settings", "model_settings", "settings"]
 CELL = [*TABLE, "entry", *SETTINGS, "seed"]
 ROW = [*CELL, "image", "part", "metric", "metric_settings"]  # one score
+NAMED = "precision"  # the setting of a network that labels name even where all have the same
 FACTS = ["group", "data", "weights", "version", "category", "higher_is_better", "lower_bound", "upper_bound"]
 NEEDED = ["kind", *ROW, *FACTS, "score", "status", "reason"]
 CURVE = [*TABLE, "entry", "group", "seed", "image", "metric", "fraction", "value"]
@@ -42,13 +43,14 @@ def labelled(scores: pd.DataFrame) -> pd.DataFrame:
 
     A label names the settings in which the variants of one stem differ inside one table of the sweep; what differs
     only from table to table, as the layer of a class activation map does between networks, is not named. Settings of
-    the data and of the benchmark, and conditions, make other tables: `shapes (target=label)`. Stems stay in
-    `entry_stem`, `metric_stem`, `model_stem` and `dataset_stem`. Scores that must not be compared are refused.
+    the data and of the benchmark, and conditions, make other tables: `shapes (target=label)`. So does a precision, which
+    is always named where it is not float32. Stems stay in `entry_stem`, `metric_stem`, `model_stem` and `dataset_stem`.
+    Scores that must not be compared are refused.
     """
     scores = scores.copy(deep=False)
     number, cells = numbered(scores, [*TABLE, "entry", *SETTINGS, "weights"])
     cells["dataset"] = _labels(cells, "dataset", [_surroundings(row) for row in cells.itertuples()], [])
-    cells["model"] = _labels(cells, "model", [*map(json.loads, cells.model_settings)], ["dataset"])
+    cells["model"] = _labels(cells, "model", [*map(_precise, cells.model_settings)], ["dataset"])
     cells["entry"] = _labels(cells, "entry", [*map(_unseeded, cells.settings)], TABLE)
     for column in (*TABLE, "entry"):
         _relabel(scores, column, cells[column], number)
@@ -149,10 +151,16 @@ def _cells(scores: pd.DataFrame) -> Iterable:
 
 
 def _surroundings(row) -> dict[str, object]:
-    """Return the settings that belong to another table: those of the data and of the benchmark, and the condition."""
+    """Return what makes another table: settings of the data and of the benchmark, the condition and the precision."""
     data = json.loads(row.data_settings)
     benchmark = {f"benchmark.{name}" if name in data else name: v for name, v in json.loads(row.benchmark).items()}
-    return ({"condition": row.condition} if row.condition else {}) | data | benchmark
+    own = {"condition": row.condition, NAMED: json.loads(row.model_settings).get(NAMED)}
+    return {name: value for name, value in own.items() if value} | data | benchmark
+
+
+def _precise(settings: str) -> dict[str, object]:
+    """Return the settings of a network without the precision: the network is the same in every one."""
+    return {name: value for name, value in json.loads(settings).items() if name != NAMED}
 
 
 def _unseeded(settings: str) -> dict[str, object]:
@@ -166,7 +174,8 @@ def _labels(rows: pd.DataFrame, column: str, settings: list[dict], context: list
     for _, group in rows.groupby([column, *context], observed=True, sort=False):
         stem, variants = group[column].iloc[0], [settings[row] for row in group.index]
         names = dict.fromkeys(name for variant in variants for name in variant)
-        differ = [name for name in names if len({json.dumps(own.get(name), sort_keys=True) for own in variants}) > 1]
+        several = (len({json.dumps(own.get(name), sort_keys=True) for own in variants}) > 1 for name in names)
+        differ = [name for name, differs in zip(names, several, strict=True) if differs or name == NAMED]
         named[stem] += [name for name in differ if name not in named[stem]]
     labels = []
     for stem, own in zip(rows[column], settings, strict=True):

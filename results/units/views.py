@@ -104,7 +104,8 @@ def layers(every: list[Network]) -> list[list[Network]]:
     """Return the networks that differ in nothing but the layer together, 10 behind 9 in their names."""
     groups: dict[tuple, list[Network]] = {}
     for network in sorted(every, key=lambda own: re.sub(r"\d+", lambda number: number[0].zfill(9), layer(own))):
-        groups.setdefault((network.rows.dataset_stem.iloc[0], network.model), []).append(network)
+        row = network.rows.iloc[0]
+        groups.setdefault((row.dataset_stem, network.model, row.model_settings), []).append(network)
     return [*groups.values()]
 
 

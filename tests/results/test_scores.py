@@ -101,6 +101,11 @@ def test_metrics_data_sets_models_and_protocols_are_labelled():
     assert labels(target, "dataset") == ["shapes (target=label)", "shapes (target=predicted)"]
     fits = variants({"fit.seed": 0}, {"fit.seed": 1}, column="model_settings")
     assert labels(fits, "model") == ["resnet18 (fit.seed=0)", "resnet18 (fit.seed=1)"]
+    precise = variants({}, {"precision": "bfloat16"}, column="model_settings")
+    assert labels(precise, "dataset") == ["shapes", "shapes (precision=bfloat16)"]
+    assert labels(precise, "model") == ["resnet18"]
+    alone = scores(**SMALL).assign(model_settings='{"precision": "bfloat16"}')
+    assert labels(alone, "dataset") == ["shapes (precision=bfloat16)"]
     conditions = pd.concat([scores(**SMALL, condition=name) for name in ("plain", "blur")])
     assert labels(conditions, "dataset") == ["shapes (condition=blur)", "shapes (condition=plain)"]
 
