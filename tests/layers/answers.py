@@ -6,6 +6,7 @@ from itertools import combinations
 from math import exp, sqrt
 
 import torch
+from cka import hsic
 from torch import Tensor
 
 from benchmarks.conformance.answers import Answer
@@ -115,16 +116,10 @@ def dead_channels(metric) -> Iterator[Answer]:
     yield from of_layers(0, 0.25, 0)
 
 
-def literal(x: Tensor, y: Tensor) -> float:
-    """Unbiased CKA by the formula of Song et al. 2012."""
-    k, l = (((f - f.mean(0)).double() @ (f - f.mean(0)).double().T).fill_diagonal_(0) for f in (x, y))  # noqa: E741
-    n, one = len(k), torch.ones(len(k), dtype=torch.float64)
-
-    def hsic(k: Tensor, l: Tensor) -> Tensor:  # noqa: E741
-        both = (one @ k @ one) * (one @ l @ one) / ((n - 1) * (n - 2))
-        return ((k @ l).trace() + both - 2 / (n - 2) * (one @ k @ l @ one)) / (n * (n - 3))
-
-    return float(hsic(k, l) / (hsic(k, k) * hsic(l, l)).sqrt())
+def of_library(x: Tensor, y: Tensor) -> float:
+    """Unbiased CKA from pytorch-cka's HSIC; its own `cka_from_features` makes negative values 0."""
+    both, own, other = hsic(*(f.double()[None] @ f.double().T for f in (x, y)))
+    return float(both / (own * other).sqrt())
 
 
 def of_pairs(score: Callable[[Tensor, Tensor, Tensor], float]) -> Iterator[Answer]:
@@ -140,12 +135,12 @@ def of_pairs(score: Callable[[Tensor, Tensor, Tensor], float]) -> Iterator[Answe
 
 
 def cka(metric) -> Iterator[Answer]:
-    yield from of_pairs(lambda pixels, a, b: literal(a, b))
+    yield from of_pairs(lambda pixels, a, b: of_library(a, b))
 
 
 def cka_residual(metric) -> Iterator[Answer]:
     def partial(pixels: Tensor, a: Tensor, b: Tensor) -> float:
-        ab, ap, bp = literal(a, b), literal(a, pixels), literal(b, pixels)
+        ab, ap, bp = of_library(a, b), of_library(a, pixels), of_library(b, pixels)
         return (ab - ap * bp) / sqrt((1 - ap**2) * (1 - bp**2))
 
     yield from of_pairs(partial)
@@ -155,7 +150,7 @@ def cka_influence(metric) -> Iterator[Answer]:
     def without_the_farthest(pixels: Tensor, a: Tensor, b: Tensor) -> float:
         shares = [(f - f.mean(0)).square().sum(1) / (f - f.mean(0)).square().sum() for f in (a, b)]
         near = torch.arange(len(a)) != sum(shares).argmax()
-        return literal(a[near], b[near]) - literal(a, b)
+        return of_library(a[near], b[near]) - of_library(a, b)
 
     yield from of_pairs(without_the_farthest)
 
@@ -164,7 +159,7 @@ def cka_to_last(metric) -> Iterator[Answer]:
     rng = torch.Generator().manual_seed(2)
     now, last = ([torch.randn(12, c, generator=rng) for c in (3, 5)] for _ in range(2))
     x = torch.zeros(12, 3, 8, 8)
-    scores = [literal(*pair) for pair in zip(now, last, strict=True)]
+    scores = [of_library(*pair) for pair in zip(now, last, strict=True)]
     yield Answer("set by hand", "other features at the last epoch", represented(*now, last=last, x=x), scores, 1e-6)
     yield Answer("set by hand", "the last epoch", represented(*now, last=now, x=x), [1.0, 1.0], 1e-6)
 

@@ -1,18 +1,16 @@
-"""Correlations of features and CKA against literal definitions, other libraries and closed forms."""
+"""Correlations of features and CKA against other libraries, beside their known answers."""
 
 from dataclasses import dataclass, replace
-from itertools import combinations, permutations
-from math import sqrt
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
-from cka import cka_from_features
+from cka import hsic
 from sklearn.feature_selection import f_classif
 from torch import nn
 
 from benchmarks.datasets.planted import Planted
-from benchmarks.layers.alignment import cka, gram, hsic
 from benchmarks.layers.metrics.representation import (
     Cka,
     CkaInfluence,
@@ -55,59 +53,16 @@ def represented(*features: torch.Tensor, x=None, labels=None, last=None) -> Repr
     return Represented(nn.Identity(), x, labels, names, features, lambda: last or features)
 
 
-def u_statistic(x: np.ndarray, y: np.ndarray) -> float:
-    """HSIC by its definition: the mean over all ordered sets of four different images [Song et al. 2012]."""
-    k, m = x @ x.T, y @ y.T
-    terms = [k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in permutations(range(len(x)), 4)]
-    return float(np.mean(terms))
-
-
-def literal_cka(x: torch.Tensor, y: torch.Tensor, parts: list[np.ndarray]) -> float:
-    x, y = x.numpy(), y.numpy()
-    both, own, other = (np.mean([u_statistic(a[part], b[part]) for part in parts]) for a, b in ((x, y), (x, x), (y, y)))
-    return both / sqrt(own * other)
-
-
-def test_cka_is_the_mean_over_all_sets_of_four_images():
-    features = related(9)
-    wanted = [literal_cka(a, b, [np.arange(9)]) for a, b in combinations(features, 2)]
-    assert Cka(**WHOLE)(represented(*features)).tolist() == pytest.approx(wanted, abs=1e-12)
-
-
 def test_of_minibatches_hsic_is_averaged_before_it_is_divided():
+    """HSIC is that of pytorch-cka, by which the known answers prove CKA of all images together."""
     features, order = related(18), torch.randperm(18, generator=torch.Generator().manual_seed(3))
-    parts = [part.numpy() for part in order.split(6)]
-    wanted = [literal_cka(a, b, parts) for a, b in combinations(features, 2)]
+    wanted = []
+    for a, b in combinations(features, 2):
+        parts = [hsic(*(f[part][None] @ f[part].T for f in (a, b))) for part in order.split(6)]
+        both, own, other = (torch.stack(each).mean() for each in zip(*parts, strict=True))
+        wanted.append(float(both / (own * other).sqrt()))
     # 18 images in minibatches of at most 8 are three of 6
     assert Cka(minibatch=8, seed=3)(represented(*features)).tolist() == pytest.approx(wanted, abs=1e-12)
-
-
-def test_cka_is_that_of_pytorch_cka():
-    features = related()
-    wanted = cka_from_features(features, features)
-    torch.testing.assert_close(cka(hsic([gram(f) for f in features])), wanted.double(), atol=1e-10, rtol=0)
-
-
-def test_cka_knows_no_rotation_and_no_scale():
-    first, second, _ = related()
-    rotation, _ = torch.linalg.qr(normal(6, 6, seed=4))
-    same = represented(first, 7 * first @ rotation - 3, second, second @ torch.diag(normal(4, seed=5)))
-    scores = dict(zip(Cka.parts(None, same), Cka(**WHOLE)(same).tolist(), strict=True))
-    assert scores['["layer0", "layer1"]'] == pytest.approx(1)
-    assert scores['["layer0", "layer2"]'] == pytest.approx(scores['["layer1", "layer2"]'])
-    assert scores['["layer2", "layer3"]'] < 0.99, "another scale for each channel is no rotation"
-
-
-@pytest.mark.parametrize("n", [32, 64, 128, 256])
-def test_independent_features_have_no_cka(n):
-    """The biased form gives c / (c + n) of c channels: with 8 of them .200, .111, .059, .030."""
-    layers = [normal(n, 8, seed=seed) for seed in range(40)]
-    own = cka(hsic([gram(f) for f in layers]))[tuple(torch.triu_indices(40, 40, 1))]
-    x = torch.stack([f - f.mean(0) for f in layers])
-    flat = (x @ x.mT).flatten(1)
-    biased = torch.nn.functional.cosine_similarity(flat[:20], flat[20:]).mean()
-    assert abs(own.mean()) < 0.004 and own.min() < 0
-    assert biased == pytest.approx(8 / (8 + n), abs=0.012)
 
 
 def test_a_layer_whose_images_are_all_the_same_has_no_cka():
@@ -149,36 +104,6 @@ def test_residual_is_the_cka_of_what_least_squares_leave():
     assert CkaResidual(**WHOLE)(represented(*features, x=features[0])).isnan().tolist() == [True, True, False]
 
 
-def test_inputs_alone_make_features_alike():
-    x = normal(200, 12) * torch.logspace(0, -1, 12, dtype=torch.float64)
-    alike = represented(x @ normal(12, 64, seed=1), x @ normal(12, 64, seed=2), x=x)
-    assert Cka(**WHOLE)(alike) > 0.85 and abs(CkaResidual(**WHOLE)(alike)) < 0.5
-
-
-def test_influence_is_the_change_without_the_farthest_images():
-    """Two images that lie together far away make independent layers alike; one alone is no pair, and unbiased HSIC
-    has no diagonal."""
-    first, other = normal(200, 5), normal(200, 5, seed=1)
-    near = torch.arange(200) >= 2
-    apart = represented(first[near], other[near])
-    assert abs(CkaInfluence(**WHOLE, share=0.01)(apart)) < 0.05
-    first[~near] += 200
-    other[~near] += 200
-    both = represented(first, other)
-    score = CkaInfluence(**WHOLE, share=0.01)(both)
-    assert score.item() == pytest.approx((Cka(**WHOLE)(apart) - Cka(**WHOLE)(both)).item()) and score < -0.9
-
-
-def test_a_network_is_its_own_last_one():
-    features = [f.float() for f in related()]
-    batch = represented(*features, last=[f.clone() for f in features])
-    assert CkaToLast(**WHOLE)(batch).tolist() == [1, 1, 1]
-    others = represented(*features, last=[features[0], normal(40, 4, seed=8), features[2] + normal(40, 9, seed=9)])
-    scores = CkaToLast(**WHOLE)(others)
-    wanted = [Cka(**WHOLE)(represented(a, b)).item() for a, b in zip(features, others.last(), strict=True)]
-    assert scores.tolist() == pytest.approx(wanted) and scores[1] < 0.2 < scores[2] < 1
-
-
 def test_correlations_are_those_of_numpy():
     features = related()
     batch = represented(*features)
@@ -188,32 +113,13 @@ def test_correlations_are_those_of_numpy():
         assert FeatureRedundancy(threshold)(batch).tolist() == pytest.approx([(r > threshold).mean() for r in rho])
 
 
-def test_channels_that_are_given_twice_are_redundant():
-    f = normal(300, 10)
-    batch = represented(f, torch.cat([f, -2 * f + 1], 1))
-    assert FeatureRedundancy(0.9)(batch).tolist() == pytest.approx([0, 10 / (20 * 19 / 2)])
-    once, twice = EffectiveRank()(batch).tolist()
-    assert once == pytest.approx(twice)
-
-
-@pytest.mark.parametrize("d", [1, 5, 40])
-def test_effective_rank_of_independent_channels_is_their_number(d):
-    few, many = (EffectiveRank()(represented(normal(n, d))).item() for n in (20, 20000))
-    assert many == pytest.approx(d, rel=2e-3) and few <= min(d, 19) + 1e-9
-    # the entropy of eigenvalues that lie around 1 with variance (d - 1) / n is that much less
-    assert many == pytest.approx(d * np.exp(-(d - 1) / 2 / 20000), rel=1e-3)
-
-
 def test_class_correlation_is_the_f_test_s():
     f, labels = normal(60, 7), torch.arange(60) % 4
     f[:, :3] += labels[:, None] * torch.tensor([0.3, 1, 5])
     statistic, _ = f_classif(f.numpy(), labels.numpy())
     square = statistic * 3 / (statistic * 3 + 56)  # F = (square / (k - 1)) / ((1 - square) / (n - k))
     assert ClassCorrelation()(represented(f, labels=labels)).item() == pytest.approx(np.sqrt(square).mean())
-    two = labels % 2
-    rho = [abs(np.corrcoef(column, two.numpy())[0, 1]) for column in f.numpy().T]
-    assert ClassCorrelation()(represented(f, labels=two)).item() == pytest.approx(np.mean(rho))
-    assert ClassCorrelation()(represented(f, labels=two * 0)).isnan().all()
+    assert ClassCorrelation()(represented(f, labels=labels * 0)).isnan().all()
 
 
 def test_dead_channels_are_counted_and_left_out():
