@@ -41,10 +41,10 @@ def read(sweep: Path | str, without: Collection[str] = ()) -> pd.DataFrame:
 def labelled(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the scores with labels in place of stems: `rise (masks=200)`, `deletion (baseline=blur)`.
 
-    A label names the settings in which the variants of one stem differ inside one table of the sweep; what differs
-    only from table to table, as the layer of a class activation map does between networks, is not named. Settings of
-    the data and of the benchmark, and conditions, make other tables: `shapes (target=label)`. So does a precision, which
-    is always named where it is not float32. Stems stay in `entry_stem`, `metric_stem`, `model_stem` and `dataset_stem`.
+    A label names the settings in which the variants of one stem differ inside one table of the sweep; what differs only
+    from table to table, as the layer of a class activation map does between networks, is not named. Settings of the
+    data and of the benchmark, and conditions, make other tables: `shapes (target=label)`. So does a precision, which is
+    always named where it is not float32. Stems stay in `entry_stem`, `metric_stem`, `model_stem` and `dataset_stem`.
     Scores that must not be compared are refused.
     """
     scores = scores.copy(deep=False)
