@@ -75,3 +75,5 @@ def concept_completeness(metric) -> Iterator[Answer]:
     yield Answer("set by hand", "8 of 10 are right, and chance is 6", some, [0.5, 0, 0], 1e-6)
     right = discovered(maps, logits=logits([0] * 5 + [1, 0] + [1] * 3), **facts)
     yield Answer("set by hand", "all are right", right, [1, 0, 0], 1e-6)
+    one = discovered(maps, logits=logits([0] * 10), **facts)
+    yield Answer("set by hand", "the network says one class", one, [NAN] * 3)

@@ -1,7 +1,6 @@
 """Discovered concepts against planted ones; entries and scores against SciPy, scikit-learn and literal loops."""
 
 from dataclasses import dataclass, replace
-from itertools import permutations
 
 import numpy as np
 import pytest
@@ -9,18 +8,14 @@ import torch
 from scipy.optimize import nnls
 from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF
-from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from benchmarks.concepts.discovered import Discovered, Planted, Read
+from benchmarks.concepts.discovered import Discovered, Planted
 from benchmarks.concepts.metrics.discovery import (
     ConceptCompleteness,
     ConceptIou,
-    DiscoveryStability,
     Purity,
     RecoveredShare,
-    auc,
-    matched,
 )
 from entries import Inapplicable
 from methods.concepts.dictionary import Dictionary, positioned, projecting, rows, total_sobol
@@ -82,34 +77,11 @@ def test_the_oracle_recovers_planted_factors_and_random_directions_do_not():
     assert part.tolist() == [1, 1, 1, 0, 0], "a word without a concept has 0"
 
 
-def test_craft_recovers_factors_that_are_not_negative():
-    shown = factors()
-    maps = activations(shown, torch.eye(5, 20, dtype=torch.float64).repeat_interleave(2, 1)[:, :20], 0).abs()
-    found = CRAFT(Given(), maps)
-    assert RecoveredShare()(discovered(found.encode(maps), shown)).min() > 0.999
-    assert (found.decode(found.encode(maps)) - maps).norm() < 0.01 * maps.norm()
-
-
 def test_of_two_words_that_exclude_each_other_one_is_counted():
     shown = factors(50, 2)
     both = torch.cat([shown, ~shown[:, :1]], 1)
     batch = discovered(shown, both)
     assert RecoveredShare().parts(batch) == ["word 0", "word 1"] and RecoveredShare()(batch).tolist() == [1, 1]
-
-
-def test_auc_is_that_of_scikit_learn():
-    encoded, shown = normal(60, 4).mul(2).round(), factors(60, 3)  # with ties
-    wanted = [[roc_auc_score(shown[:, w], encoded[:, j]) for w in range(3)] for j in range(4)]
-    np.testing.assert_allclose(auc(encoded.numpy(), shown.double().numpy()), wanted, atol=1e-12)
-
-
-@pytest.mark.parametrize("shape", [(4, 4), (5, 3), (3, 5)])
-def test_matching_is_the_best_of_all_permutations(shape):
-    likeness = normal(*shape).numpy()
-    k, w = shape
-    pairs = [(p, range(w)) for p in permutations(range(k), w)] if k >= w else []
-    pairs += [(range(k), p) for p in permutations(range(w), k)] if k < w else []
-    assert matched(likeness).sum() == pytest.approx(max(likeness[[*r], [*c]].sum() for r, c in pairs))
 
 
 def test_craft_is_scikit_learn_s_nmf_and_its_encoding_least_squares():
@@ -186,14 +158,6 @@ def test_total_sobol_indices_are_those_of_a_sum_and_of_a_product():
     assert found[3].isnan().all(), "a logit that does not vary"
 
 
-def test_purity_is_over_that_of_random_images():
-    shown = factors(300, 6)
-    pure = PURITY(discovered(shown.double() + 0.01 * normal(300, 6), shown))
-    assert pure.tolist() == pytest.approx([1] * 6)
-    chance = PURITY(discovered(torch.cat([normal(300, 400, seed=1), torch.ones(300, 1)], 1), shown))
-    assert abs(chance[:-1].mean()) < 0.03 and chance[-1].isnan(), "a constant concept has no top images"
-
-
 def test_purity_is_the_largest_lift():
     shown, encoded = factors(80, 3), normal(80, 2)
     rng, p = np.random.default_rng(0), shown.double().mean(0).tolist()
@@ -220,30 +184,6 @@ def test_iou_of_maps_is_between_chance_and_what_is_possible():
     assert scores[0] == pytest.approx(1), "the map is the mask"
     assert scores[1] == pytest.approx((q / p - chance) / (q / p - chance)), "a part of the mask is all that q allows"
     assert abs(scores[2]) < 0.15 and np.isnan(scores[3])
-
-
-def test_directions_that_are_found_twice_are_stable():
-    directions = torch.linalg.qr(normal(12, 8)).Q.T
-    for second, score in (
-        (directions[:4], 1),
-        (-directions[[2, 0, 3, 1]], 1),
-        (directions[4:8], 0),
-        (torch.cat([directions[:2], directions[4:6]]), 0.5),
-    ):
-        batch = discovered(normal(9, 4), halves=lambda second=second: (directions[:4], second))
-        assert DiscoveryStability()(batch).tolist() == pytest.approx([score], abs=1e-12)
-
-
-def test_an_encoding_with_the_logits_is_complete_and_a_shuffled_one_is_not():
-    logits, train = normal(400, 3), normal(600, 3, seed=1)
-    mixed = lambda part, seed: torch.cat([part, normal(len(part), 2, seed=seed)], 1) @ normal(5, 5, seed=9)  # noqa: E731
-    read = Read(normal(600, 3, 4, 4, seed=7), mixed(train, 2), train)
-    batch = discovered(mixed(logits, 3), logits=logits, train=lambda: read)
-    own, shuffled, pixels = COMPLETE(batch).tolist()
-    assert own > 0.97 and abs(shuffled) < 0.1 and abs(pixels) < 0.1
-    part = replace(batch, maps=batch.maps[:, :1], train=lambda: read._replace(encoded=read.encoded[:, :1]))
-    assert 0.05 < COMPLETE(part)[0] < 0.8, "one number of five"
-    assert COMPLETE(replace(batch, logits=torch.eye(3)[[0] * 400])).isnan().all()
 
 
 def test_nobody_knows_what_undrawn_images_show():

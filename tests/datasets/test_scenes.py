@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hydra.utils import instantiate
 from matplotlib.colors import rgb_to_hsv
-from scipy.ndimage import binary_dilation
 from scipy.stats import chi2_contingency
 from sklearn.tree import DecisionTreeClassifier
 
@@ -173,12 +172,3 @@ def test_only_deciding_factors_change_the_label(rules, column):
 def test_rules_without_scenes_are_refused(rules):
     with pytest.raises(ValueError, match="Rules needs"):
         Rules(1, 1, 0, rules)
-
-
-def test_an_object_that_is_redrawn_has_no_halo(rules):
-    """Beside the object's old and new mask nothing moves, not even by rounding."""
-    table = rules.factors(1, 20)
-    a, b = redrawn(rules, table, SIZE), redrawn(rules, table.assign(outline="disc", hue=0.5, x=0.5, y=0.5), SIZE)
-    inside = objects(a) | objects(b)
-    rim = np.stack([binary_dilation(one) for one in inside]) & ~inside
-    assert rim.any() and (a.pixels == b.pixels).all(1)[~inside].all()

@@ -74,20 +74,6 @@ def test_first_order_influence_is_the_limit_of_a_little_less_weight():
         assert torch.allclose(influence.own[i], (losses[1] - losses[0]) / (2 * step), rtol=1e-4)
 
 
-def test_the_hessian_is_torch_s():
-    seen, _, _ = training(images=20)
-    head = convex_head(seen, L2)
-
-    def loss(theta: Tensor) -> Tensor:
-        logits = head.h @ theta.view_as(head.theta).T
-        return torch.nn.functional.cross_entropy(logits, seen.labels) + L2 / 2 * theta.square().sum()
-
-    hessian = torch.autograd.functional.hessian(loss, head.theta.flatten())
-    size = head.theta.numel()
-    inverse = head.inverse().view(size, size)
-    assert torch.allclose(hessian @ inverse, torch.eye(size).double(), atol=1e-8)
-
-
 def test_conjugate_gradients_give_the_same_but_no_own_influence():
     seen, x, y = training()
     exact, cg = FIRST(seen, x, y), replace(FIRST, solver="cg")(seen, x, y)

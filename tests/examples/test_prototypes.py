@@ -7,13 +7,10 @@ import pytest
 import torch
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import rbf_kernel
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
-from benchmarks.examples.chosen import Chosen
-from benchmarks.examples.metrics.prototype import PrototypeAccuracy, PrototypeMmd
 from entries import Inapplicable
-from methods.examples.prototypes import KMedoids, MmdCritic, RandomPrototypes, swaps
+from methods.examples.prototypes import KMedoids, MmdCritic, RandomPrototypes
 from methods.examples.training import Training
 from tests.conftest import evaluated
 
@@ -31,17 +28,6 @@ def training(features: Tensor) -> Training:
 def width(h: np.ndarray, bandwidth: float) -> float:
     distances = pairwise_distances(h)[np.triu_indices(len(h), 1)]
     return bandwidth * np.sort(distances)[(len(distances) - 1) // 2]
-
-
-@pytest.mark.parametrize("entry", [MmdCritic(bandwidth=0.1, criticisms=3), KMedoids()], ids=["mmd_critic", "k_medoids"])
-def test_prototypes_hit_every_cluster_and_criticisms_are_the_outliers(entry):
-    centres = 10 * torch.tensor([[0.0, 0, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]])
-    outliers = 10 * torch.tensor([[2.0, 0, 0], [0, 2, 0], [0, 0, 2]])
-    clusters = centres.repeat_interleave(20, 0) + 0.03 * random(80, 3)
-    found = entry(training(torch.cat([clusters, outliers])), 4)
-    assert sorted((found.ids // 20).tolist()) == [0, 1, 2, 3]
-    if isinstance(entry, MmdCritic):
-        assert sorted(found.criticisms.tolist()) == [80, 81, 82]
 
 
 def test_mmd_critic_is_a_literal_greedy_search():
@@ -76,16 +62,6 @@ def test_medoids_are_the_best_of_all_choices():
         assert sizes == sorted(sizes, reverse=True)
 
 
-def test_swaps_change_the_sum_of_distances_as_they_say():
-    h = random(40, 3).double()
-    distance, ids = torch.cdist(h, h), [3, 14, 15, 9]
-    change, before = swaps(distance, ids), distance[ids].amin(0).sum()
-    for place in range(4):
-        for new in range(40):
-            after = distance[[new if k == place else old for k, old in enumerate(ids)]].amin(0).sum()
-            assert change[place, new].item() == pytest.approx((after - before).item(), abs=1e-9)
-
-
 def test_random_prototypes_differ_and_the_first_ones_stay():
     one, two = (RandomPrototypes(seed=3)(training(random(20, 3)), number).ids.tolist() for number in (5, 20))
     assert sorted(two) == [*range(20)] and two[:5] == one
@@ -103,26 +79,6 @@ def test_more_prototypes_than_images_and_equal_images_are_refused():
     for field, value in (("bandwidth", 0), ("criticisms", -1)):
         with pytest.raises(ValueError, match=field):
             MmdCritic(**({"bandwidth": 1, "criticisms": 0} | {field: value}))
-
-
-def test_scores_of_prototypes_are_those_of_scikit_learn():
-    h, labels, test, test_labels = random(50, 3), torch.arange(50) % 3, random(30, 3, seed=2), torch.arange(30) % 3
-    h, test, model = h.double(), test.double(), nn.Identity()
-    prototypes = {number: torch.randperm(50)[:number] for number in (1, 4, 50)}
-    seen = Chosen(model, training(h).x, h, labels, test, test_labels, prototypes)
-    accuracy, mmd = (metric(seen) for metric in (PrototypeAccuracy([1, 4]), PrototypeMmd([1, 4, 50], 0.7)))
-    gamma = 1 / (2 * width(h.numpy(), 0.7) ** 2)
-    for number, score in zip((1, 4, 50), mmd.tolist(), strict=True):
-        few = h[prototypes[number]]
-        parts = (rbf_kernel(a, b, gamma=gamma).mean() for a, b in ((h, h), (h, few), (few, few)))
-        assert score == pytest.approx(sum(w * part for w, part in zip((1, -2, 1), parts, strict=True)), abs=1e-10)
-    assert mmd[2] == pytest.approx(0, abs=1e-12), "all images stand for all"
-    for number, hits in zip((1, 4), accuracy.T, strict=True):
-        nearest = KNeighborsClassifier(1).fit(h[prototypes[number]], labels[prototypes[number]])
-        assert hits.tolist() == (nearest.predict(test) == test_labels.numpy()).tolist()
-    for numbers in ([], [2, 2], [0, 1], [1.5], 3):
-        with pytest.raises(ValueError, match="numbers"):
-            PrototypeAccuracy(numbers)
 
 
 @pytest.mark.slow

@@ -79,37 +79,10 @@ def test_trac_in_is_captum_s():
     assert torch.allclose(reference.self_influence().double(), found.own, rtol=1e-4)
 
 
-def test_a_step_on_a_training_image_raises_the_margin_by_tau():
-    seen, x, y = training(images=20)
-    model, rate = seen.model.double(), 1e-5
-    seen = replace(seen, x=seen.x.double(), checkpoints=[(model, rate)])
-    tau = TracIn()(seen, x.double(), y).tau
-    g, before = gradients(model, model[1], seen.x, seen.labels), nn.functional.cross_entropy
-    for i in (0, 9):
-        stepped = deepcopy(model)
-        stepped[1].weight -= rate * g[i][:36].view(3, 12)
-        stepped[1].bias -= rate * g[i][36:]
-        fall = before(model(x.double()), y, reduction="none") - before(stepped(x.double()), y, reduction="none")
-        assert torch.allclose(fall, tau[:, i], rtol=1e-3, atol=1e-10)
-
-
 def test_missing_checkpoints_are_refused():
     seen, x, y = training()
     with pytest.raises(Inapplicable, match="at least one checkpoint"):
         TracIn()(seen, x, y)
-
-
-def test_neighbours_vote_as_in_a_literal_loop():
-    seen, x, y = training()
-    found, h, test = KnnFeatures(5)(seen, x, y), seen.features(seen.x), seen.features(x)
-    for row, feature, target in zip(found.tau, test, y, strict=True):
-        distance = torch.tensor([(feature - other).norm() for other in h])
-        near = distance.argsort()[:5]
-        wanted = torch.zeros(60).double()
-        for i in near:
-            weight = (distance[near[4]] - distance[i]) / (distance[near[4]] - distance[near[0]])
-            wanted[i] = weight if seen.labels[i] == target else -weight
-        assert torch.allclose(row, wanted)
 
 
 def test_neighbours_votes_are_those_of_scikit_learn():

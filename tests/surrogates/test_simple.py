@@ -88,26 +88,6 @@ def test_the_rules_of_a_tree_say_what_it_says():
     assert (total == 1).all() and (said == model.told(new)[0]).all() and len(rules) == 6
 
 
-def ruled(seed: int) -> Images:
-    """Images whose label 0 is red and striped, and a network that is wrong about a tenth of them."""
-    images = drawn(seed=seed)
-    labels = 1 - (images.shown[:, 0] & images.shown[:, 1]).long()
-    wrong = torch.rand(len(labels), generator=torch.Generator().manual_seed(seed)) < 0.1
-    return images._replace(labels=labels, logits=torch.eye(2)[torch.where(wrong, 1 - labels, labels)])
-
-
-def test_red_and_striped_is_a_tree_of_three_leaves_with_the_accuracy_of_the_network():
-    train, test = (ruled(seed) for seed in (0, 1))
-    found = TREE(None, train, [2, 3, 4])
-    told = said(found, test)
-    accuracy = (test.predicted == test.labels.numpy()).mean()
-    assert 0.8 < accuracy < 1 and (told.predicted[1] == test.labels).all()
-    assert (told.predicted[1].numpy() == test.predicted).mean() == accuracy
-    rules = found.models[1].rules(WORDS, test.shown.double().numpy(), test.predicted)
-    (yes,) = [rule for rule in rules if rule["says"] == 0]
-    assert len(rules) == 3 and {(name, above) for name, above, _ in yes["if"]} == {("red", True), ("striped", True)}
-
-
 def test_the_chosen_columns_meet_the_conditions_of_an_l1_penalty():
     """A column has a weight where C times the slope of the loss is as steep as the penalty, and none where flatter."""
     columns, wanted, _ = numbers(300)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from benchmarks.datasets import scenes, shapes
@@ -23,7 +23,6 @@ from benchmarks.units.metrics.labelling import (
     UnitIou,
     UnitPrecision,
     UnitPValue,
-    average_precision,
     p_values,
 )
 from methods.units.labelling import (
@@ -191,16 +190,6 @@ def test_overlap_is_that_of_literal_loops():
             assert found.bound[k, j].item() == pytest.approx(min(a, b) / max(a, b))
 
 
-def test_iou_has_its_chance_and_its_bound():
-    maps = normal(40, 2, 32, 32)
-    inside = maps[:, :1] > 1
-    masks = torch.cat([inside, maps[:, :1] > 3.2, normal(40, 1, 32, 32, seed=1) > 0.5], 1)
-    found = overlap(active(maps, thresholds(maps, 0.02), 32), masks)
-    torch.testing.assert_close(found.iou[0, :2], found.bound[0, :2])
-    assert found.iou[:, 2].tolist() == pytest.approx(found.chance[:, 2].tolist(), rel=0.1)
-    assert found.bound[0, 0] < 0.15, "one in six positions cannot have a large IoU with one in fifty"
-
-
 def test_a_word_that_is_everywhere_names_nothing():
     """The unit is active in the first row; its IoU with the first word is larger, and no more than by chance."""
     maps, masks = torch.zeros(1, 1, 10, 10), torch.zeros(1, 2, 10, 10, dtype=torch.bool)
@@ -215,16 +204,6 @@ def test_nowhere_is_no_overlap():
     maps[:, 1], masks[:, 0, 0] = 0, True
     labels = dissected(given(2), torch.eye(2), Marked(maps, masks, ("a", "b"), None, ()), 0.1)
     assert labels.match.isnan().tolist() == [[False, True], [True, True]] and labels.label[1] == -1
-
-
-def test_precision_is_that_of_scikit_learn():
-    maps, masks = normal(6, 2, 8, 8), normal(6, 3, 8, 8, seed=1) > 1
-    maps[:, 1] = (2 * maps[:, 1]).round().clamp(min=0)  # with ties
-    labels = dissected(given(2), torch.eye(2), Marked(maps, masks, ("a", "b", "c"), None, ()), 0.05)
-    labelled = Labelled(nn.Identity(), maps, given(2), labels, None, Given(maps, masks))
-    wanted = [average_precision_score(masks[:, k].flatten(), maps[:, u].flatten()) for u, k in enumerate(labels.label)]
-    assert UnitPrecision()(labelled).tolist() == pytest.approx(wanted)
-    assert average_precision(torch.zeros(8), torch.arange(8) < 2) == 0.25
 
 
 def test_p_values_of_units_that_have_nothing_to_do_with_masks_are_uniform():
@@ -249,9 +228,6 @@ def test_auroc_and_difference_are_those_of_the_drawings(wired):
         assert auroc[unit].item() == pytest.approx(roc_auc_score(truth, np.r_[shown, other]))
         wanted = (shown.mean() - other.mean()) / other.std(ddof=1)
         assert difference[unit].item() == pytest.approx(wanted)
-    values = normal(2, 30).mul(2).round()
-    assert UnitAuroc(2, 0).of(*values) == pytest.approx(roc_auc_score([1] * 30 + [0] * 30, values.flatten()))
-    assert np.isnan(UnitDifference(2, 0).of(values[0], torch.zeros(30)))
 
 
 def test_maps_finer_than_masks_are_scaled_down():
