@@ -160,3 +160,8 @@ def once(batch: object, key: Hashable, compute: Callable[[], V]) -> V:
     if key not in batch.shared:
         batch.shared[key] = compute()
     return batch.shared[key]
+
+
+def rounded_to(model: object) -> object:
+    """Return the type to which a network rounds its activations, at a precision that does so; None for float32."""
+    return vars(type(model)).get("rounded_to")

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -14,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
@@ -22,10 +20,12 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from benchmarks import rows
+from benchmarks.batches import batch_size
 from benchmarks.cell import Cell, single, text
 from benchmarks.contracts import classified, frozen, painted, photographed, untouched
-from benchmarks.device import batch_size, chosen_device, environment, trim
+from benchmarks.device import chosen_device, environment
 from benchmarks.explained import CLEAN, Explained
+from benchmarks.memory import neighbours, trim
 from benchmarks.precision import at_precision, bearing
 from benchmarks.store import Store
 from entries import Inapplicable, explains, scores, stated
@@ -170,15 +170,6 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
     none, others = torch.empty(0), torch.zeros(0, 3, size, size, device=device)
     common = Explained(model, entry, none, none, none, none, mean, std, others, store=store)
     return Prepared(cell, cfg, device, dataset, network, model, size, entry, metrics, store, common)
-
-
-def neighbours(cfg: DictConfig) -> int:
-    """Return how many workers share this machine, as far as the command says; each job of Slurm has its own memory."""
-    launcher = HydraConfig.get().launcher if HydraConfig.initialized() else {}
-    cores, workers = os.cpu_count() or 1, launcher.get("n_jobs") or OmegaConf.select(cfg, "workers") or 1
-    if launcher.get("_target_", "").endswith("SlurmLauncher") or type(workers) is not int:
-        return 1
-    return cores if workers < 0 else min(workers, cores)
 
 
 def suited(dataset: object, network: object) -> object:

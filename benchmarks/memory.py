@@ -1,11 +1,14 @@
 """How much memory a process may use: what machine, container and job allow, shared with other workers."""
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 
 MEMBERSHIP, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 MIB = 2**20
@@ -46,3 +49,18 @@ def slurm() -> Iterator[int]:
         yield number["MEM_PER_NODE"] * MIB
     if "MEM_PER_CPU" in number:
         yield number["MEM_PER_CPU"] * number.get("CPUS_ON_NODE", 1) * MIB
+
+
+def neighbours(cfg: DictConfig) -> int:
+    """Return how many workers share this machine, as far as the command says; each job of Slurm has its own memory."""
+    launcher = HydraConfig.get().launcher if HydraConfig.initialized() else {}
+    cores, workers = os.cpu_count() or 1, launcher.get("n_jobs") or OmegaConf.select(cfg, "workers") or 1
+    if launcher.get("_target_", "").endswith("SlurmLauncher") or type(workers) is not int:
+        return 1
+    return cores if workers < 0 else min(workers, cores)
+
+
+def trim() -> None:
+    """Give freed memory back to the system, where its library can: without this, glibc keeps half a MB an image."""
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -13,8 +13,6 @@ Canonical = Callable[[nn.Module, Tensor], GraphModule]  # a network and images -
 
 def canonical_form(method: object, model: nn.Module, x: Tensor) -> GraphModule:
     """Return the network's canonical form for images of x's size; refuse a network that has none."""
-    if vars(type(model)).get("rounded_to"):
-        raise Inapplicable(f"{type(method).__name__} needs precision=float32, as it reads the network's canonical form")
     try:
         return method.canonical(model, x)
     except ValueError as error:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Interpreter, Node
 from torch.fx.node import map_arg
 
+from entries import rounded_to
 from models.folding import densify, find_gates, fold, merge_parallel
 from models.modules import Report, Scale, role, twin
 from models.operations import FUNCTIONS, MODULES
@@ -50,7 +51,7 @@ def fingerprint(model: nn.Module, x: Tensor) -> Hashable:
 @torch.no_grad()
 def build(model: nn.Module, x: Tensor) -> GraphModule:
     name, image = type(model).__name__, x[:1].detach()
-    if vars(type(model)).get("rounded_to"):
+    if rounded_to(model):
         raise ValueError("A canonical form needs precision=float32; the network computes in bfloat16")
     tracer = ConcreteTracer(image.clone())
     try:

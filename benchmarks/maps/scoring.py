@@ -16,10 +16,10 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
 from benchmarks import rows
+from benchmarks.batches import batch_size
 from benchmarks.cell import own, shown, text
 from benchmarks.command import CONF, sentence
 from benchmarks.contracts import classified, frozen, photographed, say_once
-from benchmarks.device import batch_size
 from benchmarks.explained import CLEAN, Explained
 from benchmarks.loop import of_kind
 from benchmarks.maps.benchmark import flaw, scored

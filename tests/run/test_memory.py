@@ -6,9 +6,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from benchmarks import loop
 from benchmarks import memory as own
-from benchmarks.memory import MIB, memory
+from benchmarks.memory import MIB, memory, neighbours
 
 CPU = torch.device("cpu")
 
@@ -58,7 +57,8 @@ def test_the_least_limit_is_shared_by_the_workers(machine, monkeypatch, membersh
 
 
 LAUNCHERS = {
-    "none": ({}, {}, 1),
+    "none": (None, {"workers": 3}, 3),
+    "Hydra's own": ({"_target_": "x.BasicLauncher"}, {}, 1),
     "processes": ({"_target_": "x.JoblibLauncher", "n_jobs": 3}, {"workers": 3}, 3),
     "joblib itself": ({"_target_": "x.JoblibLauncher", "n_jobs": -1}, {}, 8),
     "jobs on this machine": ({"_target_": "x.LocalLauncher"}, {"workers": 2}, 2),
@@ -69,7 +69,7 @@ LAUNCHERS = {
 
 @pytest.mark.parametrize(("launcher", "given", "workers"), LAUNCHERS.values(), ids=LAUNCHERS)
 def test_who_shares_the_machine(monkeypatch, launcher, given, workers):
-    running = SimpleNamespace(initialized=lambda: True, get=lambda: SimpleNamespace(launcher=launcher))
-    monkeypatch.setattr(loop, "HydraConfig", running)
+    running = SimpleNamespace(initialized=lambda: launcher is not None, get=lambda: SimpleNamespace(launcher=launcher))
+    monkeypatch.setattr(own, "HydraConfig", running)
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    assert loop.neighbours(OmegaConf.create(given)) == workers
+    assert neighbours(OmegaConf.create(given)) == workers

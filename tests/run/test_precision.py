@@ -8,8 +8,9 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
+from benchmarks.batches import remembered
 from benchmarks.cell import Cell
-from benchmarks.device import chosen_device, remembered
+from benchmarks.device import chosen_device
 from benchmarks.precision import at_precision, bearing
 from entries import Inapplicable
 from models.canonical import canonical

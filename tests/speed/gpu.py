@@ -17,7 +17,7 @@ import pandas as pd
 import timm
 import torch
 
-from benchmarks.device import batch_size, clock
+from benchmarks.batches import batch_size, clock
 from benchmarks.precision import at_precision
 from results import scores
 from tests.speed.passes import DEVICE, Way, noise

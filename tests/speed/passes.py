@@ -17,7 +17,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from benchmarks.device import clock
+from benchmarks.batches import clock
 from models.merging import merged
 
 NETWORKS = {  # pixels along a side, images in one pass of each way, the most images in one pass, and turns
