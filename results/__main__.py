@@ -36,7 +36,7 @@ def show(options: argparse.Namespace) -> None:
     from results import scores, tables  # pandas takes a second to import, which --help must not
 
     kind = package(options.sweep)
-    table = partial(scores.read, without=getattr(kind, "UNREAD", ()))
+    table = partial(scores.read, without=kind.unread(options) if hasattr(kind, "unread") else ())
     rows = table(options.sweep)
     options.sweeps_beside, options.beside = options.beside, [table(sweep) for sweep in options.beside]
     view = options.view or (kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS)))

@@ -37,7 +37,7 @@ def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path
     for ending, table in (kind.published(rows) if hasattr(kind, "published") else {"": rows}).items():
         paths.append(folder / f"{name}{ending}.parquet")
         table.drop(columns="folder", errors="ignore").to_parquet(paths[-1], compression="zstd", index=False)
-    options = Namespace(metric=[], to=None, model=None, explain=False, beside=further, latex=False)
+    options = Namespace(metric=[], to=None, model=None, explain=False, beside=further, csv=True, latex=False)
     for view, show in kind.VIEWS.items():
         try:
             shown = show(rows, options)

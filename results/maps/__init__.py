@@ -13,7 +13,7 @@ import pandas as pd
 
 from results import names, tables
 from results import scores as stored
-from results.maps.cost import methods
+from results.maps.cost import COST, methods
 from results.maps.differences import compare
 from results.maps.judging import judge, judged, judged_place
 from results.maps.missing import undefined
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # matplotlib takes a third of a second to import
 # Columns of the scores that no view shows: of four million rows it takes a second to read them.
 UNREAD = ["target", "seconds", "forwards", "backwards", "peak_memory", "tied", "reused"]
 UNREAD += ["input_size", "device", "code", "libraries", "key"]
+COSTS = [*COST, "explain_peak_memory"]  # which few views show
 
 View = Callable[[pd.DataFrame, Namespace], list[tables.Table]]
 
@@ -47,6 +48,11 @@ def comparable(rows: pd.DataFrame, options: Namespace) -> pd.DataFrame:
     tables.known("--metric", options.metric, labelled.metric.unique())
     tables.known("--model", [options.model] if options.model else [], [*labelled.model.unique(), "all models"])
     return labelled[labelled.model == options.model] if options.model in [*labelled.model.unique()] else labelled
+
+
+def unread(options: Namespace) -> list[str]:
+    """Return the columns of the scores that a command does not need."""
+    return UNREAD + COSTS * (options.view not in ("methods", "budget") and not options.figures)
 
 
 def suited(rows: pd.DataFrame) -> list[str]:

@@ -22,12 +22,12 @@ COLUMNS = [
 ]
 
 
-def board(scores: pd.DataFrame) -> pd.DataFrame:
+def board(scores: pd.DataFrame, gains: bool = True) -> pd.DataFrame:
     """Rank the entries on every data set and network; `scores` are labelled.
 
     Seeds are averaged within an image. Means are over an entry's own images, differences over those of both entries.
     `difference` is how much worse than the best entry, `gain` how much better than `rival`, the best control that does
-    not know the answer. Rows with the metric "mean rank" average ranks over a category's metrics, or, with the category
+    not know the answer; without `gains`, which take a tenth of the time, both are undefined. Rows with the metric "mean rank" average ranks over a category's metrics, or, with the category
     "overall", over the categories that rank at least half of the entries; with the model "all models", over networks.
     There `low` and `high` are the middle 95 % of resamplings, and `merged` of `merged_of` ranks are averaged.
     """
@@ -35,7 +35,7 @@ def board(scores: pd.DataFrame) -> pd.DataFrame:
     for dataset in dict.fromkeys(dataset for dataset, _ in cells):
         ranks: dict[str, dict] = {}
         for _, model in filter(lambda place: place[0] == dataset, cells):
-            table, ranks[model] = _model(cells[dataset, model])
+            table, ranks[model] = _model(cells[dataset, model], gains)
             parts.append(table.assign(dataset=dataset, model=model))
         if len(ranks) > 1:
             keys = dict.fromkeys(key for own in ranks.values() for key in own)
@@ -50,9 +50,9 @@ def board(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def leaders(scores: pd.DataFrame, options: Namespace) -> pd.DataFrame:
-    """Return the leaderboard; a command computes it once, whatever it prints and draws."""
+    """Return the leaderboard; a command computes it once, whatever it prints and draws, and gains if it shows them."""
     if "board" not in options:
-        options.board = board(scores)
+        options.board = board(scores, bool(options.csv or options.metric))
     return options.board
 
 
@@ -74,7 +74,7 @@ def controls(cells: pd.DataFrame) -> list[str]:
     return [str(entry) for entry in cells.entry[cells.group == "control"].unique()]
 
 
-def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], ranking.Ranks]]:
+def _model(cells: pd.DataFrame, gains: bool) -> tuple[pd.DataFrame, dict[tuple[str, str], ranking.Ranks]]:
     """Rank the entries on one network, by metric, by category and overall."""
     images, left_out = summary.common_images(cells)
     seeds = stored.numbered(cells, ["entry", "seed"])[1].entry.astype(str).value_counts()
@@ -88,7 +88,7 @@ def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], ran
     facts = ordered_metrics(cells[~refused] if refused.any() else cells)  # a copy takes a while
     values = summary.cubes(cells, images, [*facts.index])
     resampled = summary.resampled_means(values)
-    table = _metrics(cells, values, facts, resampled)
+    table = _metrics(cells, values, facts, resampled, gains)
     ranks = ranking.rank_draws(values, _of(facts.higher_is_better, values).astype(bool), resampled)
     ranks = {(facts.category[metric], metric): own for metric, own in ranks.items()}
     merged = {
@@ -103,13 +103,15 @@ def _model(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], ran
     return table.assign(images=len(images), left_out=left_out, seeds=table.entry.map(seeds)), ranks | merged
 
 
-def _metrics(cells: pd.DataFrame, values: pd.DataFrame, facts: pd.DataFrame, resampled: np.ndarray) -> pd.DataFrame:
+def _metrics(
+    cells: pd.DataFrame, values: pd.DataFrame, facts: pd.DataFrame, resampled: np.ndarray, gains: bool
+) -> pd.DataFrame:
     """Return one row per metric and entry."""
     higher = _of(facts.higher_is_better, values).astype(bool)
     lower_bound, upper_bound = _of(facts.lower_bound, values), _of(facts.upper_bound, values)
     hits = (lower_bound == 0) & (upper_bound == 1)
     blind = [entry for entry in controls(cells) if entry.split(" (")[0] not in CEILINGS]
-    table = summary.summary(values, higher, hits, blind, resampled)
+    table = summary.summary(values, higher, hits, blind if gains else None, resampled)
     ends, widest = table[["low", "high"]], (upper_bound - lower_bound).astype(float)
     tests = inference.verdicts(values, higher, controls(cells), ends=ends, widest=widest)
     sign = np.where(tests.direction == "better by", -1, 1)

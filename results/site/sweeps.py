@@ -243,7 +243,7 @@ def opened(path: str, kept: Mapping[str, str] = MappingProxyType({})) -> Sweep:
     first, *others = path.split("+")
     record = Path(first)
     rows, *beside = [_rows(Path(each), kept) for each in (first, *others)]
-    options = Namespace(metric=[], to=None, model=None, explain=True, beside=beside, latex=True)
+    options = Namespace(metric=[], to=None, model=None, explain=True, beside=beside, csv=True, latex=True)
     if record.suffix != ".json":
         return Sweep(record.resolve().name, rows, beside, options=options, state=states.state(record))
     made = json.loads(record.read_text(encoding="utf-8"))

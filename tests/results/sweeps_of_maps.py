@@ -10,7 +10,7 @@ from tests.results import synthetic
 
 ENTRIES = ("gradient", "integrated_gradients", "lrp_epsilon_plus", "grad_cam", "rise", "uniform", "constant", "truth")
 METRICS = ("deletion", "insertion", "faithfulness_correlation", "noise_stability_ssim", "pointing_game", "completeness")
-PLAIN = {"metric": [], "to": None, "model": None, "explain": False, "beside": [], "latex": False}
+PLAIN = {"metric": [], "to": None, "model": None, "explain": False, "beside": [], "csv": False, "latex": False}
 
 
 def options(**given) -> Namespace:
