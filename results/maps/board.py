@@ -27,9 +27,10 @@ def board(scores: pd.DataFrame, gains: bool = True) -> pd.DataFrame:
 
     Seeds are averaged within an image. Means are over an entry's own images, differences over those of both entries.
     `difference` is how much worse than the best entry, `gain` how much better than `rival`, the best control that does
-    not know the answer; without `gains`, which take a tenth of the time, both are undefined. Rows with the metric "mean rank" average ranks over a category's metrics, or, with the category
-    "overall", over the categories that rank at least half of the entries; with the model "all models", over networks.
-    There `low` and `high` are the middle 95 % of resamplings, and `merged` of `merged_of` ranks are averaged.
+    not know the answer; without `gains`, which take a tenth of the time, both are undefined. Rows with the metric "mean
+    rank" average ranks over a category's metrics, or, with the category "overall", over the categories that rank at
+    least half of the entries; with the model "all models", over networks. There `low` and `high` are the middle 95 % of
+    resamplings, and `merged` of `merged_of` ranks are averaged.
     """
     parts, cells = [], dict(places(scores))
     for dataset in dict.fromkeys(dataset for dataset, _ in cells):
