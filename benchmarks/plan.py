@@ -45,7 +45,8 @@ class Plan:
     def read(cls, path: Path) -> "Plan":
         """Open what `made` has written."""
         kept = json.loads(path.read_text())
-        return cls(path, kept["command"], *zip_cells(kept["cells"]), os.open(path.with_suffix(".states"), os.O_RDWR))
+        names, overrides = ([cell[k] for cell in kept["cells"]] for k in (0, 1))
+        return cls(path, kept["command"], names, overrides, os.open(path.with_suffix(".states"), os.O_RDWR))
 
     @classmethod
     def made(cls, folder: Path, name: str, command: str, cells: Mapping[str, Sequence[str]], done: Iterable) -> "Plan":
@@ -72,14 +73,28 @@ class Plan:
         """Return the letters of all cells."""
         return os.pread(self.file, len(self.names), 0).decode()
 
-    def left(self, letter: str) -> list[int]:
-        """Return the cells with this letter that no process computes."""
-        return [cell for cell, state in enumerate(self.states()) if state == letter and not self.running(cell)]
+    def cells(self, letters: str) -> list[int]:
+        """Return the cells with one of these letters."""
+        return [cell for cell, state in enumerate(self.states()) if state in letters]
+
+    def left(self, letters: str) -> list[int]:
+        """Return the cells with one of these letters that no process computes."""
+        return [cell for cell in self.cells(letters) if not self.running(cell)]
+
+    def computed(self) -> list[int]:
+        """Return the cells that other processes compute."""
+        return [cell for cell in self.cells(BEGUN + AGAIN) if self.running(cell)]
+
+    def reasons(self) -> dict[int, str]:
+        """Return why cells failed."""
+        ended = self.log()
+        failed = {cell: ended[cell]["reason"] for cell in self.cells(FAILED)}
+        return dict(sorted((failed | dict.fromkeys(self.left(AGAIN), KILLED)).items()))
 
     def claim(self, letter: str) -> int | None:
         """Begin the first cell with this letter that no other process computes; None where there is none."""
-        for cell, state in enumerate(self.states()):
-            if state == letter and self.held(cell):
+        for cell in self.cells(letter):
+            if self.held(cell):
                 if os.pread(self.file, 1, cell).decode() == letter:
                     self.mark(cell, AGAIN if letter == BEGUN else BEGUN)
                     return cell
@@ -146,11 +161,6 @@ def environment(text: str) -> list[str | None]:
 
 def digest(values: object) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
-
-
-def zip_cells(cells: Sequence[tuple[str, list[str]]]) -> tuple[list[str], list[list[str]]]:
-    """Return names and overrides of cells."""
-    return [name for name, _ in cells], [overrides for _, overrides in cells]
 
 
 def plans(folder: Path) -> list[Path]:

@@ -34,13 +34,13 @@ def bar(total: int) -> Iterator[None]:
 @contextmanager
 def watched(plan: Plan) -> Iterator[None]:
     """Show how many cells of a plan its workers have ended."""
-    over, states = Event(), plan.states()
+    over, before = Event(), len(plan.cells(DONE))
 
     def ended() -> int:
-        return sum(map(plan.states().count, (DONE, FAILED))) - states.count(DONE)
+        return len(plan.cells(DONE + FAILED)) - before
 
     def look() -> None:
-        with tqdm(total=len(states) - states.count(DONE), desc="cells", unit="cell", disable=None) as shown:
+        with tqdm(total=len(plan.names) - before, desc="cells", unit="cell", disable=None) as shown:
             while not over.wait(OFTEN):
                 shown.update(ended() - shown.n)
             shown.update(ended() - shown.n)

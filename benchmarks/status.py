@@ -7,7 +7,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from benchmarks.plan import AGAIN, BEGUN, DONE, FAILED, KILLED, LEFT, Plan, plans
+from benchmarks.command import one_sentence
+from benchmarks.plan import BEGUN, DONE, LEFT, Plan, plans
 
 FEW = 12  # reasons that are shown
 NOBODY = (
@@ -17,22 +18,19 @@ NOBODY = (
 UNITS = [("days", 48 * 3600, 86400), ("hours", 2 * 3600, 3600), ("minutes", 120, 60), ("seconds", 0, 1)]
 
 
-def lines(plan: Plan, now: list[int]) -> list[str]:
+def lines(plan: Plan) -> list[str]:
     """Say of a command how many of its cells are done, running, failed and missing, and what they cost."""
-    states, log = plan.states(), plan.log()
-    failed = [cell for cell, state in enumerate(states) if state in (AGAIN, FAILED) and cell not in now]
-    left = [cell for cell, state in enumerate(states) if state in (LEFT, BEGUN) and cell not in now]
-    done = states.count(DONE)
-    number = f"{done:,} of {len(states):,} cells are done, {len(now):,} are running, {len(failed):,} failed"
+    now, failed, left, done = plan.computed(), plan.reasons(), plan.left(LEFT + BEGUN), len(plan.cells(DONE))
+    number = f"{done:,} of {len(plan.names):,} cells are done, {len(now):,} are running, {len(failed):,} failed"
     said = [plan.command, f"{number}, {len(left):,} are missing."]
-    seconds = [ended["seconds"] for ended in log.values()]
+    seconds = [ended["seconds"] for ended in plan.log().values()]
     said += [f"{len(seconds):,} cells took {time(sum(seconds))} of computing."] if seconds else []
     if (left or failed) and not now:
         said += [NOBODY]
     elif now and done and seconds:
         ahead = (len(left) + len(now) / 2) * sum(seconds) / len(seconds) / len(now)
         said += [f"About {time(ahead)} are left with {len(now)} workers, if the other cells take as long as these."]
-    return said + reasons(plan, {cell: log[cell]["reason"] if states[cell] == FAILED else KILLED for cell in failed})
+    return said + reasons(plan, failed)
 
 
 def reasons(plan: Plan, failed: dict[int, str]) -> list[str]:
@@ -61,17 +59,11 @@ def main(arguments: list[str]) -> int:
     if not paths:
         raise ValueError(f"{arguments[0]} needs to be the folder of a sweep, outputs/NAME, that was started with -m")
     known = [Plan.read(path) for path in paths]
-    running = [
-        [cell for cell, state in enumerate(plan.states()) if state in (BEGUN, AGAIN) and plan.running(cell)]
-        for plan in known
-    ]
-    first = next((k for k, now in enumerate(running) if now), 0)  # else the command that was started last
-    print("\n".join(lines(known[first], running[first])))
-    return 0 if {*known[first].states()} == {DONE} else 1
+    plan = next((plan for plan in known if plan.computed()), known[0])  # else of the command that was started last
+    print("\n".join(lines(plan)))
+    return int({*plan.states()} != {DONE})
 
 
 if __name__ == "__main__":
-    try:
+    with one_sentence():
         sys.exit(main(sys.argv[1:]))
-    except ValueError as error:
-        sys.exit(f"error: {error}")

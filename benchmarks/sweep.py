@@ -12,6 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from benchmarks import sweep_run
 from benchmarks.cell import Cell, group_of, mark_sweep, of_group, refuse_seed, refused
 from benchmarks.command import listing, one_sentence
 from benchmarks.progress import bars
@@ -56,8 +57,6 @@ class Sweep(Callback):
             settings = [key for key in several if key not in {*choices, "metric", "seed"}]
             mark_sweep(folder, config.name, choices["benchmark"], settings)
             if config.tracking_uri is not None:
-                from benchmarks import sweep_run
-
                 sweep_run.start(folder, config.tracking_uri)
 
     def on_job_start(self, config: DictConfig, **_: object) -> None:
@@ -88,8 +87,6 @@ class Sweep(Callback):
         print(f"More tables: python -m results {folder} --help")
         print(f"Figures: python -m results {folder} --figures")
         if config.tracking_uri is not None:
-            from benchmarks import sweep_run
-
             sweep_run.finish(Path(folder), config.tracking_uri)
         if code:
             sys.exit(code)

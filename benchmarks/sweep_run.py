@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from benchmarks.cell import CONFIG, DONE, LOCK, cells, read_sweep
 from benchmarks.server import OFF, RESTORE, connected, done, give_up, mirrored, remember, runs, standing
-from benchmarks.tracking import AT_ONCE, key, origin
+from benchmarks.tracking import key, origin
 
 log = logging.getLogger(__name__)
 VIEW = "cells"  # under which an experiment keeps how its cells are listed
@@ -51,7 +51,7 @@ def deleted(folder: Path, uri: str, client: object, experiment: str) -> list[Pat
     """Return the cells whose runs somebody has deleted on the server."""
     from mlflow.entities import ViewType
 
-    found = client.search_runs([experiment], "tags.kind = 'cell'", ViewType.DELETED_ONLY, AT_ONCE)
+    found = client.search_runs([experiment], "tags.kind = 'cell'", ViewType.DELETED_ONLY)
     gone = {run.info.run_id for run in found}
     return [cell for cell in cells(folder) if mirrored(cell, uri) and runs(cell)[uri][0] in gone] if gone else []
 
@@ -148,8 +148,7 @@ def log_steps(client: object, run_id: str, points: Iterable[tuple[str, str, int,
 
     start = client.get_run(run_id).info.start_time
     logged = [Metric(key(section, name), float(value), start, step) for section, name, step, value in points]
-    for first in range(0, len(logged), AT_ONCE):
-        client.log_batch(run_id, logged[first : first + AT_ONCE])
+    client.log_batch(run_id, logged)
 
 
 def heading(column: str | tuple[str, ...]) -> str:

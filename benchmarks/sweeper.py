@@ -15,9 +15,10 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import configure_log
 from omegaconf import DictConfig, OmegaConf
 
+from benchmarks import tracking
 from benchmarks.cell import LOCK, cells
 from benchmarks.command import MOST
-from benchmarks.plan import AGAIN, FAILED, KILLED, LEFT, Plan, typed
+from benchmarks.plan import LEFT, Plan, typed
 from benchmarks.record import config_folders, elsewhere, found
 from benchmarks.server import mirrored
 from benchmarks.sweep_run import started
@@ -84,8 +85,6 @@ def skipped(done: Collection[Path], number: int, config: DictConfig) -> None:
         if len(done) <= MOST:
             log.info("%s: done before, skipped%s", cell, elsewhere(cell, str(config.device)))
         if config.tracking_uri is not None and not mirrored(cell, config.tracking_uri):
-            from benchmarks import tracking
-
             with FileLock(cell / LOCK):
                 tracking.log_cell(cell, config.tracking_uri)
 
@@ -103,12 +102,9 @@ def samples(jobs: Sequence[Sequence[str]], groups: Collection[str]) -> list[Sequ
 
 def refuse_failed(plan: Plan, error: Exception | None) -> None:
     """Raise where cells failed, with the reason of the first."""
-    states = plan.states()
-    failed = [cell for cell, state in enumerate(states) if state in (AGAIN, FAILED)]
-    if failed:
-        reason = plan.log()[failed[0]]["reason"] if states[failed[0]] == FAILED else KILLED
-        several = f"{len(failed)} of {len(states)} cells failed; the first: " if len(failed) > 1 else ""
-        raise ValueError(several + reason) from error
+    if reasons := [*plan.reasons().values()]:
+        several = f"{len(reasons)} of {len(plan.names)} cells failed; the first: " if len(reasons) > 1 else ""
+        raise ValueError(several + reasons[0]) from error
 
 
 def unions(entry: str | Sequence[str] | None, asked: Mapping[str, object]) -> list[set[str]]:

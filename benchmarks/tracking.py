@@ -17,7 +17,6 @@ from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, SCORES, sweep_of
 from benchmarks.server import OFF, connected, done, give_up, mirrored, remember, runs
 
 TABLE = "scores.json"  # a cell's means and intervals, as MLflow's log_table writes them
-AT_ONCE = 1000  # metrics in one request
 MOST_PARTS = 1000  # of a metric; those of one with more, such as all channels of a network, stay in the scores' file
 
 
@@ -151,9 +150,7 @@ def log_values(client: object, run_id: str, settings: dict[str, str], rows: obje
         line = points.groupby("fraction")["value"].mean().dropna()
         for step, value in zip(steps(line.index), line, strict=True):
             logged.append(Metric(key("curves", name), float(value), now, step))
-    client.log_batch(run_id, logged[:AT_ONCE], [Param(name, value) for name, value in settings.items()])
-    for first in range(AT_ONCE, len(logged), AT_ONCE):
-        client.log_batch(run_id, logged[first : first + AT_ONCE])
+    client.log_batch(run_id, logged, [Param(name, value) for name, value in settings.items()])
 
 
 def means_of(rows: object) -> object:

@@ -23,7 +23,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from benchmarks.command import sentence
-from benchmarks.plan import AGAIN, BEGUN, DONE, FAILED, LEFT, Plan
+from benchmarks.plan import BEGUN, DONE, FAILED, LEFT, Plan
 from benchmarks.progress import bar, watched
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +101,7 @@ def launched(worker: Worker, plan: Plan, launcher: Launcher, number: int) -> Non
     fate_is_shared, tries = "n_jobs" in worker.config.hydra.launcher, 0
     with watched(plan):
         for state, left in rounds(plan):
-            several = 1 if fate_is_shared and state == BEGUN else max(1, number - computed(plan))
+            several = 1 if fate_is_shared and state == BEGUN else max(1, number - len(plan.computed()))
             launcher.task_function, before, ended = replace(worker, state=state), plan.states(), None
             try:
                 for job in jobs(launcher, plan, state, [plan.overrides[cell] for cell in left[:several]]):
@@ -129,7 +129,7 @@ def jobs(launcher: Launcher, plan: Plan, state: str, overrides: list[list[str]])
 
     Thread(target=launch, daemon=True).start()
     while not wait([ended], PATIENCE).done and idle < GRACE:
-        idle = 0 if computed(plan) else idle + PATIENCE
+        idle = 0 if plan.computed() else idle + PATIENCE
         if idle >= GRACE and plan.left(state) and queued(launcher, before):
             idle = GRACE - QUEUE  # ask Slurm again after QUEUE seconds
     return ended.result() if ended.done() else []
@@ -156,12 +156,7 @@ def rounds(plan: Plan) -> Iterator[tuple[str, list[int]]]:
         left = {state: plan.left(state) for state in (LEFT, BEGUN)}
         if state := next((state for state in left if left[state]), None):
             yield state, left[state]
-        elif computed(plan):
+        elif plan.computed():
             sleep(PATIENCE)
         else:
             return
-
-
-def computed(plan: Plan) -> int:
-    """Return how many cells of a plan other processes compute."""
-    return sum(plan.running(cell) for cell, state in enumerate(plan.states()) if state in (BEGUN, AGAIN))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.plan import AGAIN, BEGUN, DONE, LEFT, Plan, plans
+from benchmarks.plan import BEGUN, DONE, LEFT, Plan, plans
 
 ROOT = Path(__file__).parents[2]
 STARTED: list[subprocess.Popen] = []
@@ -51,9 +51,9 @@ def running(folder: Path) -> int:
     if not plans(folder / "outputs" / "trial"):
         return 0
     now = plan(folder)
-    number = sum(state in (BEGUN, AGAIN) and now.running(cell) for cell, state in enumerate(now.states()))
+    cells = now.computed()
     os.close(now.file)
-    return number
+    return len(cells)
 
 
 def ended(folder: Path) -> int:
@@ -64,7 +64,7 @@ def ended(folder: Path) -> int:
 def kill(folder: Path) -> int:
     """Kill a process that computes a cell of the sweep; return its number."""
     now = plan(folder)
-    cell = next(cell for cell, state in enumerate(now.states()) if state == BEGUN and now.running(cell))
+    cell = next(cell for cell in now.cells(BEGUN) if now.running(cell))
     os.close(now.file)
     owner = holder(now.path.with_suffix(".states"), cell)
     os.kill(owner, signal.SIGKILL)
