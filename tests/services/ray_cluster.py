@@ -42,8 +42,13 @@ def own_cluster(folder: Path, expected, words) -> None:
     trials.same(trials.start(folder, *words[:-1]), folder, expected)
 
 
-def hydras_ray(folder: Path, expected, _words) -> None:
-    trials.by_hydras_name(folder, expected, "ray")
+def hydras_ray(folder: Path, expected, words) -> None:
+    """With Hydra's own settings: a cluster of the command, and one that runs and wants no size of its store."""
+    own, other = folder / "own", folder / "other"
+    own.mkdir()
+    other.mkdir()
+    trials.by_hydras_name(own, expected, "ray")
+    trials.by_hydras_name(other, expected, "ray", words[-1], "+hydra.launcher.ray.init.object_store_memory=null")
 
 
 def killed(folder: Path, expected, words) -> None:

@@ -162,10 +162,10 @@ def without_launcher(folder: Path, expected: pd.DataFrame, words: Sequence[str])
     same(start(folder, *words), folder, expected)
 
 
-def by_hydras_name(folder: Path, expected: pd.DataFrame, name: str) -> None:
-    """A launcher is chosen by the name that Hydra has for it, with Hydra's settings."""
-    sweep = start(folder, f"hydra/launcher={name}", "+workers=2", "method=rise,lime", "seed=0,1")
-    same(sweep, folder, some(expected, ["rise", "lime"], [0, 1]))
+def by_hydras_name(folder: Path, expected: pd.DataFrame, name: str, *more: str) -> None:
+    """Three cells by a launcher that is chosen by the name that Hydra has for it, with Hydra's settings and others."""
+    sweep = start(folder, f"hydra/launcher={name}", "+workers=2", "method=rise", "seed=0,1,2", *more)
+    same(sweep, folder, some(expected, ["rise"], [0, 1, 2]))
 
 
 def tried(own: Sequence[Callable[[Path, pd.DataFrame, Sequence[str]], None]], words: Sequence[str]) -> int:
