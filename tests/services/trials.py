@@ -37,7 +37,7 @@ def start(folder: Path, *words: str) -> subprocess.Popen:
 
 def finished(sweep: subprocess.Popen) -> str:
     """Wait for a sweep that must succeed; return what it printed."""
-    out = sweep.communicate(timeout=900)[0]
+    out = sweep.communicate(timeout=1800)[0]
     assert sweep.returncode == 0, out
     return out
 
