@@ -4,7 +4,6 @@ import json
 import logging
 import traceback
 from collections import defaultdict
-from dataclasses import replace
 from math import inf
 from time import perf_counter
 
@@ -73,11 +72,11 @@ def fitting(cell: Cell, cfg: DictConfig, lacking: list[str], command: str) -> ob
     import torch
     from omegaconf import OmegaConf
 
-    from benchmarks import loop
+    from benchmarks.preparation import prepared
 
     while True:
         start = perf_counter()
-        ready = loop.prepared(cell, cfg)
+        ready = prepared(cell, cfg)
         batch = ready.cfg.batch_size
         try:
             images = extend(ready, lacking, command, start)
@@ -112,9 +111,9 @@ def extend(ready: object, lacking: list[str], command: str, start: float) -> obj
     Batches that a killed process has stored count as if the cell had them, without metrics that are not asked for now.
     """
     import pandas as pd
-    from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
+    from benchmarks.loop import computed
     from benchmarks.parts import Parts, save
     from benchmarks.rows import stacked
 
@@ -129,7 +128,6 @@ def extend(ready: object, lacking: list[str], command: str, start: float) -> obj
         return table[pd.MultiIndex.from_frame(table[VARIANT]).isin([(name, names[name]) for name in lacking])]
 
     parts = Parts.of(cell.folder, [ready.entry, *ready.metrics.values()])
-    ready = replace(ready, keep=lambda result: parts.keep(*own(result)))
     resumed = [(asked(part[0]), asked(part[1]), part[2]) for part in parts.read() if len(asked(part[0]))]
     before, curves, gallery = stored(cell, resumed)
     if resumed:
@@ -139,15 +137,18 @@ def extend(ready: object, lacking: list[str], command: str, start: float) -> obj
     for name in lacking:
         same = before[(before.metric == name) & (before.metric_settings == names[name])] if len(before) else before
         groups[frozenset(same.image if len(same) else ())].append(name)
-    benchmark = instantiate(ready.cfg.benchmark, _convert_="all")
     scores, images = [before] if len(before) else [], []
+
+    def keep(result: object) -> None:
+        parts.keep(*own(result))
+
     for known, metrics in groups.items():
         shown = set(gallery.get("image", ()))
         if not resumed and any(hasattr(ready.metrics[name], "pictures") for name in metrics):
             shown = set()
         pictured = len(shown) if shown <= known else inf  # images that are not computed again have their pictures
         some = {name: ready.metrics[name] for name in metrics}
-        result = benchmark(replace(ready, metrics=some, stored=known, pictured=pictured))
+        result = computed(ready, some, stored=known, pictured=pictured, keep=keep)
         if len(before) and len(result.scores):
             same_data(cell, before, result.scores)
         images.append(result.images)

@@ -1,37 +1,29 @@
-"""A cell made ready and computed batch by batch: what all kinds of benchmarks share."""
+"""A cell computed batch by batch, and its scores gathered: what all kinds of benchmarks share."""
 
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from benchmarks import rows
-from benchmarks.batches import batch_size
 from benchmarks.cell import Cell, single, text
-from benchmarks.contracts import classified, frozen, painted, photographed, untouched
-from benchmarks.device import chosen_device, environment
+from benchmarks.contracts import classified, photographed, untouched
+from benchmarks.device import environment
 from benchmarks.explained import CLEAN, Explained
-from benchmarks.memory import neighbours, trim
-from benchmarks.precision import at_precision, bearing
-from benchmarks.store import Store
-from entries import Inapplicable, explains, scores, stated
+from benchmarks.memory import trim
+from benchmarks.preparation import Metric, Prepared, Unsuited, suited
+from entries import Inapplicable
 
 log = logging.getLogger(__name__)
-Metric = Callable[..., Tensor]
 
 
 class Evaluated(NamedTuple):
@@ -62,128 +54,53 @@ class Scored(NamedTuple):
     pictures: Callable[[int], dict[str, np.ndarray]]  # what figures draw of the first images, at most so many
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """One cell, ready to be computed; images are normalised for its network."""
+def computed(cell: Prepared | Unsuited, metrics: dict[str, Metric], **known: object) -> Evaluated:
+    """Return what these metrics say of a cell; where its entry does not suit the data, rows that say why.
 
-    cell: Cell
-    cfg: DictConfig
-    device: torch.device
-    dataset: object
-    network: object  # models.zoo.Network
-    model: nn.Module  # the network's module on the device
-    size: int  # pixels along a side
-    entry: Callable | None
-    metrics: dict[str, Metric]
-    store: Store
-    common: Explained  # what the batches share: network, entry, units, other images, store
-    stored: frozenset[str] = frozenset()  # images that the metrics have been asked for before
-    pictured: int = 0  # images of which the cell has pictures already
-    keep: Callable[[Evaluated], None] = lambda part: None  # is given each batch as soon as another one follows
-    unsuited: str = ""  # why the entry does not suit the data, whatever the network; no network was fitted then
-
-    @property
-    def bearing(self) -> AbstractContextManager[None]:
-        """In which the entry is called."""
-        return bearing(self.cell.precision, self.cell.names["entry"] or self.cell.names["kind"])
-
-    def batches(self, target: str) -> Iterator[Batch]:
-        """Give the images that are wanted in order, with their logits; a bar on a terminal.
-
-        `target` says which class of an image is asked about: predicted or label.
-        """
-        network = self.cell.names["model"]
-        images, dataset = suited(self.dataset, self.network).test(self.size), type(self.dataset).__name__
-        names = unique(images, dataset)
-        places = [k for k, name in enumerate(names) if name not in self.stored]
-        # A generator of its own: without one, a loader draws from the global state.
-        loader = DataLoader(Subset(images, places), self.cfg.batch_size, generator=torch.Generator())
-        bar = tqdm(loader, self.cell.title, unit="batch", leave=False, disable=None)
-        for image, pixels, label, mask in bar:
-            image = photographed(image, pixels, label, mask, dataset)
-            x = self.common.normalised(pixels.to(self.device))
-            explained = replace(self.common, x=x, image=tuple(image), shared={})
-            with untouched(network, explained):
-                logits = classified(self.store((x,), CLEAN, partial(self.model, x)), len(x), network)
-            asked, visible = question(image, logits, label, mask, target)
-            explained = replace(explained, target=asked, mask=visible)
-            explained.once(("for all", CLEAN), lambda logits=logits: logits)  # the store has them already
-            facts = {
-                "label": label.numpy(),
-                "predicted": logits.argmax(1).cpu().numpy(),
-                "target": asked.cpu().numpy(),
-                "data": self.digests(pixels, mask),
-            }
-            yield Batch(image, pixels, mask, logits, explained, pd.DataFrame(facts, index=image))
-
-    @property
-    def background(self) -> Tensor:
-        """Other images (m, 3, h, w) of the data set; none where it gives none."""
-        return self.common.background
-
-    def digests(self, pixels: Tensor, mask: Tensor) -> list[str]:
-        """Return for each image a digest of its pixels, its mask and the data set's settings."""
-        settings = text([self.cell.names["dataset"], self.cell.settings["data"]]).encode()
-        return [
-            hashlib.sha256(settings + x.numpy().tobytes() + m.numpy().tobytes()).hexdigest()[:12]
-            for x, m in zip(pixels, mask, strict=True)
-        ]
-
-
-def made(cell: Cell, cfg: DictConfig) -> tuple[object, dict[str, object]]:
-    """Return the entry of a cell, None where its kind has none, and its metrics by name."""
-    group = cell.group
-    entry = stated(instantiate(cfg[group], _convert_="all"), explains, cell.names["entry"]) if group else None
-    return entry, {name: stated(instantiate(cfg.metric[name], _convert_="all"), scores, name) for name in cell.metrics}
-
-
-def prepared(cell: Cell, cfg: DictConfig) -> Prepared:
-    """Make a cell ready: its data set, its network on the device, its entry and its metrics.
-
-    A kind of benchmark may have `suits(dataset, model, entry)`. What it refuses is refused before a network is fitted.
+    `known` replaces fields of a cell with a network: what is stored of it already, and what keeps its batches.
     """
-    precision = cell.precision
-    device = chosen_device(cfg.device, cfg.threads, precision)
-    benchmark, dataset, model = (instantiate(cfg[part], _convert_="all") for part in ("benchmark", "dataset", "model"))
-    # What may read the number of images in one pass is made anew when the network, on which it depends, is there.
-    entry, metrics = made(cell, OmegaConf.merge(cfg, {"batch_size": 1}) if cfg.batch_size == "auto" else cfg)
-    try:
-        getattr(benchmark, "suits", lambda *_: None)(dataset, model, entry)
-    except Inapplicable as reason:
-        none, nobody = nn.Identity(), SimpleNamespace(digest="")
-        store = Store(None, none, "", device)
-        common = Explained(none, entry, *[torch.empty(0)] * 7)
-        facts = (dataset, nobody, none, 0, entry, metrics, store, common)
-        return Prepared(cell, cfg, device, *facts, unsuited=str(reason))
-    network = model(getattr(dataset, "fitted_on", dataset))
-    size = network.input_size * getattr(dataset, "tiles_per_side", 1)  # a mosaic has tiles of the input size
-    model = frozen(network.module, cell.names["model"])
-    model = model.to(device, memory_format=torch.channels_last)  # the faster layout for convolutions
-    model = at_precision(model, precision, device)
-    tried = Path(cfg.cache) / ".batches"
-    batch = batch_size(cfg.batch_size, model, size, device, neighbours(cfg), tried)
-    cfg = OmegaConf.merge(cfg, {"batch_size": batch})
-    entry, metrics = made(cell, cfg)
-    of = f"{network.digest} {network.mean} {network.std}" + ("" if precision == "float32" else f" {precision}")
-    store = Store(cell.sweep / ".shared", model, of, device)
-    mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
-    none, others = torch.empty(0), torch.zeros(0, 3, size, size, device=device)
-    common = Explained(model, entry, none, none, none, none, mean, std, others, store=store)
-    return Prepared(cell, cfg, device, dataset, network, model, size, entry, metrics, store, common)
+    if isinstance(cell, Unsuited):
+        return refused(replace(cell, metrics=metrics), cell.reason)
+    return cell.benchmark(replace(cell, metrics=metrics, **known))
 
 
-def suited(dataset: object, network: object) -> object:
-    """Return the data set with the network's own crop and interpolation; without a network, with timm's defaults."""
-    return dataset.suited(network) if hasattr(dataset, "suited") else dataset
+def batched(cell: Prepared, target: str) -> Iterator[Batch]:
+    """Give the images that are wanted in order, with their logits; a bar on a terminal.
+
+    `target` says which class of an image is asked about: predicted or label.
+    """
+    network = cell.cell.names["model"]
+    images, dataset = suited(cell.dataset, cell.network).test(cell.size), type(cell.dataset).__name__
+    names = unique(images, dataset)
+    places = [k for k, name in enumerate(names) if name not in cell.stored]
+    # A generator of its own: without one, a loader draws from the global state.
+    loader = DataLoader(Subset(images, places), cell.cfg.batch_size, generator=torch.Generator())
+    bar = tqdm(loader, cell.cell.title, unit="batch", leave=False, disable=None)
+    for image, pixels, label, mask in bar:
+        image = photographed(image, pixels, label, mask, dataset)
+        x = cell.common.normalised(pixels.to(cell.device))
+        explained = replace(cell.common, x=x, image=tuple(image), shared={})
+        with untouched(network, explained):
+            logits = classified(cell.store((x,), CLEAN, partial(cell.model, x)), len(x), network)
+        asked, visible = question(image, logits, label, mask, target)
+        explained = replace(explained, target=asked, mask=visible)
+        explained.once(("for all", CLEAN), lambda logits=logits: logits)  # the store has them already
+        facts = {
+            "label": label.numpy(),
+            "predicted": logits.argmax(1).cpu().numpy(),
+            "target": asked.cpu().numpy(),
+            "data": digests(cell.cell, pixels, mask),
+        }
+        yield Batch(image, pixels, mask, logits, explained, pd.DataFrame(facts, index=image))
 
 
-def with_background(cell: Prepared, images: int) -> Prepared:
-    """Give a cell other images of the data set, which stand for the absence of evidence."""
-    if not hasattr(cell.dataset, "background"):
-        return cell
-    pixels = suited(cell.dataset, cell.network).background(cell.size, images)
-    painted(pixels, ["a background image"] * len(pixels), type(cell.dataset).__name__)
-    return replace(cell, common=replace(cell.common, background=cell.common.normalised(pixels.to(cell.device))))
+def digests(cell: Cell, pixels: Tensor, mask: Tensor) -> list[str]:
+    """Return for each image a digest of its pixels, its mask and the data set's settings."""
+    settings = text([cell.names["dataset"], cell.settings["data"]]).encode()
+    return [
+        hashlib.sha256(settings + x.numpy().tobytes() + m.numpy().tobytes()).hexdigest()[:12]
+        for x, m in zip(pixels, mask, strict=True)
+    ]
 
 
 def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pictures: int) -> Evaluated:
@@ -191,9 +108,8 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
 
     An entry that does not suit the network or the data leaves rows that say why, and no scores.
     """
-    of_kind(cell.cell.names["kind"], cell.metrics)
     parts = []
-    for batch in cell.batches(target):
+    for batch in batched(cell, target):
         if parts:
             cell.keep(parts[-1])
             trim()
@@ -202,7 +118,7 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
             with cell.bearing:
                 result = step(batch)
         except Inapplicable as reason:
-            return refused(cell, reason, seen)
+            return refused(cell, reason)
         scores = table(cell, [with_facts(part, batch.facts) for part in result.scores])
         left = pictures - cell.pictured - sum(len(part.gallery.get("image", ())) for part in parts)
         shown = result.pictures(left) if left > 0 else {}
@@ -214,27 +130,23 @@ def evaluated(cell: Prepared, target: str, step: Callable[[Batch], Scored], pict
 
 def alone(cell: Prepared, step: Callable[[], Scored], pictures: int) -> Evaluated:
     """Compute one cell whose scores belong to no single image of the test split: `step` gives all of them at once."""
-    of_kind(cell.cell.names["kind"], cell.metrics)
-    nobody = pd.DataFrame(columns=["label", "predicted", "masked"])
     try:
-        if cell.unsuited:
-            raise Inapplicable(cell.unsuited)
         with cell.bearing:
             result = step()
     except Inapplicable as reason:
-        return refused(cell, reason, nobody)
+        return refused(cell, reason)
     facts = pd.DataFrame({name: pd.Series(dtype=type(value)) for name, value in rows.NOBODY.items()})
     scores = table(cell, [with_facts(part, facts) for part in result.scores])
     shown = result.pictures(pictures) if pictures > cell.pictured else {}
-    return Evaluated(scores, rows.joined(result.curves, rows.CURVE), shown, nobody)
+    return Evaluated(scores, rows.joined(result.curves, rows.CURVE), shown, unseen())
 
 
-def refused(cell: Prepared, reason: Inapplicable, images: pd.DataFrame) -> Evaluated:
+def refused(cell: Prepared | Unsuited, reason: Inapplicable) -> Evaluated:
     """Return what is left of a cell whose entry does not suit the network or the data: rows that say why."""
     if not single():
         log.warning("%s is skipped: %s", cell.cell.title, reason)
     none = table(cell, [rows.inapplicable(cell.metrics, str(reason))])
-    return Evaluated(none, rows.joined([], rows.CURVE), {}, images[:0])
+    return Evaluated(none, rows.joined([], rows.CURVE), {}, unseen())
 
 
 def together(cell: Prepared, parts: list[Evaluated]) -> Evaluated:
@@ -245,6 +157,12 @@ def together(cell: Prepared, parts: list[Evaluated]) -> Evaluated:
     return Evaluated(scores, curves, gallery, pd.concat([part.images for part in parts]) if parts else pd.DataFrame())
 
 
+def unseen() -> pd.DataFrame:
+    """Return what is told of the images of a run that has none."""
+    facts = {"label": int, "predicted": int, "masked": bool}
+    return pd.DataFrame(columns=[*facts]).astype(facts)
+
+
 def with_facts(scores: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
     """Return scores with the facts of their images; a score of no image may bring its own `target` and `data`."""
     facts = facts[facts.columns.difference(scores.columns, sort=False)]
@@ -252,28 +170,12 @@ def with_facts(scores: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
     return joined.astype(dict(facts.dtypes))
 
 
-def of_kind(kind: str, metrics: dict[str, Metric]) -> None:
-    """Refuse metrics of another kind of benchmark."""
-    for name, metric in metrics.items():
-        if (of := kind_of(metric)) not in (None, kind):
-            raise ValueError(f"benchmark={kind} needs metrics of {kind}; {name} is a metric of {of}")
-
-
-def kind_of(entry: object) -> str | None:
-    """Return the kind of benchmark in whose folder an entry stands; None outside, where it may be of any."""
-    room, _, place = type(entry).__module__.partition(".")
-    return place.partition(".")[0] if room == "benchmarks" else None
-
-
-def table(cell: Prepared, scores: list[pd.DataFrame]) -> pd.DataFrame:
+def table(cell: Prepared | Unsuited, scores: list[pd.DataFrame]) -> pd.DataFrame:
     """Return rows in the order of the cell's metrics, with the facts of the cell."""
     facts = {
         "group": getattr(cell.entry, "group", ""),
         "cites": getattr(cell.entry, "cites", ""),
-        "weights": cell.network.digest,
-        "promised": getattr(cell.network, "promised", np.nan),
-        "accuracy": getattr(cell.network, "accuracy", np.nan),
-        "input_size": cell.size,
+        **cell.facts,
         "device": cell.device.type,
         **environment(),
     }

@@ -20,11 +20,12 @@ import yaml
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from benchmarks import loop, rows
+from benchmarks import preparation, rows
 from benchmarks.cell import CONFIG, DONE, SCORES, Cell, shown, text
 from benchmarks.command import one_sentence
 from benchmarks.compute import VARIANT
 from benchmarks.device import environment
+from benchmarks.loop import computed
 from benchmarks.reproduce import AGREEING, EXACT
 from results import scores
 from results.site import states
@@ -177,10 +178,10 @@ def recomputed(cell: Cell, table: pd.DataFrame) -> dict:
     cfg = OmegaConf.merge(OmegaConf.create(cell.config), {"device": "auto", "threads": 1})
     with tempfile.TemporaryDirectory() as place:
         try:
-            ready = loop.prepared(replace(cell, sweep=Path(place)), cfg)
+            ready = preparation.prepared(replace(cell, sweep=Path(place)), cfg)
         except (OSError, ImportError, ValueError, RuntimeError) as error:
             raise Unavailable(str(error).splitlines()[0]) from error
-        now = instantiate(ready.cfg.benchmark, _convert_="all")(ready).scores.assign(**cell.columns())
+        now = computed(ready, ready.metrics).scores.assign(**cell.columns())
     now, before = (own.astype(dict.fromkeys(ROW, str)) for own in (now, table))
     before = before[pd.MultiIndex.from_frame(before[VARIANT]).isin([*cell.metric_settings().items()])]
     both = before.merge(now, "outer", ROW, suffixes=("", "_now"), indicator=True, validate="one_to_one")

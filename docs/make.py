@@ -19,7 +19,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from benchmarks.conformance.entries import entries as metrics
-from benchmarks.loop import kind_of
+from benchmarks.preparation import kind_of
 from docs.settings import cell, described, table
 from methods import lrp
 from results.names import bibliography, works

@@ -27,7 +27,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 import benchmarks.resolvers  # noqa: F401 (its resolver)
 from benchmarks.cell import Cell
-from benchmarks.loop import Evaluated, prepared
+from benchmarks.loop import Evaluated, computed
+from benchmarks.preparation import Prepared, prepared
 
 CONF = Path(__file__).parents[1] / "conf"
 
@@ -69,9 +70,9 @@ def evaluated(*overrides: str, sweep: Path = Path("nowhere"), **nodes: dict) -> 
     for name, node in nodes.items():
         OmegaConf.update(cfg, name.replace("__", "."), node, merge=False)
     cell = prepared(Cell.of(cfg, choices, sweep), cfg)
-    if sweep == Path("nowhere"):
+    if sweep == Path("nowhere") and isinstance(cell, Prepared):
         cell.store.folder = None
-    return instantiate(cfg.benchmark, _convert_="all")(cell)
+    return computed(cell, cell.metrics)
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str]:

@@ -19,7 +19,8 @@ from math import ceil, log2
 
 import torch
 
-from benchmarks.loop import Evaluated, Prepared, Scored, alone
+from benchmarks.loop import Evaluated, Scored, alone
+from benchmarks.preparation import Prepared
 from entries import layered, number, positive, refuse, whole
 from methods.concepts.activations import Layer, chosen_layer
 

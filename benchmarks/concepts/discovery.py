@@ -17,7 +17,8 @@ from benchmarks.concepts.given import occurring
 from benchmarks.contracts import untouched
 from benchmarks.cost import measured
 from benchmarks.datasets import scenes, shapes
-from benchmarks.loop import Prepared, Scored, suited
+from benchmarks.loop import Scored
+from benchmarks.preparation import Prepared, suited
 from methods.concepts.activations import Layer
 from methods.concepts.dictionary import Dictionary, positioned, total_sobol
 

@@ -19,7 +19,7 @@ from benchmarks.datasets.class_names import some
 from benchmarks.datasets.folder import INTERPOLATIONS, OPEN, readable, say
 from benchmarks.datasets.photographs import Photographs
 from benchmarks.datasets.scenes import FACTORS, shows
-from benchmarks.loop import Prepared
+from benchmarks.preparation import Prepared
 from entries import Inapplicable
 from methods.concepts.activations import Layer
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.conformance.cases import Batch
 from benchmarks.conformance.kinds import brought, default
 from benchmarks.conformance.meter import Price, metered
-from benchmarks.loop import kind_of
+from benchmarks.preparation import kind_of
 
 Metric = Callable[[Batch], Tensor]
 

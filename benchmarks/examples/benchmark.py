@@ -23,7 +23,8 @@ from torch import Tensor
 from benchmarks.contracts import untouched
 from benchmarks.cost import Cost, measured
 from benchmarks.examples.worlds import epochs, trained
-from benchmarks.loop import Evaluated, Prepared, Scored, alone, target_of
+from benchmarks.loop import Evaluated, Scored, alone, batched, target_of
+from benchmarks.preparation import Prepared
 from entries import Inapplicable, gallery, number, positive, whole
 from methods.examples.counterfactuals import named_target
 from methods.examples.training import Training
@@ -103,7 +104,7 @@ class Examples:
 
     def tested(self, cell: Prepared) -> Tested:
         """Return the test images with what is known of them."""
-        batches = [*cell.batches(self.target)]
+        batches = [*batched(cell, self.target)]
         parts = zip(*((batch.explained.x, batch.pixels, batch.mask) for batch in batches), strict=True)
         return Tested(*(torch.cat(part) for part in parts), pd.concat([batch.facts for batch in batches]))
 

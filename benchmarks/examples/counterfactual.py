@@ -13,7 +13,8 @@ from benchmarks.contracts import painted
 from benchmarks.examples import worlds
 from benchmarks.examples.benchmark import Examples, Tested, asked
 from benchmarks.examples.countered import Countered
-from benchmarks.loop import Prepared, Scored
+from benchmarks.loop import Scored
+from benchmarks.preparation import Prepared
 from entries import Inapplicable
 from methods.examples.counterfactuals import shown
 from methods.examples.training import Training

@@ -13,7 +13,8 @@ from benchmarks.contracts import untouched
 from benchmarks.examples import traced, worlds
 from benchmarks.examples.benchmark import Examples, Tested, asked
 from benchmarks.examples.subsets import subsets
-from benchmarks.loop import Prepared, Scored
+from benchmarks.loop import Scored
+from benchmarks.preparation import Prepared
 from methods.examples.counterfactuals import log_odds
 from methods.examples.training import Traces, Training, fitted_head
 from methods.layers.layered import Layered

@@ -9,7 +9,8 @@ from benchmarks import rows
 from benchmarks.examples.benchmark import Examples, asked
 from benchmarks.examples.chosen import Chosen
 from benchmarks.examples.example import digest
-from benchmarks.loop import Prepared, Scored
+from benchmarks.loop import Scored
+from benchmarks.preparation import Prepared
 from methods.examples.prototypes import Prototypes
 from methods.examples.training import Training
 

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from benchmarks.examples.benchmark import Examples, Tested
 from benchmarks.examples.traced import Subsets
 from benchmarks.examples.worlds import TEST_IMAGES, World, plain, refittable
-from benchmarks.loop import Prepared
+from benchmarks.preparation import Prepared
 from methods.examples.counterfactuals import log_odds
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from benchmarks.contracts import frozen
-from benchmarks.loop import Prepared, suited
+from benchmarks.preparation import Prepared, suited
 from benchmarks.store import Store
 from entries import Inapplicable
 from methods.examples.training import Training

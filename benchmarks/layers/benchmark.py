@@ -16,7 +16,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmarks.loop import Batch, Evaluated, Prepared, Scored, alone, evaluated, suited, target_of
+from benchmarks.loop import Batch, Evaluated, Scored, alone, evaluated, target_of
+from benchmarks.preparation import Prepared, suited
 from entries import whole
 from methods.layers.layered import Layered, chosen_layers
 

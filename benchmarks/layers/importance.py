@@ -12,7 +12,8 @@ from benchmarks.contracts import untouched
 from benchmarks.cost import Cost, measured
 from benchmarks.layers.benchmark import Layers, Reference
 from benchmarks.layers.ranked import Ranked
-from benchmarks.loop import Batch, Prepared, Scored
+from benchmarks.loop import Batch, Scored
+from benchmarks.preparation import Prepared
 from methods.graph import canonical_form
 from methods.layers import ablation
 from methods.layers.layered import Layered

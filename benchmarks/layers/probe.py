@@ -13,7 +13,8 @@ from benchmarks.contracts import say_once, untouched
 from benchmarks.cost import measured
 from benchmarks.layers.benchmark import Layers, Reference
 from benchmarks.layers.probed import Probed
-from benchmarks.loop import Batch, Prepared, Scored
+from benchmarks.loop import Batch, Scored
+from benchmarks.preparation import Prepared
 from entries import Inapplicable
 from methods.cam import GradCam
 from methods.layers.layered import Layered

@@ -15,7 +15,8 @@ from benchmarks.contracts import frozen, say_once, untouched
 from benchmarks.cost import measured
 from benchmarks.layers.benchmark import Layers, Reference
 from benchmarks.layers.represented import Represented
-from benchmarks.loop import Batch, Prepared, Scored
+from benchmarks.loop import Batch, Scored
+from benchmarks.preparation import Prepared
 from methods.layers.layered import Layered
 
 

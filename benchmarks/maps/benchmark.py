@@ -13,8 +13,9 @@ from benchmarks import rows
 from benchmarks.contracts import untouched
 from benchmarks.cost import measured
 from benchmarks.explained import Explained, draws
-from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, target_of, with_background
+from benchmarks.loop import Batch, Evaluated, Scored, evaluated, target_of
 from benchmarks.maps.metrics.ranking import tied
+from benchmarks.preparation import Prepared, with_background
 from entries import choice, whole
 
 CHANGES = ("none", "minor", "other_class")

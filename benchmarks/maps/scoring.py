@@ -21,8 +21,8 @@ from benchmarks.cell import own, shown, text
 from benchmarks.command import CONF, sentence
 from benchmarks.contracts import classified, frozen, photographed, say_once
 from benchmarks.explained import CLEAN, Explained
-from benchmarks.loop import of_kind
 from benchmarks.maps.benchmark import flaw, scored
+from benchmarks.preparation import of_kind
 from benchmarks.store import Store
 from entries import scores, stated
 from methods.stored import Stored

@@ -13,7 +13,8 @@ import numpy as np
 
 from benchmarks import rows
 from benchmarks.cost import Cost
-from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, suited
+from benchmarks.loop import Batch, Evaluated, Scored, evaluated
+from benchmarks.preparation import Prepared, suited
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from torch import Tensor
 from benchmarks import rows
 from benchmarks.contracts import untouched
 from benchmarks.cost import measured
-from benchmarks.loop import Batch, Evaluated, Prepared, Scored, evaluated, target_of, with_background
+from benchmarks.loop import Batch, Evaluated, Scored, evaluated, target_of
 from benchmarks.paths.gallery import Pictures
 from benchmarks.paths.pathed import Pathed
+from benchmarks.preparation import Prepared, with_background
 from entries import whole
 from methods.graph import canonical_form
 from methods.paths import masked

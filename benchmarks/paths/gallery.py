@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from benchmarks import rows
-from benchmarks.loop import Batch, Prepared
+from benchmarks.loop import Batch
+from benchmarks.preparation import Prepared
 from entries import refuse, whole
 from methods.graph import canonical_form
 from methods.paths import Path

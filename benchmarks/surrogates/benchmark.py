@@ -18,7 +18,8 @@ from benchmarks import rows
 from benchmarks.contracts import untouched
 from benchmarks.cost import measured
 from benchmarks.datasets import scenes
-from benchmarks.loop import Evaluated, Prepared, Scored, alone, suited
+from benchmarks.loop import Evaluated, Scored, alone, batched
+from benchmarks.preparation import Prepared, suited
 from benchmarks.surrogates.surrogated import Surrogated
 from entries import Inapplicable, gallery, layered, needed, rising, whole
 from methods.concepts.activations import Layer, chosen_layer
@@ -68,7 +69,7 @@ class Surrogates:
 
     def scored(self, cell: Prepared) -> Scored:
         """Return all scores of a cell."""
-        batches = [*cell.batches("predicted")]
+        batches = [*batched(cell, "predicted")]
         facts, x = pd.concat([batch.facts for batch in batches]), torch.cat([batch.explained.x for batch in batches])
         layer = Layer(cell.model, self.layer, cell.cfg.batch_size, cell.store)
         if "layer" in cell.entry.needs:

@@ -12,7 +12,8 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
-from benchmarks.loop import Evaluated, Prepared, alone, suited
+from benchmarks.loop import Evaluated, alone
+from benchmarks.preparation import Prepared, suited
 from entries import whole
 from methods.units.reading import units_of
 

@@ -8,7 +8,8 @@ import numpy as np
 from benchmarks import rows
 from benchmarks.contracts import untouched
 from benchmarks.cost import measured
-from benchmarks.loop import Prepared, Scored
+from benchmarks.loop import Scored
+from benchmarks.preparation import Prepared
 from benchmarks.units.benchmark import Neurons, Reference
 from benchmarks.units.labelled import Labelled, Scenes
 from entries import Inapplicable

@@ -13,7 +13,8 @@ from torch import Tensor
 from benchmarks import rows
 from benchmarks.contracts import frozen, painted, untouched
 from benchmarks.cost import measured
-from benchmarks.loop import Prepared, Scored
+from benchmarks.loop import Scored
+from benchmarks.preparation import Prepared
 from benchmarks.units.benchmark import Neurons, Reference
 from benchmarks.units.visualised import Visualised
 from entries import Inapplicable

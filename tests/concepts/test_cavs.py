@@ -26,7 +26,7 @@ from torch import nn
 from benchmarks.cell import Cell
 from benchmarks.datasets.rules import Rules
 from benchmarks.datasets.shapes import redrawn
-from benchmarks.loop import prepared
+from benchmarks.preparation import prepared
 from methods.concepts.activations import Layer, chosen_layer
 from methods.concepts.cavs import Tcav, TcavLogistic
 from models.zoo import Network as Zoo

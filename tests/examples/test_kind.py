@@ -13,7 +13,7 @@ from benchmarks.datasets.digits import Digits
 from benchmarks.datasets.planted import Planted
 from benchmarks.datasets.shapes import Shapes
 from benchmarks.examples.worlds import World, checkpoints, patched, plain
-from benchmarks.loop import prepared
+from benchmarks.preparation import prepared
 from tests.conftest import composed, evaluated, job
 
 SMALL = [

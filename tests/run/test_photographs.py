@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from sklearn.datasets import load_sample_image
 
 from benchmarks.cell import Cell
-from benchmarks.loop import prepared, suited
+from benchmarks.preparation import prepared, suited
 from tests.conftest import composed, job, run
 
 

@@ -165,7 +165,7 @@ def test_cells_whose_network_cannot_be_made_are_passed_over(theirs, monkeypatch)
     def closed(cell, cfg):
         raise FileNotFoundError("these weights are not public")
 
-    monkeypatch.setattr("benchmarks.loop.prepared", closed)
+    monkeypatch.setattr("benchmarks.preparation.prepared", closed)
     receipt = verify(theirs, 0.5, 0)
     assert receipt["state"] == "reported" and not receipt["recomputed"]
     assert {*receipt["passed over"].values()} == {"these weights are not public"} and len(receipt["passed over"]) == 2
