@@ -184,9 +184,10 @@ def largest(sums: np.ndarray, inverse: np.ndarray) -> np.ndarray:
     """Return the largest |T| of any two entries under each flip, in ascending order."""
     most = np.zeros_like(sums[0])
     for start in range(0, len(most), 2500):  # which stay in the cache
-        part, own = sums[:, start : start + 2500], most[start : start + 2500]
+        part, own = sums[:, start : start + 2500].copy(), most[start : start + 2500]
+        space = np.empty_like(part)
         for k in range(1, len(part)):
-            difference = part[:k] - part[k]
+            difference = np.subtract(part[:k], part[k], out=space[:k])
             difference *= inverse[:k, k, None]
             np.maximum(own, np.abs(difference, out=difference).max(0), out=own)
     return np.sort(most)
