@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks.examples import benchmark
 from benchmarks.examples.benchmark import Examples
-from benchmarks.examples.correlation import resampled
+from benchmarks.examples.correlation import resampled, spearman
 from benchmarks.examples.example import left_out
 from benchmarks.examples.metrics.example import (
     FlippedAuroc,
@@ -31,11 +31,12 @@ def ties(*shape: int) -> torch.Tensor:
     return torch.randint(5, shape).double()
 
 
-def test_rank_correlations_of_resampled_places_are_those_of_scipy():
+def test_rank_correlations_also_of_resampled_places_are_those_of_scipy():
     a, b, drawn = ties(4, 12), torch.randn(4, 12).double(), torch.randint(12, (5, 12))
     times = torch.stack([torch.bincount(places, minlength=12) for places in drawn]).double()
     literal = [[spearmanr(p[places], q[places]).statistic for places in drawn] for p, q in zip(a, b, strict=True)]
     assert np.allclose(resampled(a, b, times), literal)
+    assert np.allclose(spearman(a, b), [spearmanr(*pair).statistic for pair in zip(a, b, strict=True)])
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -35,6 +36,8 @@ MODELS = ("resnet18", "inception_v3")
 RESIDUALS = {"integrated_gradients": 0.05, "lrp_epsilon_plus": 1.0, "deep_lift": 0.2}  # largest; others state no law
 SIGNED = ("gradient", "input_x_gradient", "integrated_gradients", "lrp_epsilon_plus")
 BENCHMARK = {"background": 16, "change": "none", "target": "predicted"}
+OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)  # of a command that gives none
+NOBODY = dict.fromkeys(("label", "predicted", "target"), -1)  # of scores that belong to no image
 CELL = ["benchmark", "condition", "dataset", "data_settings", "model", "model_settings", "entry", "settings", "seed"]
 
 
@@ -80,6 +83,11 @@ def rows(
     own |= {"group": _each(entry, GROUP.get), "key": _each(entry, digest)}
     own |= {"status": np.where(missing, "undefined", "ok"), "reason": np.where(missing, why, "")}
     return pd.DataFrame(own | columns, index=range(len(score)))
+
+
+def of_no_image(score: Sequence[float], metric: str, category: str, higher: bool = True, **columns) -> pd.DataFrame:
+    """Return rows of scores that belong to no image."""
+    return rows(score, metric, category, higher, **NOBODY | {"images": [""] * len(score)} | columns)
 
 
 def scores(entries=ENTRIES, metrics=METRICS, models=MODELS, images=24, seeds=(0,), seed=0, **columns) -> pd.DataFrame:
@@ -162,9 +170,9 @@ def gallery(entry: str, images: int = 6, side: int = 64, seed: int = 2) -> dict[
     return about | {"pixels": pixels, "mask": mask, "maps": maps.astype(np.float32)}
 
 
-def write(folder: Path, table: pd.DataFrame, lines: pd.DataFrame | None = None, galleries: bool = False) -> Path:
-    """Write one folder per cell as a sweep does, with `lines` as curves and, if asked for, a gallery of maps."""
-    for keys, cell in table.groupby(CELL, sort=False, observed=True):
+def write(folder: Path, table: pd.DataFrame, lines: pd.DataFrame | None = None, pictured=lambda row: {}) -> Path:
+    """Write one folder per cell as a sweep does, with `lines` as curves, and `pictured` of its first row as gallery."""
+    for keys, cell in table.drop(columns="folder", errors="ignore").groupby(CELL, sort=False, observed=True):
         first = cell.iloc[0]
         parts = filter(None, (first.kind, first.dataset, first.model, first.entry))
         place = folder.joinpath(*parts, f"seed_{first.seed}-{digest(*map(str, keys))[:8]}")
@@ -173,6 +181,6 @@ def write(folder: Path, table: pd.DataFrame, lines: pd.DataFrame | None = None, 
         if lines is not None and (cell.status == "ok").any():
             own = lines[(lines[CELL] == list(keys)).all(axis=1) & lines.metric.isin(cell.metric)]
             own.drop(columns=CELL).to_parquet(place / "curves.parquet", index=False)
-        if galleries and (cell.status == "ok").any():
-            np.savez_compressed(place / "gallery.npz", **gallery(first.entry))
+        if (cell.status == "ok").any() and (shown := pictured(first)):
+            np.savez_compressed(place / "gallery.npz", **shown)
     return folder

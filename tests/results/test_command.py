@@ -12,7 +12,7 @@ from PIL import Image
 
 from results import publish, style
 from results.__main__ import main
-from tests.results.synthetic import curves, scores, write
+from tests.results.synthetic import curves, gallery, scores, write
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = ("gradient", "grad_cam", "rise", "uniform", "truth")
@@ -22,7 +22,7 @@ METRICS = ("deletion", "insertion", "gini")
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
     table = scores(ENTRIES, METRICS, ("resnet18",), images=8)
-    return write(tmp_path_factory.mktemp("sweeps") / "tiny", table, curves(table), galleries=True)
+    return write(tmp_path_factory.mktemp("sweeps") / "tiny", table, curves(table), lambda row: gallery(row.entry))
 
 
 def run(capsys, *arguments) -> tuple[int, str, str]:

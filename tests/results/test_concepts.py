@@ -1,10 +1,6 @@
-"""Tables and figures of concepts, on sweeps that never ran: numbers against the metrics, loops, and the golden text.
-
-`python -m tests.results.test_concepts` rewrites the golden text after an intended change.
-"""
+"""Tables and figures of concepts, on sweeps that never ran: numbers against the metrics and loops."""
 
 import json
-from argparse import Namespace
 from itertools import product
 from math import sqrt
 from pathlib import Path
@@ -15,14 +11,12 @@ import pytest
 from scipy import stats
 
 from benchmarks.concepts.metrics.concept import FalsePositives, Power
-from results import concepts, latex, parts, scores, tables
+from results import concepts, parts, tables
 from results.concepts import claims, views
 from tests.concepts.answers import CLASSES, WORDS, claimed
 from tests.results import synthetic
-from tests.results.drawn import checked
+from tests.results.synthetic import OPTIONS
 
-GOLDEN = Path(__file__).with_name("golden") / "concepts.txt"
-OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)
 SETTINGS = json.dumps({"alpha": 0.05, "delta": 0.1, "images": 20})
 MEASURED, HALF = np.array([[2.0, 0.05], [0.02, -0.7], [0.12, -0.4]]), 0.04  # (left, first) is undecided
 PAIRS = [json.dumps(pair) for pair in product(WORDS, CLASSES)]
@@ -35,8 +29,8 @@ OF_ENTRY |= {"discovery_stability": [""], "concept_completeness": ["", "shuffled
 
 def rows(values: object, metric: str, places: list[str], **columns) -> pd.DataFrame:
     values = np.ravel(values).astype(float)
-    nobody = {"images": [""] * len(values), "label": -1, "predicted": -1, "target": -1, "kind": "concepts"}
-    table = synthetic.rows(values, metric, "concept", metric != "false_positives", **nobody, **columns)
+    higher = metric != "false_positives"
+    table = synthetic.of_no_image(values, metric, "concept", higher, kind="concepts", **columns)
     table["group"] = np.where(table.entry == "random_directions", "control", "linearisation")
     return table.assign(part=places, benchmark=SETTINGS)
 
@@ -85,16 +79,11 @@ def gallery(entry: str, seed: int) -> dict[str, np.ndarray]:
 
 
 def written(folder: Path) -> Path:
-    synthetic.write(folder, sweep().drop(columns="folder"))
-    for cell in folder.rglob("scores.parquet"):
-        first = pd.read_parquet(cell).iloc[0]
-        np.savez(cell.with_name("gallery.npz"), **gallery(first.entry, int(first.seed)))
-    return folder
+    return synthetic.write(folder, sweep(), pictured=lambda row: gallery(row.entry, row.seed))
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    return scores.read(written(tmp_path_factory.mktemp("concepts")))
+FIGURES = {"effects_shapes_resnet18", *(f"concepts_shapes_resnet18_{entry}" for entry in (*ENTRIES, *FINDERS))}
+PICTURED = gallery("tcav", 0), gallery("craft", 0)
 
 
 @pytest.fixture(scope="module")
@@ -163,34 +152,3 @@ def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
     assert concepts.suited(given) == ["significance"] and concepts.default(found) == "discovery"
     with pytest.raises(tables.Inapplicable, match="needs scores such as recovered_share"):
         concepts.VIEWS["discovery"](given, OPTIONS)
-
-
-def text(table: pd.DataFrame) -> str:
-    return "".join(tables.page(view(table, OPTIONS), 110, True) + "\n" for view in concepts.VIEWS.values())
-
-
-@pytest.mark.slow
-def test_the_text_is_the_golden_one(stored):
-    assert text(stored) == GOLDEN.read_text(encoding="utf-8")
-    shown = (table for view in concepts.VIEWS.values() for table in view(stored, OPTIONS))
-    assert all(r"\toprule" in latex.latex(table) for table in shown)
-
-
-@pytest.mark.slow
-def test_figures(stored, tmp_path):
-    drawn = dict(concepts.figures(stored, OPTIONS))
-    place = "shapes_resnet18"
-    assert {*drawn} == {f"effects_{place}", *(f"concepts_{place}_{entry}" for entry in (*ENTRIES, *FINDERS))}
-    for figure in drawn.values():
-        checked(figure)
-    for entry in ("tcav", "craft"):
-        concepts.pictures(gallery(entry, 0), tmp_path)
-        assert (tmp_path / "first_concepts.png").stat().st_size > 10_000
-        (tmp_path / "first_concepts.png").unlink()
-
-
-if __name__ == "__main__":
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as place:
-        GOLDEN.write_text(text(scores.read(written(Path(place)))), encoding="utf-8")

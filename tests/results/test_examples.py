@@ -1,9 +1,5 @@
-"""Tables and figures of examples, on sweeps that never ran: numbers against literal loops, and the golden text.
+"""Tables and figures of examples, on sweeps that never ran: numbers against literal loops."""
 
-`python -m tests.results.test_examples` rewrites the golden text after an intended change.
-"""
-
-from argparse import Namespace
 from itertools import product
 from pathlib import Path
 
@@ -12,13 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from results import examples, latex, parts, scores, tables
+from results import examples, parts, tables
 from results.examples import views
 from tests.results import synthetic
-from tests.results.drawn import checked
+from tests.results.synthetic import OPTIONS
 
-GOLDEN = Path(__file__).with_name("golden") / "examples.txt"
-OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)
 OF = {
     "example": ("influence_last_layer", "knn_features", "random_ids"),
     "prototype": ("mmd_critic", "random_prototypes"),
@@ -36,8 +30,7 @@ def cell(group: str, entry: str, seed: int) -> pd.DataFrame:
     known = rng.random(IMAGES) < 0.8  # images that become the target
     for metric in [*views.NEEDED[f"{group}s" if group != "example" else "attribution"]]:
         about = {"kind": "examples", "entry": entry, "seed": seed, "lower_bound": -1.0}
-        nobody = {"label": -1, "predicted": -1, "target": -1, "images": [""]}
-        own = rng.random(IMAGES).round(4)
+        own, nobody = rng.random(IMAGES).round(4), synthetic.NOBODY | {"images": [""]}
         if metric in LABELS:
             own, about = [np.nan if entry == "knn_features" else own[0]], about | nobody
         elif metric == views.CEILING:
@@ -93,7 +86,7 @@ def gallery(entry: str) -> dict[str, np.ndarray]:
 
 
 def written(folder: Path) -> Path:
-    table = sweep().drop(columns="folder")
+    table = sweep()
     lines = table[table.metric == "flipped_auroc"].dropna(subset="score")
     shares = np.linspace(0, 1, 5)
     curves = [
@@ -101,15 +94,12 @@ def written(folder: Path) -> Path:
         | {"fraction": shares, "value": shares ** (1 - row.score)})
         for row in lines.itertuples()
     ]  # fmt: skip
-    synthetic.write(folder, table, pd.concat(curves, ignore_index=True))
-    for file in folder.rglob("scores.parquet"):
-        np.savez(file.with_name("gallery.npz"), **gallery(pd.read_parquet(file).entry[0]))
-    return folder
+    return synthetic.write(folder, table, pd.concat(curves, ignore_index=True), lambda row: gallery(row.entry))
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    return scores.read(written(tmp_path_factory.mktemp("examples")))
+FIGURES = {f"{name}_{PLACE}" for name in ("detection", "numbers", "prototypes", "counterfactuals")}
+FIGURES |= {f"examples_{PLACE}_{image}" for image in synthetic.names(3)}
+PICTURED = [gallery(entry) for entry in ("knn_features", "mmd_critic", "pgd")]
 
 
 @pytest.mark.slow
@@ -169,34 +159,3 @@ def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
     assert [examples.suited(rows) for rows in some.values()] == [[view] for view in examples.VIEWS]
     with pytest.raises(tables.Inapplicable, match="needs scores such as flip_rate"):
         examples.VIEWS["counterfactuals"](some["prototype"], OPTIONS)
-
-
-def text(table: pd.DataFrame) -> str:
-    return "".join(tables.page(view(table, OPTIONS), 110, True) + "\n" for view in examples.VIEWS.values())
-
-
-@pytest.mark.slow
-def test_the_text_is_the_golden_one(stored):
-    assert text(stored) == GOLDEN.read_text(encoding="utf-8")
-    shown = (table for view in examples.VIEWS.values() for table in view(stored, OPTIONS))
-    assert all(r"\toprule" in latex.latex(table) for table in shown)
-
-
-@pytest.mark.slow
-def test_figures(stored, tmp_path):
-    drawn = dict(examples.figures(stored, OPTIONS))
-    names = [f"{name}_{PLACE}" for name in ("detection", "numbers", "prototypes", "counterfactuals")]
-    assert {*drawn} == {*names, *(f"examples_{PLACE}_{image}" for image in synthetic.names(3))}
-    for figure in drawn.values():
-        checked(figure)
-    for entry in ("knn_features", "mmd_critic", "pgd"):
-        examples.pictures(gallery(entry), tmp_path)
-        assert (tmp_path / "first_examples.png").stat().st_size > 10_000
-        (tmp_path / "first_examples.png").unlink()
-
-
-if __name__ == "__main__":
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as place:
-        GOLDEN.write_text(text(scores.read(written(Path(place)))), encoding="utf-8")

@@ -56,7 +56,8 @@ DRAWN = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_figures(name, tmp_path):
     rows = DRAWN[name]()
-    write(tmp_path / "sweep", rows, curves(rows) if name == "maps" else None, galleries=name == "maps")
+    kept = (curves(rows), lambda row: gallery(row.entry)) if name == "maps" else ()
+    write(tmp_path / "sweep", rows, *kept)
     found = dict(maps.figures(stored.read(tmp_path / "sweep"), options()))
     expected = {
         "maps": {"ranks", "differences", "curves", "agreement", "gallery", "similarity"},

@@ -10,20 +10,19 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from results import latex, networks, scores, tables
+from results import networks, scores
 from results.networks import comparison, dots, pictures, views
 from results.networks.measures import BLOCKS, radius
 from results.networks.quantities import quantities, within
 from results.summary import spearman, wilson
 from tests.results import synthetic
-from tests.results.drawn import checked
+from tests.results.synthetic import OPTIONS
 
 DISTANCE = {"vgg16": 0.6, "resnet18": 1.0, "inception_v3": 1.6}  # how far each network's boundary is
 WRONG = {"vgg16": 0, "resnet18": 1, "inception_v3": -1}  # the image that it misclassifies
 RADII = {"linf": np.array([0, 1, 2, 4, 8, 16]) / 255, "l2": np.array([0, 0.25, 0.5, 1, 2, 4.0])}
 QUALITY = {"grad_cam": 0.3, "integrated_gradients": 0.1, "uniform": 0.0}
 IMAGES = 24
-GOLDEN = Path(__file__).with_name("golden") / "networks.txt"
 LABEL = json.dumps({"background": 16, "target": "label"})
 
 
@@ -105,25 +104,23 @@ def gallery(method: str) -> dict[str, np.ndarray]:
     return about | changed | {"attacked_target": np.roll(about["target"], 1)}
 
 
-def options(*beside: pd.DataFrame, **other) -> Namespace:
-    return Namespace(**{"metric": [], "model": None, "to": None, "beside": [*beside], "explain": False} | other)
+def written(folder: Path) -> Path:
+    table = of_networks()
+    return synthetic.write(folder, table, lines(table))
 
 
-def written(folder: Path, table: pd.DataFrame, curves: pd.DataFrame | None = None) -> pd.DataFrame:
-    return scores.read(synthetic.write(folder, table, lines(table) if curves is None else curves))
+def beside(folder: Path) -> Path:
+    return synthetic.write(folder, of_maps(), pictured=lambda row: gallery(row.entry))
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("networks") / "a", of_networks())
+METHODS = ("grad_cam", "integrated_gradients")
+FIGURES = {f"{name}_{method}_shapes" for name in ("blocks", "within", "attacked") for method in METHODS}
+FIGURES |= {"robust_accuracy_shapes"}
 
 
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):
-    folder = synthetic.write(tmp_path_factory.mktemp("maps") / "a", of_maps())
-    for cell in folder.rglob("scores.parquet"):
-        np.savez(cell.with_name("gallery.npz"), **gallery(cell.parts[-3]))
-    return scores.read(folder)
+    return scores.read(beside(tmp_path_factory.mktemp("maps")))
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +220,7 @@ def test_curves_that_rise_or_do_not_end_at_0_are_said(tmp_path, one):
     curves.loc[own, "value"] = (curves.fraction < 0.4).astype(float)  # all images fall together ...
     curves.loc[own & (curves.image == image) & (curves.fraction == 2), "value"] = 1  # ... and one comes back
     curves.loc[(curves.model == "resnet18") & (curves.metric == "pgd_linf"), "value"] = 1.0
-    (found,) = comparison.comparisons(written(tmp_path / "b", table, curves), [])
+    (found,) = comparison.comparisons(scores.read(synthetic.write(tmp_path / "b", table, curves)), [])
     said = [*views.rises(found)]
     assert any(
         "VGG16 under PGD L2 rises at radius 2, where 1 image is classified correctly again" in line for line in said
@@ -238,7 +235,8 @@ def test_a_name_of_the_users_own_decides_nothing(tmp_path):
     names = {"pgd_linf": "strong", "clever_l2": "clever_of_mine"}
     table = of_networks()
     own = table.assign(metric=table.metric.replace(names))
-    (found,) = comparison.comparisons(written(tmp_path / "b", own, lines(table).replace({"metric": names})), [])
+    folder = synthetic.write(tmp_path / "b", own, lines(table).replace({"metric": names}))
+    (found,) = comparison.comparisons(scores.read(folder), [])
     units = {measure.metric: measure.unit for measure in found.measures if measure.what in ("score", "area")}
     assert "strong" in found.attacks() and units["strong"] == "share of images" and units["clever_of_mine"] == ""
 
@@ -249,7 +247,9 @@ def test_one_network_has_no_place(stored, maps):
     (found,) = comparison.comparisons(rows, [maps])
     assert set(quantities(found).verdict) == {""}
     assert found.selection() == "23 images that the network classifies correctly"
-    assert not [name for name, _ in networks.figures(rows, options(maps)) if name.startswith("blocks")]
+    own = Namespace(**vars(OPTIONS) | {"beside": [maps], "metric": ["clever_l2"]})
+    assert not [name for name, _ in networks.figures(rows, own) if name.startswith("blocks")]
+    assert len(networks.VIEWS["networks"](rows, own)) == 1
 
 
 def test_correlations_are_within_networks(one):
@@ -266,25 +266,6 @@ def test_correlations_are_within_networks(one):
 def test_radii_and_scales_are_written_as_they_were_used():
     assert radius("linf", 4 / 255) == "4/255" and radius("l2", 0.25) == "0.25" and radius("linf", 0.1) == "0.1"
     assert dots.wide(np.array([1, 101.0])) and not dots.wide(np.array([-1, 101.0]))
-
-
-@pytest.mark.slow
-def test_the_text_is_the_golden_one(stored, maps):
-    beside = options(maps)
-    text = "".join(tables.page(view(stored, beside), 110, True) + "\n" for view in networks.VIEWS.values())
-    assert text == GOLDEN.read_text(encoding="utf-8")
-    chosen = networks.VIEWS["networks"](stored, options(metric=["clever_l2"]))
-    assert len(chosen) == 1 and r"\toprule" in latex.latex(chosen[0])
-
-
-@pytest.mark.slow
-def test_figures(stored, maps):
-    found = dict(networks.figures(stored, options(maps)))
-    methods = ("grad_cam", "integrated_gradients")
-    expected = {f"{name}_{method}_shapes" for name in ("blocks", "within", "attacked") for method in methods}
-    assert {*found} == expected | {"robust_accuracy_shapes"}
-    for figure in found.values():
-        checked(figure)
 
 
 def test_attacked_images_are_common_and_classified_correctly():

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import latex, paths, scores, tables
+from results import paths, scores
 from results.paths import comparison, drawing, graph
 from tests.results import synthetic
-from tests.results.drawn import checked
+from tests.results.synthetic import OPTIONS
 
 # By selector: agreement of the whole path, error of its logits, share of channels kept, group.
 TRUTH = {
@@ -32,8 +32,6 @@ METRICS = {  # settings, and the upper bound
     "path_size": ({}, 1.0),
 }
 LAYERS = ("relu_2", "relu_10", "act1")  # by depth, which is no order of names
-GOLDEN = Path(__file__).with_name("golden") / "paths.txt"
-OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)
 
 
 def sweep(selectors=tuple(TRUTH), images=24, metrics=METRICS, **columns) -> pd.DataFrame:
@@ -91,18 +89,13 @@ def gallery(entry: str, depth=(0, 1, 1, 2), images=2, side=40) -> dict[str, np.n
     return about | flat | recon | {"full": about["maps"] * rng.normal(1, 0.1, about["maps"].shape)}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    table = sweep().drop(columns="folder")
-    folder = synthetic.write(tmp_path_factory.mktemp("paths"), table, lines(table))
-    for cell in folder.rglob("scores.parquet"):
-        np.savez(cell.with_name("gallery.npz"), **gallery(cell.parts[-3]))
-    return folder
+def written(folder: Path) -> Path:
+    table = sweep()
+    return synthetic.write(folder, table, lines(table), lambda row: gallery(row.entry))
 
 
-@pytest.fixture(scope="module")
-def stored(folder):
-    return scores.read(folder)
+DRAWN = ("layers", "heatmaps", "reconstructions_relevance", "graph_relevance")
+FIGURES = {"curves_shapes", *(f"{name}_shapes_resnet18" for name in DRAWN)}
 
 
 def whole(table: pd.DataFrame) -> pd.DataFrame:
@@ -159,6 +152,8 @@ def test_layers_are_by_depth_and_shares_from_curves(stored):
         stored[(stored.entry == "relevance") & (stored.part == "") & (stored.metric == "path_mse_logits")].score.mean()
     )
     assert row.order == "holds" and set(shares.order[shares.share == 1]) == {""}
+    chosen = paths.VIEWS["layers"](stored, Namespace(**vars(OPTIONS) | {"metric": ["path_agreement"]}))
+    assert len(chosen) == 1
 
 
 @pytest.mark.slow
@@ -167,26 +162,6 @@ def test_a_selector_that_does_not_apply_has_no_path():
     assert set(whole(pd.concat([sweep(("relevance",)), none])).reset_index().entry) == {"relevance"}
     with pytest.raises(ValueError, match="none of this sweep's does"):
         paths.VIEWS["paths"](synthetic.categorical(none), OPTIONS)
-
-
-@pytest.mark.slow
-def test_the_text_is_the_golden_one(stored):
-    text = "".join(tables.page(view(stored, OPTIONS), 110, True) + "\n" for view in paths.VIEWS.values())
-    assert text == GOLDEN.read_text(encoding="utf-8")
-    chosen = paths.VIEWS["layers"](stored, Namespace(**vars(OPTIONS) | {"metric": ["path_agreement"]}))
-    assert len(chosen) == 1 and r"\toprule" in latex.latex(chosen[0])
-
-
-@pytest.mark.slow
-def test_figures(stored, folder):
-    drawn = dict(paths.figures(stored, OPTIONS))
-    place = "shapes_resnet18"
-    assert {*drawn} == {
-        "curves_shapes",
-        *(f"{name}_{place}" for name in ("layers", "heatmaps", "reconstructions_relevance", "graph_relevance")),
-    }
-    for figure in drawn.values():
-        checked(figure)
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def test_metrics_data_sets_models_and_protocols_are_labelled():
 @pytest.mark.slow
 def test_curves_and_galleries_belong_to_their_entries(tmp_path):
     table = pd.concat([variants({"masks": 8}, {"masks": 9}, entry="rise").assign(seed=seed) for seed in (0, 1)])
-    folder = write(tmp_path / "a", table, synthetic.curves(table), galleries=True)
+    folder = write(tmp_path / "a", table, synthetic.curves(table), lambda row: synthetic.gallery(row.entry))
     found = stored.labelled(stored.read(folder))
     lines = stored.curves(found)
     assert set(lines.entry) == {"gradient", "rise (masks=8)", "rise (masks=9)", "uniform"}

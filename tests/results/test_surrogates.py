@@ -1,10 +1,6 @@
-"""Tables and figures of surrogates, on sweeps that never ran: numbers against literal loops, and the golden text.
-
-`python -m tests.results.test_surrogates` rewrites the golden text after an intended change.
-"""
+"""Tables and figures of surrogates, on sweeps that never ran: numbers against literal loops."""
 
 import json
-from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +8,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from results import latex, parts, scores, surrogates, tables
+from results import parts, surrogates, tables
 from results.surrogates import simple, views
 from tests.results import synthetic
-from tests.results.drawn import checked
+from tests.results.synthetic import OPTIONS
 
-GOLDEN = Path(__file__).with_name("golden") / "surrogates.txt"
-OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)
 ENTRIES = ("concept_tree", "concept_linear", "word_tree", "label_tree", "majority")
 CONTROLS = ("label_tree", "majority")
 SIZES, IMAGES, CLASSES = (2, 3, 8), 20, ["red and striped", "other"]
@@ -60,16 +54,12 @@ def gallery(entry: str) -> dict[str, np.ndarray]:
     return names | {"rules": np.array([*map(json.dumps, models)])}
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    return scores.read(written(tmp_path_factory.mktemp("surrogates")))
-
-
 def written(folder: Path) -> Path:
-    synthetic.write(folder, sweep().drop(columns="folder"))
-    for cell in folder.rglob("scores.parquet"):
-        np.savez(cell.with_name("gallery.npz"), **gallery(pd.read_parquet(cell).entry[0]))
-    return folder
+    return synthetic.write(folder, sweep(), pictured=lambda row: gallery(row.entry))
+
+
+FIGURES = {"fidelity_shapes_resnet18", *(f"rules_shapes_resnet18_{entry}" for entry in ENTRIES[:3])}
+PICTURED = (gallery("concept_tree"),)
 
 
 @pytest.mark.slow
@@ -121,32 +111,3 @@ def test_rules_stand_with_where_they_hold_and_weights_by_class(stored):
     bare = stored.assign(folder="nowhere")
     with pytest.raises(tables.Inapplicable, match="needs the rules of simple models"):
         surrogates.VIEWS["rules"](bare, OPTIONS)
-
-
-def text(table: pd.DataFrame) -> str:
-    return "".join(tables.page(view(table, OPTIONS), 110, True) + "\n" for view in surrogates.VIEWS.values())
-
-
-@pytest.mark.slow
-def test_the_text_is_the_golden_one(stored):
-    assert text(stored) == GOLDEN.read_text(encoding="utf-8")
-    shown = (table for view in surrogates.VIEWS.values() for table in view(stored, OPTIONS))
-    assert all(r"\toprule" in latex.latex(table) for table in shown)
-
-
-@pytest.mark.slow
-def test_figures(stored, tmp_path):
-    drawn = dict(surrogates.figures(stored, OPTIONS))
-    place = "shapes_resnet18"
-    assert {*drawn} == {f"fidelity_{place}", *(f"rules_{place}_{entry}" for entry in ENTRIES[:3])}
-    for figure in drawn.values():
-        checked(figure)
-    surrogates.pictures(gallery("concept_tree"), tmp_path)
-    assert (tmp_path / "first_rules.png").stat().st_size > 10_000
-
-
-if __name__ == "__main__":
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as place:
-        GOLDEN.write_text(text(scores.read(written(Path(place)))), encoding="utf-8")

@@ -1,7 +1,4 @@
-"""Tables and figures of units, on sweeps that never ran: numbers against literal loops, and the golden text.
-
-`python -m tests.results.test_units` rewrites the golden text after an intended change.
-"""
+"""Tables and figures of units, on sweeps that never ran: numbers against literal loops."""
 
 import json
 from argparse import Namespace
@@ -13,24 +10,21 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from results import latex, parts, scores, tables, units
+from results import parts, tables, units
 from results.units import drawing, views
 from tests.results import synthetic
-from tests.results.drawn import checked
+from tests.results.synthetic import OPTIONS
 
-GOLDEN = Path(__file__).with_name("golden") / "units.txt"
-OPTIONS = Namespace(metric=[], model=None, to=None, beside=[], explain=False)
 LAYERS = {"early": 4, "late": 8}  # units
 VISUAL = ("activation_maximisation", "top_patches", "noise")
 NAMING = ("dissection", "class_ablation", "rotated_basis")
-PICTURED = 3  # units with pictures
+SHOWN = 3  # units with pictures
 ALPHA = 0.3  # of detectors
 
 
 def rows(scores_: list, metric: str, places: list, layer: str, higher: bool = True, **columns) -> pd.DataFrame:
     """Return one row for each place of a layer."""
-    nobody = {"images": [""] * len(places), "label": -1, "predicted": -1, "target": -1, "kind": "units"}
-    table = synthetic.rows(np.asarray(scores_, float), metric, "units", higher, **nobody, **columns)
+    table = synthetic.of_no_image(scores_, metric, "units", higher, kind="units", **columns)
     table["group"] = np.where(table.entry.isin(["noise", "rotated_basis"]), "control", "structure")
     return table.assign(part=places, benchmark=json.dumps({"layer": layer, "units": 16}))
 
@@ -57,7 +51,7 @@ def sweep(visual=VISUAL, naming=NAMING) -> pd.DataFrame:
 
 def gallery(entry: str, layer: str) -> dict[str, np.ndarray]:
     """Return pictures of the first units as a cell keeps them."""
-    rng, n = np.random.default_rng(1), PICTURED
+    rng, n = np.random.default_rng(1), SHOWN
     own = {"image": np.array([f"{layer} {2 * unit}" for unit in range(n)])}
     if entry in VISUAL:
         own |= {"visualised": rng.integers(0, 255, (n, 16, 16, 3), np.uint8), "activation": rng.random(n)}
@@ -71,16 +65,12 @@ def gallery(entry: str, layer: str) -> dict[str, np.ndarray]:
 
 
 def written(folder: Path) -> Path:
-    synthetic.write(folder, sweep().drop(columns="folder"))
-    for cell in folder.rglob("scores.parquet"):
-        first = pd.read_parquet(cell).iloc[0]
-        np.savez(cell.with_name("gallery.npz"), **gallery(first.entry, json.loads(first.benchmark)["layer"]))
-    return folder
+    return synthetic.write(folder, sweep(), pictured=lambda row: gallery(row.entry, json.loads(row.benchmark)["layer"]))
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    return scores.read(written(tmp_path_factory.mktemp("units")))
+FIGURES = {f"units_shapes (layer={layer})_resnet18" for layer in LAYERS}
+FIGURES |= {"detectors_shapes_resnet18", "images_shapes_resnet18"}
+PICTURED = gallery("dissection", "late"), gallery("top_patches", "late")
 
 
 def raw(table: pd.DataFrame, metric: str, entry: str, layer: str) -> np.ndarray:
@@ -164,33 +154,6 @@ def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
         units.VIEWS["labels"](named, Namespace(**vars(OPTIONS) | {"model": "vgg16"}))
 
 
-def text(table: pd.DataFrame) -> str:
-    return "".join(tables.page(view(table, OPTIONS), 110, True) + "\n" for view in units.VIEWS.values())
-
-
-@pytest.mark.slow
-def test_the_text_is_the_golden_one(stored):
-    assert text(stored) == GOLDEN.read_text(encoding="utf-8")
-    assert all(r"\toprule" in latex.latex(table) for view in units.VIEWS.values() for table in view(stored, OPTIONS))
-
-
-@pytest.mark.slow
-def test_figures(stored, tmp_path):
-    drawn = dict(units.figures(stored, OPTIONS))
-    names = [f"units_shapes (layer={layer})_resnet18" for layer in LAYERS]
-    assert {*drawn} == {*names, "detectors_shapes_resnet18", "images_shapes_resnet18"}
-    for figure in drawn.values():
-        checked(figure)
-    for entry in ("dissection", "top_patches"):
-        units.pictures(gallery(entry, "late"), tmp_path)
-        assert (tmp_path / "first_units.png").stat().st_size > 10_000
-        (tmp_path / "first_units.png").unlink()
+def test_units_with_the_largest_values_are_drawn_first():
     values = np.array([0.1, np.nan, -3, 2])
     assert drawing._first(np.array([*"abcd"]), values, abs(values), 2)[0] == ["c", "d"]
-
-
-if __name__ == "__main__":
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as place:
-        GOLDEN.write_text(text(scores.read(written(Path(place)))), encoding="utf-8")
