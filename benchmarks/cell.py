@@ -264,6 +264,11 @@ def whole(folder: Path) -> bool:
     return all((folder / file).exists() for file in (DONE, SCORES, CURVES, GALLERY, CONFIG))
 
 
+def read_cell(folder: Path) -> dict:
+    """Return what a finished cell has left of itself in cell.json; nothing where one of its files is missing."""
+    return json.loads((folder / DONE).read_text(encoding="utf-8")) if whole(folder) else {}
+
+
 def sweep_of(cell: Path) -> Path | None:
     """Return the folder of a cell's sweep: the nearest one above it with the file that a sweep leaves."""
     return next((above for above in cell.resolve().parents if (above / SWEEP).exists()), None)

@@ -9,7 +9,7 @@ from time import perf_counter
 
 from omegaconf import DictConfig
 
-from benchmarks.cell import CONFIG, DONE, Cell, single, text, whole, write
+from benchmarks.cell import CONFIG, DONE, Cell, read_cell, single, text, write
 from benchmarks.command import sentence
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ VARIANT = ["metric", "metric_settings"]
 
 def missing(cell: Cell) -> list[str]:
     """Return the metrics that the stored cell lacks, or has for fewer images; refuse another cell in its place."""
-    complete = completed(cell)
+    complete = before(cell).get("complete", [])
 
     def done(name: str) -> bool:
         same = [name, text(cell.metrics[name])]
@@ -28,14 +28,12 @@ def missing(cell: Cell) -> list[str]:
     return [name for name in cell.metrics if not done(name)]
 
 
-def completed(cell: Cell) -> list[list]:
-    """Return name, settings and number of images of every metric that the stored cell has."""
-    if not whole(cell.folder):
-        return []
-    done = json.loads((cell.folder / DONE).read_text())
-    if done["key"] != cell.key:
-        raise ValueError(f"{cell.folder} holds cell {done['key']} and this one is {cell.key}; remove the folder")
-    return done["complete"]
+def before(cell: Cell) -> dict:
+    """Return what cell.json tells of the stored cell, nothing where there is none; refuse another cell in its place."""
+    stored = read_cell(cell.folder)
+    if stored and stored["key"] != cell.key:
+        raise ValueError(f"{cell.folder} holds cell {stored['key']} and this one is {cell.key}; remove the folder")
+    return stored
 
 
 def compute(cell: Cell, cfg: DictConfig, lacking: list[str], command: str = "") -> None:
@@ -96,8 +94,7 @@ def fitting(cell: Cell, cfg: DictConfig, lacking: list[str], command: str) -> ob
 
 def lost_to_memory(cell: Cell, name: str) -> bool:
     """Return whether a metric of a stored cell failed since memory ran out."""
-    lost = json.loads((cell.folder / DONE).read_text())["lost"]
-    return out_of_memory(lost.get(f"{name} {cell.metric_settings()[name]}", ""))
+    return out_of_memory(before(cell)["lost"].get(f"{name} {cell.metric_settings()[name]}", ""))
 
 
 def out_of_memory(said: str) -> bool:
@@ -117,70 +114,75 @@ def extend(ready: object, lacking: list[str], command: str, start: float) -> obj
     from benchmarks.parts import Parts, save
     from benchmarks.rows import stacked
 
-    cell = ready.cell
-    names = cell.metric_settings()
+    cell, names = ready.cell, ready.cell.metric_settings()
+    asked = [(name, names[name]) for name in lacking]
 
-    def own(result: object) -> tuple:
+    def labelled(result: object) -> tuple:
         settings = result.curves.metric.map(names)
         return result.scores.assign(**cell.columns()), result.curves.assign(metric_settings=settings), result.gallery
 
-    def asked(table: pd.DataFrame) -> pd.DataFrame:
-        return table[pd.MultiIndex.from_frame(table[VARIANT]).isin([(name, names[name]) for name in lacking])]
-
     parts = Parts.of(cell.folder, [ready.entry, *ready.metrics.values()])
-    resumed = [(asked(part[0]), asked(part[1]), part[2]) for part in parts.read() if len(asked(part[0]))]
-    before, curves, gallery = stored(cell, resumed)
+    resumed = [(*(table[scored_by(table, asked)] for table in part[:2]), part[2]) for part in parts.read()]
+    resumed = [part for part in resumed if len(part[0])]
+    old, curves, gallery = stored(cell, resumed)
     if resumed:
-        known = before.image[before.image != ""].nunique()  # "" is that of scores of no image
+        known = old.image[old.image != ""].nunique()  # "" is that of scores of no image
         log.info("%s: goes on after %d images of a run that was stopped", cell.title, known)
     groups = defaultdict(list)  # metrics by the images that they have: those that lack the same are computed together
-    for name in lacking:
-        same = before[(before.metric == name) & (before.metric_settings == names[name])] if len(before) else before
-        groups[frozenset(same.image if len(same) else ())].append(name)
-    scores, images = [before] if len(before) else [], []
-
-    def keep(result: object) -> None:
-        parts.keep(*own(result))
-
+    for variant in asked:
+        groups[frozenset(old.image[scored_by(old, [variant])])].append(variant[0])
+    scores, images = [old] if len(old) else [], []
     for known, metrics in groups.items():
+        some = {name: ready.metrics[name] for name in metrics}
         shown = set(gallery.get("image", ()))
-        if not resumed and any(hasattr(ready.metrics[name], "pictures") for name in metrics):
+        if not resumed and any(hasattr(metric, "pictures") for metric in some.values()):
             shown = set()
         pictured = len(shown) if shown <= known else inf  # images that are not computed again have their pictures
-        some = {name: ready.metrics[name] for name in metrics}
-        result = computed(ready, some, stored=known, pictured=pictured, keep=keep)
-        if len(before) and len(result.scores):
-            same_data(cell, before, result.scores)
+        result = computed(ready, some, stored=known, pictured=pictured, keep=lambda one: parts.keep(*labelled(one)))
+        if len(old) and len(result.scores):
+            same_data(cell, old, result.scores)
         images.append(result.images)
         if len(result.scores):
-            now, points, pictures = own(result)
+            now, points, pictures = labelled(result)
             scores.append(now)
             curves = pd.concat([curves, points], ignore_index=True)
             gallery = stacked([gallery, pictures]) if shown and pictures else gallery | pictures
     # Batches that are stored twice, or the same reason again for more images, are no other scores.
     table = pd.concat(scores, ignore_index=True)
     table = table.drop_duplicates(["image", "part", *VARIANT], keep="last", ignore_index=True)
-    complete = {(name, settings, images) for name, settings, images in completed(cell)} | {
-        (name, text(cell.metrics[name]), cell.images)
-        for name in lacking
-        if not ((table.metric == name) & (table.metric_settings == names[name]) & (table.status == "failed")).any()
-    }
+    done = about(ready, table, asked, command)
     write(cell.folder / CONFIG, lambda path: OmegaConf.save(OmegaConf.create(cell.config), path))
     save(cell.folder, table, curves, gallery)
-    none = table[table.status.isin(["inapplicable", "failed"])].drop_duplicates(VARIANT)
-    reasons = {
-        f"{row.metric} {row.metric_settings}": ("" if row.status == "inapplicable" else f"{row.metric} failed: ")
-        + row.reason
-        for row in none.itertuples()
-    }
-    done = {"key": cell.key, "complete": sorted(complete, key=str), "lost": reasons, "device": ready.device.type}
-    done["batch_size"] = ready.cfg.batch_size
-    earlier = json.loads((cell.folder / DONE).read_text()) if completed(cell) else {}
-    done |= {"seconds": earlier.get("seconds", 0) + perf_counter() - start, "varied": dict(cell.varied)}
-    done |= {"typed": [*earlier.get("typed", []), *filter(None, [command])]}
+    done["seconds"] += perf_counter() - start
     write(cell.folder / DONE, lambda path: path.write_text(json.dumps(done, default=str)))
     parts.clear()
     return pd.concat(images)
+
+
+def about(ready: object, table: object, asked: list[tuple[str, str]], command: str) -> dict:
+    """Return what cell.json is to tell of a cell that has this table of scores.
+
+    A metric that failed is not complete, and the command by which the cell is found again is not kept then.
+    """
+    cell, earlier = ready.cell, before(ready.cell)
+    lost = table[table.status.isin(["inapplicable", "failed"])].drop_duplicates(VARIANT)
+    failed = {*table.loc[table.status == "failed", VARIANT].itertuples(index=False, name=None)}
+    complete = {tuple(known) for known in earlier.get("complete", [])}
+    complete |= {(name, text(cell.metrics[name]), cell.images) for name, _ in {*asked} - failed}
+    reasons = {
+        f"{row.metric} {row.metric_settings}": f"{row.metric} failed: " * (row.status == "failed") + row.reason
+        for row in lost.itertuples()
+    }
+    return {
+        "key": cell.key,
+        "complete": sorted(complete, key=str),
+        "lost": reasons,
+        "device": ready.device.type,
+        "batch_size": ready.cfg.batch_size,
+        "seconds": earlier.get("seconds", 0),
+        "varied": dict(cell.varied),
+        "typed": [*dict.fromkeys([*earlier.get("typed", []), *([command] if command and not failed else [])])],
+    }
 
 
 def stored(cell: Cell, resumed: list[tuple]) -> tuple:
@@ -190,15 +192,12 @@ def stored(cell: Cell, resumed: list[tuple]) -> tuple:
     from benchmarks.parts import load
     from benchmarks.rows import CURVE, stacked
 
-    parts = ([load(cell.folder)] if completed(cell) else []) + resumed
+    parts = ([load(cell.folder)] if before(cell) else []) + resumed
     if not parts:
-        return pd.DataFrame(), pd.DataFrame(columns=CURVE), {}
+        return pd.DataFrame(columns=["image", *VARIANT]), pd.DataFrame(columns=CURVE), {}
     scores, curves = (pd.concat([part[k] for part in parts if len(part[k])] or [parts[0][k]]) for k in (0, 1))
-    failed = scores.loc[scores.status == "failed", VARIANT].drop_duplicates()
-    scores, curves = (
-        table[~pd.MultiIndex.from_frame(table[VARIANT]).isin(pd.MultiIndex.from_frame(failed))]
-        for table in (scores, curves)
-    )
+    failed = [*scores.loc[scores.status == "failed", VARIANT].itertuples(index=False, name=None)]
+    scores, curves = (table[~scored_by(table, failed)] for table in (scores, curves))
     pictures = [part[2] for part in parts if part[2]]
     if resumed:  # a process that is killed while it writes a cell leaves batches that are in both
         curves = curves.drop_duplicates()
@@ -206,6 +205,13 @@ def stored(cell: Cell, resumed: list[tuple]) -> tuple:
         if len(images) == 2 and images[0] & images[1]:  # batches have more where a metric adds pictures of its own
             pictures = pictures[:1] if pictures[0].keys() >= pictures[1].keys() else pictures[1:]
     return scores, curves[CURVE], stacked(pictures)
+
+
+def scored_by(table: object, variants: list[tuple[str, str]]) -> object:
+    """Return which rows belong to one of these metrics, each named with its settings."""
+    import pandas as pd
+
+    return pd.MultiIndex.from_frame(table[VARIANT]).isin(variants)
 
 
 def same_data(cell: Cell, before: object, now: object) -> None:

@@ -9,7 +9,7 @@ from filelock import FileLock
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from benchmarks.cell import DONE, LOCK, SCORES, Cell, cells, mark_sweep, single, sweep_of, whole, write
+from benchmarks.cell import DONE, LOCK, SCORES, Cell, cells, mark_sweep, read_cell, single, sweep_of, write
 from benchmarks.command import one_sentence
 from benchmarks.compute import compute, missing
 from benchmarks.plan import typed
@@ -54,7 +54,7 @@ def record(cfg: DictConfig) -> bool:
 
 def elsewhere(cell: Path, device: str) -> str:
     """Say where the stored cell was computed last, if that is another device than the one that is asked for."""
-    used = json.loads((cell / DONE).read_text()).get("device", device)
+    used = read_cell(cell).get("device", device)
     return "" if device in ("auto", used) else f"; device={device} is not used, its scores were computed on {used}"
 
 
@@ -65,7 +65,7 @@ def config_folders(hydra: DictConfig) -> list[str]:
 
 def keep_command(folder: Path, command: str) -> None:
     """Keep in a cell that it is what was typed, and that nothing is missing."""
-    done = json.loads((folder / DONE).read_text())
+    done = read_cell(folder)
     if command not in done.get("typed", []):
         done["typed"] = [*done.get("typed", []), command]
         write(folder / DONE, lambda path: path.write_text(json.dumps(done)))
@@ -73,12 +73,12 @@ def keep_command(folder: Path, command: str) -> None:
 
 def found(folder: Path) -> list[str]:
     """Return digests of what was typed for a stored cell; none where a file is missing."""
-    return json.loads((folder / DONE).read_text()).get("typed", []) if whole(folder) else []
+    return read_cell(folder).get("typed", [])
 
 
 def answer(cell: Cell, computed: bool) -> None:
     """Print the scores of a cell that was run alone, if they are new, and where they are; raise where some are lost."""
-    lost = json.loads((cell.folder / DONE).read_text())["lost"]  # why metrics have no scores
+    lost = read_cell(cell.folder)["lost"]  # why metrics have no scores
     wanted = [f"{name} {settings}" for name, settings in cell.metric_settings().items()]
     reasons = [lost[variant] for variant in wanted if variant in lost]
     if computed and len(reasons) < len(wanted):

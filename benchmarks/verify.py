@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from benchmarks import preparation, rows
 from benchmarks.cell import CONFIG, DONE, SCORES, Cell, shown, text
 from benchmarks.command import one_sentence
-from benchmarks.compute import VARIANT
+from benchmarks.compute import VARIANT, scored_by
 from benchmarks.device import environment
 from benchmarks.loop import computed
 from benchmarks.reproduce import AGREEING, EXACT
@@ -183,7 +183,7 @@ def recomputed(cell: Cell, table: pd.DataFrame) -> dict:
             raise Unavailable(str(error).splitlines()[0]) from error
         now = computed(ready, ready.metrics).scores.assign(**cell.columns())
     now, before = (own.astype(dict.fromkeys(ROW, str)) for own in (now, table))
-    before = before[pd.MultiIndex.from_frame(before[VARIANT]).isin([*cell.metric_settings().items()])]
+    before = before[scored_by(before, [*cell.metric_settings().items()])]
     both = before.merge(now, "outer", ROW, suffixes=("", "_now"), indicator=True, validate="one_to_one")
     where = f"{table.folder.iloc[0]}/{SCORES}"
     if len(other := both[both._merge != "both"]):

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from benchmarks.cell import Cell, flattened, mark_sweep, sweep_of, write
+from benchmarks.cell import DONE, Cell, cells, flattened, mark_sweep, read_cell, sweep_of, write
 from benchmarks.compute import compute, missing
+from benchmarks.record import elsewhere, found
 from results import scores
 from tests.conftest import job
 
@@ -29,7 +30,7 @@ def computed(folder, *overrides: str) -> list[str]:
         lacking = missing(one)
         if lacking:
             OmegaConf.set_struct(cfg, False)
-            compute(one, cfg, lacking)
+            compute(one, cfg, lacking, "typed")
     return lacking
 
 
@@ -177,7 +178,9 @@ def test_a_metric_that_failed_is_computed_again_and_others_are_not(tmp_path, mon
         broken.setattr(Gini, "__call__", lambda self, explained: 1 / 0)
         computed(tmp_path, *few)
     assert set(scores.read(tmp_path).status) == {"ok", "failed"}
-    assert computed(tmp_path, *few) == ["gini"]
+    (folder,) = cells(tmp_path)
+    assert found(folder) == []  # or a sweep that is started again would skip it
+    assert computed(tmp_path, *few) == ["gini"] and found(folder) == ["typed"]
     assert set(scores.read(tmp_path).status) == {"ok"}
 
 
@@ -193,6 +196,18 @@ def test_a_metric_that_failed_takes_no_other_settings_of_it_along(tmp_path, monk
     assert computed(tmp_path, *few, "metric=[gini]") == ["gini"]
     assert computed(tmp_path, *few, "metric=[entropy]") == []
     assert scores.read(tmp_path).groupby("metric", observed=True).size().to_dict() == {"entropy": 4, "gini": 4}
+
+
+def test_a_cell_that_an_earlier_version_stored_is_found_and_extended(tmp_path):
+    few = ["method=gradient", "dataset.images=2"]
+    computed(tmp_path, *few, "metric=[gini]")
+    (folder,) = cells(tmp_path)
+    done = read_cell(folder)
+    write(folder / DONE, lambda path: path.write_text(json.dumps({k: done[k] for k in ("key", "complete", "lost")})))
+    assert elsewhere(folder, "cuda") == "" and found(folder) == []
+    assert computed(tmp_path, *few, "metric=[gini]") == []
+    assert computed(tmp_path, *few, "metric=[gini,entropy]") == ["entropy"]
+    assert read_cell(folder)["batch_size"] == 4 and len(read_cell(folder)["complete"]) == 2
 
 
 @pytest.mark.slow
