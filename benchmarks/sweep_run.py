@@ -7,7 +7,6 @@ import os
 import shlex
 import tempfile
 import time
-from argparse import Namespace
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -100,13 +99,13 @@ def point(folder: Path, uri: str) -> None:
 def described(client: object, run_id: str, folder: Path, rows: object, files: Path) -> None:
     """Write the tables of a sweep's views, as MLflow's tables and as LaTeX, and its figures; describe its run."""
     from results import latex, style, tables
-    from results.__main__ import package
+    from results.__main__ import asked, package
     from results.names import plain
 
     kind = package(folder)
     first = kind.default(rows) if hasattr(kind, "default") else next(iter(kind.VIEWS))
     others = [view for view in (kind.suited(rows) if hasattr(kind, "suited") else []) if view in kind.VIEWS]
-    options = Namespace(metric=[], to=None, model=None, explain=False, beside=[], latex=False)
+    options = asked(csv=True)
     shown = {view: kind.VIEWS[view](rows, options) for view in dict.fromkeys([first, *others])}
     (files / "tables").mkdir()
     for view, found in shown.items():

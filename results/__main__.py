@@ -31,6 +31,11 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
+def asked(**given: object) -> argparse.Namespace:
+    """Return the options that views read: those `given`, and for all others what the command takes without them."""
+    return argparse.Namespace(**vars(parser().parse_args(["."])) | given)
+
+
 def show(options: argparse.Namespace) -> None:
     """Print one view of a sweep and write the files that the options ask for."""
     from results import scores, tables  # pandas takes a second to import, which --help must not

@@ -10,7 +10,6 @@ import os
 import platform
 import shutil
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from results import scores, tables
-from results.__main__ import package
+from results.__main__ import asked, package
 from results.names import plain
 
 RESULTS = Path(__file__).parent
@@ -37,7 +36,7 @@ def publish(sweep: Path, command: str, beside: Sequence[Path] = (), folder: Path
     for ending, table in (kind.published(rows) if hasattr(kind, "published") else {"": rows}).items():
         paths.append(folder / f"{name}{ending}.parquet")
         table.drop(columns="folder", errors="ignore").to_parquet(paths[-1], compression="zstd", index=False)
-    options = Namespace(metric=[], to=None, model=None, explain=False, beside=further, csv=True, latex=False)
+    options = asked(beside=further, csv=True)
     for view, show in kind.VIEWS.items():
         try:
             shown = show(rows, options)

@@ -12,6 +12,7 @@ from types import MappingProxyType, ModuleType
 import pandas as pd
 
 from results import scores as stored
+from results.__main__ import asked
 from results.names import label, plain
 from results.site import states, thumbnails
 from results.tables import NONE, Inapplicable, Table, numerals
@@ -243,7 +244,7 @@ def opened(path: str, kept: Mapping[str, str] = MappingProxyType({})) -> Sweep:
     first, *others = path.split("+")
     record = Path(first)
     rows, *beside = [_rows(Path(each), kept) for each in (first, *others)]
-    options = Namespace(metric=[], to=None, model=None, explain=True, beside=beside, csv=True, latex=True)
+    options = asked(explain=True, beside=beside, csv=True, latex=True)
     if record.suffix != ".json":
         return Sweep(record.resolve().name, rows, beside, options=options, state=states.state(record))
     made = json.loads(record.read_text(encoding="utf-8"))
