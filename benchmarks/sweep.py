@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from benchmarks import sweep_run
 from benchmarks.cell import Cell, group_of, mark_sweep, of_group, refuse_seed, refused
 from benchmarks.command import listing, one_sentence
+from benchmarks.plan import Plan, plans
 from benchmarks.progress import bars
 from benchmarks.sweeper import unions
 
@@ -80,14 +81,15 @@ class Sweep(Callback):
         """Show the tables of the sweep's kind, or fail; a sweep with a failed cell does not get here."""
         from results.__main__ import main
 
-        folder = config.hydra.sweep.dir
-        shutil.rmtree(Path(folder, SHARED), ignore_errors=True)  # it is as large as the scores, and can be made again
+        folder = Path(config.hydra.sweep.dir)
+        if not any(Plan.read(path).computed() for path in plans(folder)):  # by another command
+            shutil.rmtree(folder / SHARED, ignore_errors=True)  # it is as large as the scores, and can be made again
         with one_sentence():
-            code = main([folder])
+            code = main([str(folder)])
         print(f"More tables: python -m results {folder} --help")
         print(f"Figures: python -m results {folder} --figures")
         if config.tracking_uri is not None:
-            sweep_run.finish(Path(folder), config.tracking_uri)
+            sweep_run.finish(folder, config.tracking_uri)
         if code:
             sys.exit(code)
 

@@ -36,7 +36,7 @@ NEVER = "the jobs of Slurm ended before one of them began a cell; what they prin
 log = logging.getLogger(__name__)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Worker:
     """What a launcher runs as its job: compute cells of a plan that are in one state until there is none."""
 

@@ -27,13 +27,10 @@ WORDS = ["model=planted", "dataset=planted", "dataset.images=4", "metric=[gini,d
 WORDS += ["budget.masks=20", "budget.samples=4", "budget.steps=4", "budget.iterations=3", "name=many"]
 
 
-def start(folder: Path, seeds: str) -> tuple[str, float]:
-    """Run the sweep over these seeds; return what it printed and its seconds."""
+def start(folder: Path, seeds: str) -> subprocess.Popen:
+    """Start the sweep over these seeds."""
     command = [sys.executable, CONF.parent / "run.py", "-m", *WORDS, f"method={','.join(METHODS)}", f"seed={seeds}"]
-    begun = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout, time.perf_counter() - begun
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def copied(folder: Path, number: int) -> None:
@@ -68,15 +65,12 @@ def main(cells: int, left: int) -> None:
     seeds = cells // len(METHODS)
     with tempfile.TemporaryDirectory(prefix="many") as place:
         folder = Path(place)
-        start(folder, "0")
+        trials.finished(start(folder, "0"))
         copied(folder, seeds)
         for path in sorted((folder / "outputs").rglob("cell.json"))[-left:]:
             shutil.rmtree(path.parent)
         begun = time.perf_counter()
-        command = [sys.executable, CONF.parent / "run.py", "-m", *WORDS, f"method={','.join(METHODS)}"]
-        with subprocess.Popen(
-            [*command, f"seed=range({seeds})"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as running:
+        with start(folder, f"range({seeds})") as running:
             for line in running.stdout:
                 if "done before, skipped" in line or "seed" in line:
                     print(f"{time.perf_counter() - begun:6.1f} s: {line.rstrip()[:100]}", flush=True)

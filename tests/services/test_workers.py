@@ -151,6 +151,17 @@ def test_done_cells_are_skipped_without_being_composed(tmp_path, monkeypatch):
     assert run(tmp_path, *words)[1].count("done before, skipped") == 3 and composed
 
 
+@pytest.mark.slow
+def test_what_cells_share_stays_while_another_command_computes(tmp_path):
+    (sweep := tmp_path / "outputs" / "trial").mkdir(parents=True)
+    other, _ = claimed(Plan.made(sweep, "other", "python run.py", {"a": ["seed=0"]}, []))
+    words = ["metric=[deletion]" if word.startswith("metric=") else word for word in ORACLE]
+    assert run(tmp_path, *words, "method=gradient")[0] == 0 and (sweep / ".shared").exists()
+    other.kill()
+    other.wait()
+    assert run(tmp_path, *words, "method=uniform")[0] == 0 and not (sweep / ".shared").exists()
+
+
 KILLABLE = ["method=rise,uniform,gradient", "seed=0,1", "dataset.images=8", "budget.masks=500"]
 
 
