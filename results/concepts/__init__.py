@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import pandas as pd
-
 from results import parts
 from results.concepts.claims import PAIRS, WHOLE
 from results.concepts.views import DISCOVERY, discovery, significance
@@ -12,13 +10,7 @@ VIEWS = {"significance": significance, "discovery": discovery}
 OPTIONS = {view: {"model"} for view in VIEWS}
 NEEDED = {"significance": PAIRS + WHOLE, "discovery": DISCOVERY}
 
-
-suited = partial(parts.suited, NEEDED)
-
-
-def default(rows: pd.DataFrame) -> str:
-    """Return the first view that a sweep has the rows for."""
-    return [*suited(rows), *VIEWS][0]
+suited, default = partial(parts.suited, NEEDED), partial(parts.default, NEEDED)
 
 
 def __getattr__(name: str):

@@ -8,8 +8,7 @@ from results.examples.views import NEEDED, attribution, counterfactuals, prototy
 VIEWS = {"attribution": attribution, "prototypes": prototypes, "counterfactuals": counterfactuals}
 OPTIONS = {view: {"model"} for view in VIEWS}
 
-suited = partial(parts.suited, NEEDED)
-default = partial(parts.default, NEEDED)
+suited, default = partial(parts.suited, NEEDED), partial(parts.default, NEEDED)
 
 
 def __getattr__(name: str):

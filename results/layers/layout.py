@@ -7,10 +7,10 @@ import pandas as pd
 
 from results.layers.reading import Network
 from results.names import label
+from results.parts import LEGEND
 from results.summary import FEWEST
 from results.tables import NONE, Table, interval
 
-LEGEND = {"↑": "Higher is better.", "↓": "Lower is better."}
 BRACKETS = (
     "Brackets hold 95 % intervals over images: Wilson's for shares of images, between order statistics for medians, "
     f"else percentiles of resampled images. Fewer than {FEWEST} images have none."

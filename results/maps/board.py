@@ -9,7 +9,8 @@ import pandas as pd
 from results import inference, ranking, summary
 from results import scores as stored
 from results.maps.laws import residuals
-from results.maps.place import ALL_MODELS, places
+from results.maps.place import ALL_MODELS, groups, places
+from results.parts import controls
 
 MEAN_RANK, OVERALL = "mean rank", "overall"
 CEILINGS = {"truth"}  # controls that know the answer are no measure of what a method must beat
@@ -43,7 +44,7 @@ def board(scores: pd.DataFrame, gains: bool = True) -> pd.DataFrame:
             merged = {key: ranking.mean_ranks([own[key] for own in ranks.values() if key in own]) for key in keys}
             parts.append(_merged(merged).assign(dataset=dataset, model=ALL_MODELS))
     table = pd.concat(parts, ignore_index=True)
-    group = scores.drop_duplicates("entry").set_index("entry").group.astype(str)
+    group = groups(scores)
     laws = residuals(scores).reset_index().astype({"dataset": str, "model": str, "entry": str})
     worst = laws.groupby(["dataset", "entry"], as_index=False).residual.max().assign(model=ALL_MODELS)
     table = table.assign(group=table.entry.map(group), control=table.entry.map(group) == "control")
@@ -69,10 +70,6 @@ def ordered_metrics(cells: pd.DataFrame) -> pd.DataFrame:
 def written_settings(settings: str) -> str:
     """Return settings as a reader sees them: steps=16, baseline=mean."""
     return ", ".join(f"{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in json.loads(settings).items())
-
-
-def controls(cells: pd.DataFrame) -> list[str]:
-    return [str(entry) for entry in cells.entry[cells.group == "control"].unique()]
 
 
 def _model(cells: pd.DataFrame, gains: bool) -> tuple[pd.DataFrame, dict[tuple[str, str], ranking.Ranks]]:

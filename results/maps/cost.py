@@ -7,7 +7,7 @@ import pandas as pd
 from results import names, scores, tables
 from results.maps import laws
 from results.maps.likeness import Contrast, by_group, contrast, similarity
-from results.maps.place import place, places
+from results.maps.place import groups, place, places
 from results.scores import common
 from results.tables import NONE, Table
 
@@ -42,12 +42,6 @@ def costs(rows: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(group=table.entry.map(group), order=table.entry.map({e: k for k, e in enumerate(group.index)}))
     table["first"] = table.groupby(["dataset", "model"], sort=False).ngroup()
     return table.sort_values(["first", "order"]).drop(columns=["first", "order"])
-
-
-def groups(rows: pd.DataFrame) -> pd.Series:
-    """Return every entry's group."""
-    group = rows.drop_duplicates("entry").set_index("entry").group.astype(str)
-    return group.set_axis(group.index.astype(str))
 
 
 def methods(rows: pd.DataFrame, options: Namespace) -> list[Table]:

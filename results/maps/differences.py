@@ -9,8 +9,9 @@ import pandas as pd
 
 from results import inference, summary, tables
 from results.maps import board
-from results.maps.place import ALL_MODELS, place
+from results.maps.place import ALL_MODELS, groups, place
 from results.names import label
+from results.parts import controls
 from results.tables import NONE, Inapplicable, Table
 
 EXPLANATIONS = (
@@ -48,7 +49,7 @@ def compare(scores: pd.DataFrame, options: Namespace) -> list[Table]:
             if options.model in (None, model):
                 fact = own.iloc[0]
                 widest = float(fact.upper_bound - fact.lower_bound)
-                rows = comparison(cube, bool(fact.higher_is_better), board.controls(cells), options.to, by, widest)
+                rows = comparison(cube, bool(fact.higher_is_better), controls(cells), options.to, by, widest)
                 found.append(_table(rows, own[own.model == model] if model != ALL_MODELS else own, model))
     return found
 
@@ -107,8 +108,7 @@ def _table(rows: pd.DataFrame, own: pd.DataFrame, model: str) -> Table:
     """Return the table of one network; `own` are the scores of its metric."""
     fact, write = own.iloc[0], tables.writer(rows)
     here = place(own, len(rows) and rows.images.iloc[0], model if model == ALL_MODELS else "")
-    group = own.drop_duplicates("entry").set_index("entry").group.astype(str)
-    rows = rows.assign(group=rows.entry.map(group), metric=fact.metric, dataset=here.dataset, model=model)
+    rows = rows.assign(group=rows.entry.map(groups(own)), metric=fact.metric, dataset=here.dataset, model=model)
     rows = rows.reindex(columns=[*dict.fromkeys([*rows, "d_z", "wins", "needed", "needed_in_family"])])
     gaps = zip(rows.direction, map(write, rows.difference), strict=True)
     cells = {
@@ -135,5 +135,5 @@ def _table(rows: pd.DataFrame, own: pd.DataFrame, model: str) -> Table:
     said += [f"The reference is {label(reference[0])}." if reference else "The reference has no score here."]
     said += [f"Undefined on some or all images: {', '.join(map(label, undefined))}."] if len(undefined) else []
     more = {"notes": said, "data": rows, "verdicts": verdicts, "explanations": EXPLANATIONS}
-    controls, metric = int(rows.control.sum()), str(fact.metric)
-    return here.table(f"Differences in {metric}", frame, metric, controls=controls, **more)
+    more |= {"controls": int(rows.control.sum())}
+    return here.table(f"Differences in {fact.metric}", frame, str(fact.metric), **more)

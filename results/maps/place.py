@@ -81,6 +81,12 @@ def place(cells: pd.DataFrame, images: int | None = None, model: str = "") -> Pl
     return Place(str(row.dataset), model or str(row.model), int(images), seeds, "" if model else low, right)
 
 
+def groups(rows: pd.DataFrame) -> pd.Series:
+    """Return every entry's group."""
+    group = rows.drop_duplicates("entry").set_index("entry").group.astype(str)
+    return group.set_axis(group.index.astype(str))
+
+
 def places(rows: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
     """Yield the scores of every data set and network, in order of appearance; neighbours are not copied."""
     number, names = scores.numbered(rows, ["dataset", "model"])

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from results import inference, names, summary, tables
-from results.maps.board import controls, ordered_metrics
+from results.maps.board import ordered_metrics
 from results.maps.place import Place, place, places
+from results.parts import controls
 from results.tables import Inapplicable, Table
 
 FAMILIES = {"deletion": ("deletion", "pixel_flipping_quantus"), "insertion": ("insertion",)}  # by how stems begin

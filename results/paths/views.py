@@ -7,11 +7,11 @@ import pandas as pd
 
 from results import scores as stored
 from results.names import label
+from results.parts import LEGEND
 from results.paths.comparison import CONTROLS, ORDER, SIZE, layers, shares, whole
 from results.summary import FEWEST
 from results.tables import NONE, Table, interval, known, writer
 
-LEGEND = {"↑": "Higher is better.", "↓": "Lower is better."}
 EXPLANATIONS = [
     "These are critical paths after our reading of Bhati et al. 2024; the paper's own algorithm was not available.",
     "path_mse_shares and path_smape_shares compare the forward share (of a layer's activation) with the backward share "

@@ -10,12 +10,11 @@ from matplotlib.figure import Figure
 
 from results import scores as stored
 from results.maps.board import MEAN_RANK, leaders
-from results.maps.cost import groups
 from results.maps.drawing import heat, lines
 from results.maps.gallery import gallery
 from results.maps.likeness import by_group, contrast, similarity
 from results.maps.passes import budgets
-from results.maps.place import place, places
+from results.maps.place import groups, place, places
 from results.maps.protocols import agreements
 from results.scores import common
 
