@@ -32,5 +32,11 @@ def begun_by_none(folder: Path, expected, words) -> None:
     trials.same(sweep, folder, expected)
 
 
+def hydras_names(folder: Path, expected, _words) -> None:
+    for name in ("joblib", "submitit_local"):
+        (folder / name).mkdir()
+        trials.by_hydras_name(folder / name, expected, name)
+
+
 if __name__ == "__main__":
-    sys.exit(trials.tried([killed, begun_by_none], ["hydra/launcher=processes", "workers=2"]))
+    sys.exit(trials.tried([killed, begun_by_none, hydras_names], ["hydra/launcher=processes", "workers=2"]))
