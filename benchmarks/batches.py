@@ -13,6 +13,7 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from benchmarks.cell import write
+from benchmarks.device import device_name
 from benchmarks.memory import memory
 from entries import rounded_to
 
@@ -71,8 +72,7 @@ def remembered(folder: Path, model: nn.Module, size: int, device: torch.device, 
 
     So all workers of a sweep take the same, and the next sweep does. Where no file can be written, it is `most`.
     """
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    facts = repr((repr(model), rounded_to(model), size, most, where, torch.get_num_threads()))
+    facts = repr((repr(model), rounded_to(model), size, most, device_name(device), torch.get_num_threads()))
     path = folder / f"{hashlib.sha256(facts.encode()).hexdigest()[:16]}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)

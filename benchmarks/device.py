@@ -30,6 +30,11 @@ def chosen_device(name: str, threads: int | None, precision: str = "float32") ->
     return device
 
 
+def device_name(device: torch.device) -> str:
+    """Return what sort of device it is: the name of a GPU, else cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 @cache
 def environment() -> dict[str, str]:
     """Return the columns `code` and `libraries`."""

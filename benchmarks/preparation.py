@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from benchmarks.batches import batch_size
-from benchmarks.cell import Cell
+from benchmarks.cell import SHARED, Cell
 from benchmarks.contracts import frozen, painted
 from benchmarks.device import chosen_device
 from benchmarks.explained import Explained
@@ -103,7 +103,7 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared | Unsuited:
         entry, metrics = made(cell, cfg, batch)
     cfg = OmegaConf.merge(cfg, {"batch_size": batch})
     of = [network.digest, network.mean, network.std, *([] if cell.precision == "float32" else [cell.precision])]
-    store = Store(cell.sweep / ".shared", model, " ".join(map(str, of)), device)
+    store = Store(cell.sweep / SHARED, model, " ".join(map(str, of)), device)
     mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
     none, others = torch.empty(0), torch.zeros(0, 3, size, size, device=device)
     common = Explained(model, entry, none, none, none, none, mean, std, others, store=store)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchmarks.cell import write
 from benchmarks.cost import counted
-from benchmarks.device import ROOT, environment
+from benchmarks.device import ROOT, device_name, environment
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -70,8 +70,8 @@ class Store:
     def digest(self, inputs: tuple[Tensor, ...], key: Hashable) -> str:
         """Digest of the network, the inputs, the key, and the code, libraries and device that compute it."""
         libraries = environment()["libraries"]
-        device = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
-        total = hashlib.sha256(repr((self.of, repr(self.model), key, device, sources(), libraries)).encode())
+        facts = (self.of, repr(self.model), key, device_name(self.device), sources(), libraries)
+        total = hashlib.sha256(repr(facts).encode())
         for tensor in inputs:
             total.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
             total.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -13,13 +13,12 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from benchmarks import sweep_run
-from benchmarks.cell import Cell, group_of, mark_sweep, of_group, refuse_seed, refused
+from benchmarks.cell import SHARED, Cell, mark_sweep
+from benchmarks.choices import group_of, of_group, refuse_seed, refused
 from benchmarks.command import listing, one_sentence
 from benchmarks.plan import Plan, plans
 from benchmarks.progress import bars
 from benchmarks.sweeper import unions
-
-SHARED = ".shared"  # where the cells of a sweep keep what they have in common
 
 
 class Sweep(Callback):
