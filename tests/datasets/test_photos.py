@@ -70,12 +70,6 @@ def test_preprocessing_is_the_network_s_own_where_it_is_left_open():
     assert not torch.equal(other, Photos(**OWN).test(224)[0][1])
 
 
-@pytest.mark.parametrize("wrong", [{"images": 0}, {"crop_pct": 1.5}, {"crop_mode": "left"}, {"interpolation": "best"}])
-def test_a_wrong_setting_is_refused_by_name(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        Photos(**OWN | wrong)
-
-
 def test_a_file_that_is_not_shipped_is_named():
     with pytest.raises(ValueError, match=r"nothing\.png of skimage\.data"):
         shipped("skimage.data/nothing.png")

@@ -143,14 +143,6 @@ def test_a_target_is_the_second_class_or_one_by_name_that_is_not_predicted():
             asked(name)
 
 
-def test_fields_that_mean_nothing_are_refused():
-    wrong = {"steps": 0, "rate": 0, "weight": 0, "growth": 0.9, "confidence": 1, "variation": -1, "cells": 0}
-    for entry, fields in ((FOUND, wrong), (PGD, {"steps": 0, "radius": 0, "step": 0})):
-        for name, value in fields.items():
-            with pytest.raises(ValueError, match=name):
-                replace(entry, **{name: value})
-
-
 CELL = ["benchmark=examples", "dataset=planted", "model=planted", "dataset.images=6", "benchmark.gallery.images=2"]
 METRICS = "metric=[flip_rate,counterfactual_l1,oracle_score,deciding_share,deciding_chance]"
 

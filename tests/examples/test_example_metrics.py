@@ -100,22 +100,6 @@ def test_margins_without_an_image_are_those_of_scikit_learn():
     assert truth.change.abs().min() > 1e-4
 
 
-@pytest.mark.parametrize(
-    ("wrong", "sentence"),
-    [
-        ({"left_out": 1}, "left_out"),
-        ({"seeds": 1}, "seeds"),
-        ({"flipped": 1}, "flipped"),
-        ({"l2": 0}, "l2"),
-        ({"target": "second"}, "target"),
-        ({"gallery": {"images": 1, "examples": -1}}, "gallery.examples"),
-    ],
-)
-def test_wrong_settings_are_refused(wrong, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        Examples(**SETTINGS | wrong)
-
-
 def test_more_images_left_out_than_there_are_is_refused():
     known, x, targets = training(images=20)
     tested = benchmark.Tested(x, x, x[:, 0] > 0, pd.DataFrame({"target": targets.numpy()}))

@@ -97,19 +97,6 @@ def test_a_hessian_that_does_not_fit_is_refused_with_its_size_and_what_helps():
     assert replace(small, components=4)(seen, x, y).tau.shape == (7, 60)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"l2": 0}, {"solver": "lissa"}, {"components": 0}, {"gigabytes": -1}, {"leverage": 1}]
-)
-def test_wrong_fields_are_refused(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        replace(FIRST, **wrong)
-
-
-def test_leverage_needs_the_exact_solver():
-    with pytest.raises(ValueError, match="exact"):
-        replace(NEWTON, solver="cg")
-
-
 def test_representer_points_sum_to_the_logit():
     seen, x, y = training()
     points = RepresenterPoints(L2)(seen, x, y)

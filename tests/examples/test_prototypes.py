@@ -76,9 +76,6 @@ def test_more_prototypes_than_images_and_equal_images_are_refused():
                 entry(training(random(9, 3)), number)
     with pytest.raises(Inapplicable, match="differ"):
         MmdCritic(bandwidth=1, criticisms=0)(training(torch.ones(9, 3)), 1)
-    for field, value in (("bandwidth", 0), ("criticisms", -1)):
-        with pytest.raises(ValueError, match=field):
-            MmdCritic(**({"bandwidth": 1, "criticisms": 0} | {field: value}))
 
 
 @pytest.mark.slow

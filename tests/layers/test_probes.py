@@ -151,12 +151,7 @@ def test_a_network_that_decides_by_colour_is_shallow_and_one_that_counts_is_deep
     assert right[0] < 0.5 and right[1] < 0.5 and right[2] == 1
 
 
-@pytest.mark.slow
-def test_shuffled_labels_are_at_chance_and_change_nothing_else():
-    probes = [ShuffledLabels(NearestMean(), seed) for seed in range(20)]
-    right = [metrics.LayerAccuracy()(on_scenes(True, probe)).mean(0) for probe in probes]
-    assert metrics.LayerAccuracy()(on_scenes(True, NearestMean()))[:, 2].mean() == 1
-    assert ((torch.stack(right).mean(0) - 0.25).abs() < 0.15).all(), "twenty draws have a standard error of about .05"
+def test_shuffled_labels_change_nothing_else():
     network, y, train, test = features()
     order = torch.randperm(100, generator=torch.Generator().manual_seed(3))
     shuffled = ShuffledLabels(NearestMean(), 3)(network, train, y[train], 5)(test)
@@ -205,31 +200,6 @@ def test_a_layer_without_predictions_has_no_scores_and_is_passed_over():
     assert metrics.Divergence()(batch).tolist() == pytest.approx([nan, nan, 1, nan], nan_ok=True)
 
 
-class Pictures(Read):
-    """A network whose features are functions of the pixels."""
-
-    def features(self, x: torch.Tensor) -> list[torch.Tensor]:
-        return [layer(x) for layer in self.layers]
-
-
-def selectivity(**settings: object) -> torch.Tensor:
-    """Of layers with all pixels as they are, with the class alone, and with nothing, by the nearest neighbour."""
-    labels = torch.arange(80) % 4
-    x = torch.rand(80, 3, 8, 8) / 2
-    x[:, 0] = (0.1 + 0.2 * labels)[:, None, None]
-    by_heart, classes = lambda x: (x + x.flip(3)).flatten(1), lambda x: x[:, 0].mean((1, 2))[:, None]
-    network = Pictures(by_heart, classes, lambda x: torch.zeros(len(x), 1))
-    batch = replace(by_hand(torch.zeros(3, 2, 4)), probe=Knn(1), network=network, train=lambda: (x, labels))
-    asked = {"images": 80, "renderings": 4, "shift": 0.0, "brightness": 0.0, "seed": 0} | settings
-    return metrics.Selectivity(**asked)(batch)
-
-
-def test_selectivity_of_learning_by_heart_is_nothing_and_of_classes_is_one_less_chance():
-    heart, classes, nothing = selectivity().tolist()
-    assert heart == 0 and 0.5 < classes < 0.95 and abs(nothing) < 0.2
-    assert torch.equal(selectivity(), selectivity()) and not torch.equal(selectivity(), selectivity(seed=1))
-
-
 def test_selectivity_asks_for_renderings_that_were_not_fitted_on():
     fitted_on, asked = [], []
 
@@ -272,9 +242,6 @@ def test_what_cannot_be_fitted_is_refused():
         LINEAR(network, train[:6], torch.tensor([0, 1, 0, 1, 0, 0]), 5)
     with pytest.raises(Inapplicable, match="k=30"):
         Knn(30)(network, train[:9], y[:9], 5)
-    for settings in (([], 3, False), ([1, 0.1], 3, False), ([0], 3, False), (C, 1, False), (C, 3, 1)):
-        with pytest.raises(ValueError, match="Linear needs"):
-            Linear(*settings)
 
 
 @dataclass(frozen=True)

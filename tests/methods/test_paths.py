@@ -1,6 +1,5 @@
 """Selectors of paths against choices by loops, and the laws of the relevance that comes down through a path."""
 
-from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -12,7 +11,7 @@ from entries import Inapplicable
 from methods.paths.nodes import below, depths, layers
 from methods.paths.propagation import PathMap, heat_map
 from methods.paths.rules import rules
-from methods.paths.selection import count, gap, places
+from methods.paths.selection import gap, places
 from models.canonical import canonical
 from tests.conftest import options
 from tests.methods import networks
@@ -109,13 +108,6 @@ def test_the_path_of_an_image_is_its_own(name):
     torch.testing.assert_close(PathMap(chosen)(model, x, target, box=box), again)
 
 
-@pytest.mark.parametrize(
-    ("share", "channels", "wanted"), [(0.25, 12, 3), (0.25, 13, 4), (0.07, 100, 7), (0.001, 4, 1), (1, 5, 5)]
-)
-def test_a_share_is_rounded_up(share, channels, wanted):
-    assert count(share, channels) == wanted
-
-
 def test_gaps_and_ties():
     scores = torch.tensor([[9.0, 1.0, 8.0, 7.5], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 5.0], [4.0, 3.0, 2.0, 1.0]])
     assert gap(scores, 1.0).tolist() == [[3], [1], [1], [1]]
@@ -144,20 +136,3 @@ def test_what_the_tutorials_rules_cannot_read():
         with pytest.raises(Inapplicable, match="All"):
             selector("all")(model, x, target, BOX)
     assert PathMap(selector("all", lrp="epsilon_plus"))(behind, x, target).isfinite().all()
-
-
-WRONG = {
-    "relevance": {"share": [0, 1.5, float("nan"), "abc"], "lrp": ["gamma", "", None]},
-    "activation": {"sizes": ["layer", 1]},
-    "random": {"draws": [0, 2.5], "seed": [-1]},
-    "forward_backward": {"weight": [-1.0, "much"]},
-}
-
-
-@pytest.mark.parametrize(("name", "field"), [(name, field) for name in WRONG for field in WRONG[name]])
-def test_a_wrong_field_is_refused_by_name(name, field):
-    for value in WRONG[name][field]:
-        with pytest.raises(ValueError, match=field):
-            replace(selector(name), **{field: value})
-    with pytest.raises(ValueError, match="selector"):
-        PathMap("relevance")

@@ -84,13 +84,6 @@ def test_deepfool_does_not_stop_on_a_boundary():
     assert (steps < 0).all() and nearest(torch.ones(4, 1), 0 * gradients).eq(0).all()
 
 
-@pytest.mark.parametrize("radii", [[], [0.1, 0.1], [0.0, 0.1], [0.1, "b"]])
-def test_radii_rise_and_fgsm_is_one_step(radii):
-    for name, setting in (("pgd_l2", {"radii": radii}), ("fgsm_l2", {"steps": 2})):
-        with pytest.raises(ValueError, match=next(iter(setting))):
-            replace(METRICS[name], **setting)
-
-
 @pytest.mark.parametrize(("norm", "shares"), [("linf", (0.5, 1 / 3)), ("l2", (12 / 13, 12 / 14))])
 def test_points_fill_the_ball(norm, shares):
     """The mean of the distance and of its square: of one coordinate in a cube, and from the middle of 12 dimensions."""

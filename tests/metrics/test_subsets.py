@@ -39,12 +39,6 @@ def test_equal_sums_are_undefined_whatever_their_rounding():
     assert metric(replace(batch, maps=maps)).isnan().all()
 
 
-@pytest.mark.parametrize("fractions", [[], [0.1, 1.0], [0.0], [True], ["abc"], 0.1])
-def test_fractions_are_shares_of_the_pixels(fractions):
-    with pytest.raises(ValueError, match="fractions"):
-        replace(METRICS["sensitivity_n"], fractions=fractions)
-
-
 @pytest.mark.parametrize("side", [17, 23])
 def test_patches_cover_every_pixel_of_an_uneven_image_once(side):
     batch = explained(case().model, images(2, side), torch.ones(2, side, side))

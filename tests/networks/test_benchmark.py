@@ -22,11 +22,6 @@ def test_every_image_is_scored_once_for_its_label():
     assert np.allclose(severities["value"].mean(), errors[severities["value"].mean().index], atol=1e-6)
 
 
-def test_another_target_than_the_label_is_refused():
-    with pytest.raises(Exception, match="target"):
-        evaluated(*SMALL, "benchmark.target=predicted", "metric=[loss_gradient]")
-
-
 @pytest.mark.slow
 def test_metrics_come_with_the_kind_unless_others_are_chosen():
     assert "pgd_linf" in composed(*SMALL).metric and "gini" not in composed(*SMALL).metric

@@ -133,20 +133,3 @@ def test_what_no_network_could_do_is_refused_before_one_is_fitted():
     words = ["benchmark=surrogates", "surrogate=word_tree", "dataset=digits", "metric=[fidelity]"]
     scores = evaluated(*words, model=unfitted).scores
     assert scores.status.tolist() == ["inapplicable"] and "words" in scores.reason.iloc[0]
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "said"),
-    [
-        ("sizes", [3, 3], "a list of rising whole numbers > 1 as sizes"),
-        ("sizes", [1, 3], "a list of rising whole numbers > 1 as sizes"),
-        ("sizes", [], "a list of rising whole numbers > 1 as sizes"),
-        ("sizes", [2, 11], "sizes up to the 10 train images; 11 was given"),
-        ("train_images", 1, "whole number train_images >= 2"),
-        ("gallery", {"sizes": -1}, "benchmark.gallery.sizes needs a whole number"),
-        ("layer", "", "the name of a layer"),
-    ],
-)
-def test_bad_settings_are_one_sentence(name, given, said):
-    with pytest.raises(ValueError, match=said):
-        Surrogates(**SETTINGS | {name: given})

@@ -217,6 +217,3 @@ def test_what_does_not_suit_is_said_in_one_sentence():
     for entry in (TREE, PREDICTED, LINEAR):
         with pytest.raises(Inapplicable, match=f"{type(entry).__name__} needs a data set with words.*gives none"):
             entry(Read(), train._replace(words=(), shown=None), SIZES)
-    for wrong in ({"concepts": "true"}, {"c": 0}, {"folds": 1}, {"leaf": 0}, {"seed": -1}):
-        with pytest.raises(ValueError, match=f"ConceptTree needs .*{next(iter(wrong))}"):
-            ConceptTree(**vars(TREE) | wrong)

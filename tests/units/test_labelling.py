@@ -253,10 +253,6 @@ def test_a_data_set_without_known_words_has_none():
     assert scores.status.tolist() == ["inapplicable"] and "shapes" in scores.reason[0]
 
 
-def test_fields_that_mean_nothing_are_refused():
-    wrong = ({"quantile": 0}, {"quantile": 1}, {"permutations": 0}, {"seed": -1})
-    for fields in wrong:
-        with pytest.raises(ValueError, match="UnitPValue"):
-            UnitPValue(**PERMUTED | fields)
+def test_a_quantile_of_too_few_positions_is_refused():
     with pytest.raises(ValueError, match="at least 20 positions"):
         dissected(given(1), torch.eye(1), Marked(normal(1, 1, 4, 4), torch.ones(1, 1, 4, 4), ("a",), None, ()), 0.05)

@@ -1,13 +1,14 @@
 """Visualisations of units in networks that are wired by hand; `visualised` has the answers of their metrics."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.units.metrics.visualisation import PathSimilarity
+from benchmarks.units.metrics.visualisation import JitterRatio, PathSimilarity
 from benchmarks.units.visualisation import on_the_way
 from entries import Inapplicable
 from methods.units import patches
@@ -149,6 +150,13 @@ def test_controls_have_the_optimised_images_in_disorder():
         OtherUnit(few, seed=0)(replace(network, index=(2,)), x, BOX)
 
 
+def test_what_comes_in_at_the_border_when_an_image_is_shifted_repeats_the_border():
+    image = random(1, 3, 8, 8)
+    for down, right in product((-2, 0, 2), repeat=2):
+        rows, columns = ([min(max(k - by, 0), 7) for k in range(8)] for by in (down, right))
+        assert JitterRatio(pixels=2).shifted(image, down, right).equal(image[:, :, rows][..., columns])
+
+
 def test_more_top_images_than_there_are_is_refused():
     with pytest.raises(Inapplicable, match="3"):
         PathSimilarity(top=3)(replace(visualised(), path=lambda x: [x.mean((2, 3))]))
@@ -199,13 +207,6 @@ def test_a_cell_scores_every_unit(entry):
     assert (scores.status[scores.metric == "activation_ratio"] == "ok").all()
     assert gallery["visualised"].shape == (3, 32, 32, 3) and gallery["patches"].shape == (3, 4, 32, 32, 3)
     assert gallery["visualised"].dtype == np.uint8 and gallery["activation"].shape == gallery["image"].shape == (3,)
-
-
-def test_fields_that_mean_nothing_are_refused():
-    wrong = {"steps": 0, "starts": 0, "rate": 0, "parameters": "waves", "noise": -1, "jitter": -1, "variation": -1}
-    for name, value in wrong.items():
-        with pytest.raises(ValueError, match=name):
-            replace(ASCENT, **{name: value})
 
 
 def test_the_path_of_an_image_ends_at_the_units():
