@@ -2,8 +2,6 @@
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import pytest
@@ -12,14 +10,12 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from benchmarks.layers.metrics.importance import LayerRemoval
 from entries import Inapplicable
 from methods.layers.importance import Ablation, Random, Taylor, WeightNorm
 from methods.layers.layered import Layered
 from models.canonical import canonical
-from models.zoo import Network
 from tests.conftest import composed, evaluated
-from tests.methods.networks import images, network, precise
+from tests.methods.networks import built, images, network, precise
 
 FAMILIES = ["residual", "branches", "mobile", "gated"]
 ENTRIES = {
@@ -37,17 +33,6 @@ METRICS = [
 ]
 SMALL = ["benchmark=layers", "dataset=planted", "model=planted", "dataset.images=6", "batch_size=4"]
 SMALL += ["benchmark.reference_images=5", "benchmark.shares=[0.25,0.5]", "seed=3"]
-built = cache(network)
-
-
-@dataclass(frozen=True)
-class Tiny:
-    """A random network with several layers."""
-
-    family: str
-
-    def __call__(self, dataset):
-        return Network(built(self.family), (0.5,) * 3, (0.25,) * 3, 32, self.family)
 
 
 def subject(family: str) -> tuple[nn.Module, Tensor, Tensor]:
@@ -207,7 +192,7 @@ def test_a_network_without_convolutions_is_named():
 
 
 def cell(*overrides: str, family: str = "residual"):
-    nodes = {"model": {"_target_": f"{__name__}.Tiny", "family": family}}
+    nodes = {"model": {"_target_": "tests.methods.networks.Tiny", "family": family}}
     return evaluated(*SMALL, f"metric=[{','.join(METRICS)}]", *overrides, **nodes)
 
 
@@ -276,9 +261,3 @@ def test_random_lies_between_most_and_least_important_first():
     assert np.isclose(*areas["random"]), "orders and their reverses: the same filters are removed"
     passes = scores.groupby("metric").forwards.sum() / 12
     assert passes.to_dict() == {"removal_most_first": 4 * 10 + 1, "removal_least_first": 0}
-
-
-@pytest.mark.parametrize("share", [0, 1.5, "half"])
-def test_wrong_share_is_named(share):
-    with pytest.raises(ValueError, match=r"LayerRemoval needs .* share"):
-        LayerRemoval(share, 4)

@@ -1,6 +1,7 @@
 """Small random networks of several families, for tests of methods."""
 
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import cache, partial
 from importlib import import_module
 from unittest import mock
@@ -9,6 +10,8 @@ import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from models import zoo
 
 
 class Block(nn.Module):
@@ -238,6 +241,19 @@ def network(family: str, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return ready(FAMILIES[family][0]())
+
+
+built = cache(network)
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A model of conf/model: a random network of a family, whatever the data set."""
+
+    family: str
+
+    def __call__(self, dataset: object) -> zoo.Network:
+        return zoo.Network(built(self.family), (0.5,) * 3, (0.25,) * 3, 32, self.family)
 
 
 def images(n: int = 3, side: int = 32, classes: int = 4) -> tuple[Tensor, Tensor]:

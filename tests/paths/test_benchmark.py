@@ -1,7 +1,6 @@
 """The benchmark of paths in this process: rows, curves and figures of a cell."""
 
 from dataclasses import dataclass
-from functools import cache
 from math import ceil
 
 import numpy as np
@@ -10,9 +9,7 @@ import pytest
 
 from benchmarks.datasets.planted import Planted
 from entries import scores as scored
-from models.zoo import Network
-from tests.conftest import composed, evaluated
-from tests.methods.networks import network
+from tests.conftest import evaluated
 
 METRICS = [f"path_{name}" for name in ("mse_shares", "mse_logits", "smape_shares", "smape_logits", "agreement", "size")]
 WIDTHS = {"plain": (6, 6, 6, 8), "residual": (6, 6, 6, 6, 6)}
@@ -23,19 +20,6 @@ SHORT = [
     "benchmark.gallery.images=4",
     "benchmark.gallery.grid=[2,2]",
 ]
-
-
-built = cache(network)
-
-
-@dataclass(frozen=True)
-class Tiny:
-    """A random network with several layers."""
-
-    family: str
-
-    def __call__(self, dataset):
-        return Network(built(self.family), (0.5,) * 3, (0.25,) * 3, 32, self.family)
 
 
 @scored("path", higher_is_better=True, cites="nobody")
@@ -58,7 +42,7 @@ class NoOthers(Planted):
 
 def selected(*overrides: str, family: str = "plain", broken: bool = False):
     """Compute a small cell on a random network."""
-    nodes = {"model": {"_target_": f"{__name__}.Tiny", "family": family}}
+    nodes = {"model": {"_target_": "tests.methods.networks.Tiny", "family": family}}
     nodes |= {"metric__mine": {"_target_": f"{__name__}.Broken"}} if broken else {}
     return evaluated(*SMALL, *SHORT, *overrides, **nodes)
 
@@ -180,38 +164,3 @@ def test_failed_metric_loses_its_own_rows_only():
     mine = scores[scores.metric == "mine"]
     assert len(mine) == 5 * 5 and set(mine.status) == {"failed"} and set(mine.reason) == {"RuntimeError: broken"}
     assert (scores[scores.metric != "mine"].status == "ok").all() and set(curves.metric) == set(METRICS)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "setting",
-    [
-        "target=truth",
-        "shares=[0.5,0]",
-        "shares=0.5",
-        "shares=[0.5,1.5]",
-        "background=0",
-        "gallery.images=0",
-        "gallery.reconstructed=-1",
-        "gallery.width=1.5",
-        "gallery.grid=[2]",
-    ],
-)
-def test_wrong_settings_are_named(setting):
-    with pytest.raises(Exception, match=setting.partition("=")[0].rpartition(".")[2]):
-        selected("selector=all", f"benchmark.{setting}")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("overrides", "metrics"),
-    [
-        (["benchmark=paths"], METRICS),
-        (["experiment=paths"], METRICS),
-        (["experiment=path_rules"], METRICS),
-        (["benchmark=paths", "metric=[path_agreement]"], ["path_agreement"]),
-    ],
-)
-def test_metrics_are_those_of_paths_unless_others_are_chosen(overrides, metrics):
-    chosen = composed(*overrides).metric
-    assert sorted(name for name, node in chosen.items() if node) == sorted(metrics)

@@ -175,14 +175,6 @@ def test_nearly_equal_entries_do_not_disturb_the_others():
     assert verdicts(values, True).verdict.tolist()[2:] == ["worse", "worse"]
 
 
-def test_the_last_of_seventeen_is_not_level():
-    """Published insertion of 16 images: .59 [.36, .81] against .94 [.89, .97] was marked as good as the best."""
-    rng = np.random.default_rng(6)
-    values = table(np.c_[rng.beta(30, 2, (16, 16)), np.where(rng.random(16) < 0.4, 0.02, 0.95)])
-    found = verdicts(values, True)
-    assert found.verdict["e16"] in ("worse", "undecided") and (found.verdict[:16] != "worse").all()
-
-
 @pytest.mark.slow
 def test_families_err_seldom_and_find_much():
     """A small version of published/coverage.csv, without hits."""
