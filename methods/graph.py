@@ -30,6 +30,15 @@ def read_by_signals(graph: GraphModule) -> list[Node]:
     return [node for node in graph.graph.nodes if node in read]
 
 
+def depending(graph: GraphModule, nodes: Iterable[Node]) -> set[Node]:
+    """Return some nodes and all that depend on them."""
+    reached = {*nodes}
+    for node in graph.graph.nodes:
+        if reached.intersection(node.all_input_nodes):
+            reached.add(node)
+    return reached
+
+
 def refuse_without_rule(
     method: object, model: nn.Module, graph: GraphModule, nodes: Iterable[Node], known: Collection[str]
 ) -> None:

@@ -8,6 +8,7 @@ from torch.nn.functional import pad
 
 from entries import explains, number, positive, whole
 from methods.batching import in_equal_passes
+from methods.perturbation import log_odds
 
 
 def gaussian(points: int, side: int, sigma: float, x: Tensor) -> Tensor:
@@ -127,10 +128,7 @@ class AdversarialDifference:
         for _ in range(self.iterations):
             with torch.enable_grad():
                 leaf = difference.requires_grad_()
-                logits = model(x + leaf)
-                others = logits.scatter(1, target[:, None], -torch.inf).logsumexp(1)
-                odds = logits.gather(1, target[:, None])[:, 0] - others
-                gradient = torch.autograd.grad(odds.sum(), leaf)[0]
+                gradient = torch.autograd.grad(log_odds(model(x + leaf), target).sum(), leaf)[0]
             moved = difference.detach() - radius * self.step / self.iterations * gradient / length(gradient)
             difference = moved * (radius / length(moved)).clamp(max=1)
         return difference.abs().sum(1)

@@ -22,6 +22,12 @@ def logit(model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
     return model(x).gather(1, target[:, None])[:, 0]
 
 
+def log_odds(logits: Tensor, target: Tensor) -> Tensor:
+    """Return the target's logit less the log-sum-exp of the others (n,)."""
+    others = logits.scatter(1, target[:, None], -torch.inf).logsumexp(1)
+    return logits.gather(1, target[:, None])[:, 0] - others
+
+
 @explains("black box", cites="Zeiler & Fergus 2014", signed=True, passes="one forward per square, and one")
 class Occlusion:
     """Drop of the target's probability while a square is hidden, mean over squares [Zeiler & Fergus 2014].

@@ -46,16 +46,27 @@ class Sobol:
 
     @within_batch
     def __call__(self, model: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-        rows, cells = self.designs, self.grid**2
-        sequence = SobolEngine(2 * cells, scramble=True, seed=self.seed).draw(rows, dtype=torch.float64)
-        a, b = sequence.split(cells, 1)
-        swapped = torch.where(torch.eye(cells, dtype=torch.bool)[:, None], b, a)
-        masks = torch.cat([a, b, swapped.flatten(0, 1)]).unflatten(1, (self.grid, self.grid))
+        masks = designed(self.designs, self.grid**2, self.seed).unflatten(1, (self.grid, self.grid))
         scores = scores_under(masks, self.value, self.batch, model, x, target)
-        residual = (scores[:rows] - scores[2 * rows :].unflatten(0, (cells, rows))).square().mean(1) / 2
-        variance = scores[: 2 * rows].var(0)
-        total = torch.where(variance > 0, residual / variance, 0)
-        return bicubic(total.T.unflatten(1, (self.grid, self.grid)).to(x), x)
+        total, varies = total_indices(scores, self.designs), scores[: 2 * self.designs].var(0) > 0
+        return bicubic(torch.where(varies, total, 0).T.unflatten(1, (self.grid, self.grid)).to(x), x)
+
+
+def designed(rows: int, columns: int, seed: int) -> Tensor:
+    """Return the points (rows (columns + 2), columns) at which a score is read for its total Sobol indices.
+
+    They are two matrices A and B of one scrambled Sobol sequence, and for each column A with this column of B.
+    """
+    sequence = SobolEngine(2 * columns, scramble=True, seed=seed).draw(rows, dtype=torch.float64)
+    a, b = sequence.split(columns, 1)
+    swapped = torch.where(torch.eye(columns, dtype=torch.bool)[:, None], b, a)
+    return torch.cat([a, b, swapped.flatten(0, 1)])
+
+
+def total_indices(scores: Tensor, rows: int) -> Tensor:
+    """Return Jansen's estimates (columns, ...) of total Sobol indices, by scores (points, ...) at `designed` points."""
+    residual = (scores[:rows] - scores[2 * rows :].unflatten(0, (-1, rows))).square().mean(1) / 2
+    return residual / scores[: 2 * rows].var(0)
 
 
 @explains("black box", cites="Novello et al. 2022")

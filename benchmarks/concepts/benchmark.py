@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.loop import Evaluated, Scored, alone
 from benchmarks.preparation import Prepared
-from entries import layered, number, positive, refuse, whole
+from entries import gallery, layered, number, positive, refuse, whole
 from methods.concepts.activations import Layer, chosen_layer
 
 
@@ -63,9 +63,7 @@ class Concepts:
             listed = isinstance(value, Sequence) and not isinstance(value, str) and len(value)
             if value is not None and not (listed and all(isinstance(one, str) for one in value)):
                 refuse(self, name, f"{name} to be a list of names, or null for all")
-        concepts = self.gallery.get("concepts")
-        if type(concepts) is not int or concepts < 0:
-            raise ValueError(f"benchmark.gallery.concepts needs a whole number >= 0; {concepts!r} was given")
+        gallery(self, "concepts")
 
     def __call__(self, cell: Prepared) -> Evaluated:
         """Compute one cell."""

@@ -92,6 +92,8 @@ class Examples:
         if not hasattr(dataset, "train"):
             own = type(dataset).__name__
             raise Inapplicable(f"benchmark=examples needs a data set with a train split; {own} has none")
+        if hasattr(dataset, "train_images") and hasattr(entry, "enough"):
+            entry.enough(dataset.train_images)
         if "checkpoints" in entry.needs:
             epochs(model)
         if hasattr(entry, "target") and getattr(model, "weights", "") == "fit":

@@ -15,9 +15,9 @@ from benchmarks.examples.benchmark import Examples, Tested, asked
 from benchmarks.examples.subsets import subsets
 from benchmarks.loop import Scored
 from benchmarks.preparation import Prepared
-from methods.examples.counterfactuals import log_odds
 from methods.examples.training import Traces, Training, fitted_head
 from methods.layers.layered import Layered
+from methods.perturbation import log_odds
 
 
 def step(cell: Prepared, training: Training, settings: Examples) -> Scored:

@@ -20,7 +20,7 @@ from benchmarks.examples.benchmark import Examples, Tested
 from benchmarks.examples.traced import Subsets
 from benchmarks.examples.worlds import TEST_IMAGES, World, plain, refittable
 from benchmarks.preparation import Prepared
-from methods.examples.counterfactuals import log_odds
+from methods.perturbation import log_odds
 
 log = logging.getLogger(__name__)
 APART = 10**6  # more than the number of subsets, so that no two networks have the same seed

@@ -6,11 +6,10 @@ which orders the filters.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from importlib import import_module
-from itertools import pairwise
 
 import pandas as pd
 import torch
@@ -18,8 +17,9 @@ from torch import Tensor
 
 from benchmarks.loop import Batch, Evaluated, Scored, alone, evaluated, target_of
 from benchmarks.preparation import Prepared, suited
-from entries import whole
+from entries import gallery, rising, whole
 from methods.layers.layered import Layered, chosen_layers
+from methods.layers.probes import enough
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +96,8 @@ class Layers:
     def __post_init__(self) -> None:
         target_of(self.target)
         whole(self, train_images=2, reference_images=4)
-        listed = isinstance(self.shares, Sequence) and all(type(share) in (int, float) for share in self.shares)
-        if not listed or not all(low < high for low, high in pairwise([0, *self.shares, 1])):
-            raise ValueError(f"benchmark.shares needs a list of rising numbers in (0, 1); {self.shares!r} was given")
-        images = self.gallery.get("images")
-        if type(images) is not int or images < 0:
-            raise ValueError(f"benchmark.gallery.images needs a whole number >= 0; {images!r} was given")
+        rising(self, "shares", 0, 1)
+        gallery(self, "images")
 
     def __call__(self, cell: Prepared) -> Evaluated:
         """Compute one cell; where no metric is of images, the images of the test split are not looked at."""
@@ -111,6 +107,10 @@ class Layers:
         if not any(getattr(metric, "of_images", False) for metric in cell.metrics.values()):
             return alone(cell, lambda: ready()(reference.batch), 0)
         return evaluated(cell, self.target, lambda batch: ready()(batch), self.gallery["images"])
+
+    def suits(self, dataset: object, model: object, entry: object) -> None:
+        """Refuse a probe of more neighbours than there are train images, whatever the weights of the network are."""
+        enough(entry, min(self.train_images, getattr(dataset, "train_images", self.train_images)))
 
     def ready(self, cell: Prepared, reference: Reference) -> Callable[[Batch], Scored]:
         """Return the step of the entry's group, which scores a batch."""

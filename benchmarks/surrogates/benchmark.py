@@ -63,7 +63,11 @@ class Surrogates:
         if not hasattr(dataset, "train"):
             own = type(dataset).__name__
             raise Inapplicable(f"benchmark=surrogates needs a data set with a train split; {own} has none")
-        self.refuse_few(getattr(dataset, "train_images", inf))
+        images = getattr(dataset, "train_images", inf)
+        self.refuse_few(images)
+        if self.train_images > images:
+            need = f"benchmark.train_images needs at most those of the data set, train_images={images}"
+            raise ValueError(f"{need}; {self.train_images} was given")
         if "words" in entry.needs:
             needed(entry, WORDS, scenes.FACTORS if hasattr(dataset, "factors") else None)
 
@@ -105,7 +109,7 @@ def trained(cell: Prepared, images: int) -> tuple[Tensor, Tensor, tuple[str, ...
     dataset = suited(cell.dataset, cell.network)
     words, known = (), None
     if hasattr(dataset, "factors"):
-        table = dataset.factors(0, min(images, dataset.train_images))
+        table = dataset.factors(0, images)
         pixels, labels, _ = dataset.drawn(0, len(table), cell.size)
         pixels, labels = torch.from_numpy(pixels), torch.from_numpy(labels)
         true = {word: scenes.shows(table, word) for column in scenes.FACTORS.values() for word in column}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.loop import Evaluated, alone
 from benchmarks.preparation import Prepared, suited
-from entries import whole
+from entries import gallery, whole
 from methods.units.reading import units_of
 
 
@@ -90,9 +90,7 @@ class Neurons:
 
     def __post_init__(self) -> None:
         whole(self, reference_images=2, held_out_images=2, side=4)
-        shown = self.gallery.get("units")
-        if type(shown) is not int or shown < 0:
-            raise ValueError(f"benchmark.gallery.units needs a whole number >= 0; {shown!r} was given")
+        gallery(self, "units")
 
     def __call__(self, cell: Prepared) -> Evaluated:
         """Compute one cell."""

@@ -1,20 +1,5 @@
-"""What the checks of metrics need of units: no score of theirs is of an image, so that only facts are checked."""
+"""What the checks of metrics need of units: no score of theirs is of an image."""
 
-from collections.abc import Callable
+from benchmarks.conformance.of_no_image import DTYPE, case, part, score, suits
 
-import torch
-from torch import Tensor
-
-from benchmarks.conformance.cases import case, part  # noqa: F401 (a batch of images, which no metric here reads)
-
-DTYPE = torch.float64
-
-
-def suits(metric: Callable) -> bool:
-    """Return whether a metric scores images."""
-    return False
-
-
-def score(metric: Callable, batch: object) -> Tensor:
-    """Return the scores of what the metric itself sees."""
-    return metric(batch).double()
+__all__ = ["DTYPE", "case", "part", "score", "suits"]

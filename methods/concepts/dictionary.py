@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
-from torch.quasirandom import SobolEngine
 
 from methods.concepts.activations import Layer
+from methods.sensitivity import designed, total_indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +59,10 @@ def total_sobol(layer: Layer, dictionary: Dictionary, x: Tensor, target: Tensor,
     Jansen's estimate from `designs` scrambled Sobol points, a power of two; nan where the logit does not vary. It takes
     designs (k + 2) passes of the network for each image.
     """
-    k = len(dictionary.atoms)
-    a, b = SobolEngine(2 * k, scramble=True, seed=seed).draw(designs, dtype=torch.float64).split(k, 1)
-    masks = torch.cat([a, b, torch.where(torch.eye(k, dtype=torch.bool)[:, None], b, a).flatten(0, 1)])
+    masks = designed(designs, len(dictionary.atoms), seed)
     encoded, indices = dictionary.encode(layer.maps(x)), []
     for image, own, asked in zip(x.split(1), encoded, target.tolist(), strict=True):
         scaled = masks.view(*masks.shape, *[1] * (own.ndim - 1)) * own
         parts = [layer.replaced(image, dictionary.decode(part).float()) for part in scaled.split(layer.batch)]
-        logit = torch.cat(parts)[:, asked].double()
-        residual = (logit[:designs] - logit[2 * designs :].view(k, designs)).square().mean(1) / 2
-        indices.append(residual / logit[: 2 * designs].var())
+        indices.append(total_indices(torch.cat(parts)[:, asked].double(), designs))
     return torch.stack(indices)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from entries import Inapplicable, explains, number, positive, refuse, whole
 from methods.examples.training import Training
+from methods.perturbation import log_odds
 from methods.units.optimisation import variation
 from methods.units.visualisation import in_box
 
@@ -50,12 +51,6 @@ def altered(entry: object, training: Training, x: Tensor, classes: tuple[str, ..
     wanted = targets(entry, training, x, classes)
     parts = zip(x.split(training.batch), wanted.split(training.batch), strict=True)
     return Counterfactuals(torch.cat([entry.of(training, *part, box) for part in parts]), wanted)
-
-
-def log_odds(logits: Tensor, target: Tensor) -> Tensor:
-    """Return each image's logit of the target less the log-sum-exp of the others (n,)."""
-    others = logits.scatter(1, target[:, None], -torch.inf).logsumexp(1)
-    return logits.gather(1, target[:, None])[:, 0] - others
 
 
 def shown(x: Tensor, box: Tensor) -> Tensor:

@@ -27,18 +27,19 @@ def chosen(ids: list[int], criticisms: list[int] = []) -> Prototypes:  # noqa: B
     return Prototypes(*(torch.tensor(places, dtype=torch.int64) for places in (ids, criticisms)))
 
 
-def enough(entry: object, training: Training, number: int, more: int = 0) -> None:
-    """Refuse numbers of images that there are not."""
-    n = len(training.x)
-    if type(number) is not int or not 1 <= number <= n - more:
-        need = f"{type(entry).__name__} needs 1 prototype or more, and with criticisms no more than {n} images"
+def enough(entry: object, images: int, number: int = 1) -> None:
+    """Refuse more prototypes and criticisms than there are training images."""
+    more = getattr(entry, "criticisms", 0)
+    if type(number) is not int or not 1 <= number <= images - more:
+        need = f"{type(entry).__name__} needs 1 prototype or more, and with criticisms no more than {images} images"
         raise ValueError(f"{need}; {number!r} prototypes and {more} criticisms were asked for")
 
 
 def typical_distance(h: Tensor) -> float:
     """Return the median distance between features (n, d), of 1000 images that are spread evenly where there are more.
 
-    Refuses features that are mostly the same.
+    Of an even number of distances it is the lower one of the two in the middle. Refuses features that are mostly the
+    same.
     """
     few = h[torch.linspace(0, len(h) - 1, min(FEW, len(h))).long()]
     median = float(torch.pdist(few).median()) if len(few) > 1 else 0.0
@@ -70,13 +71,14 @@ class MmdCritic:
 
     bandwidth: float
     criticisms: int
+    enough = enough
 
     def __post_init__(self) -> None:
         positive(self, "bandwidth")
         whole(self, criticisms=0)
 
     def __call__(self, training: Training, number: int) -> Prototypes:
-        enough(self, training, number, self.criticisms)
+        self.enough(len(training.x), number)
         h = training.features(training.x)
         width = self.bandwidth * typical_distance(h)
         mean, near, ids = mean_kernel(h, h, width), torch.zeros(len(h)).double(), []
@@ -112,8 +114,10 @@ class KMedoids:
     for most images. All distances between training images are in memory at once.
     """
 
+    enough = enough
+
     def __call__(self, training: Training, number: int) -> Prototypes:
-        enough(self, training, number)
+        self.enough(len(training.x), number)
         h = training.features(training.x)
         distance = torch.cdist(h, h)
         ids, nearest = [], torch.full((len(h),), torch.inf).double()
@@ -149,11 +153,12 @@ class RandomPrototypes:
     """Control: training images that are drawn at random, none twice; the first of more are the same."""
 
     seed: int
+    enough = enough
 
     def __post_init__(self) -> None:
         whole(self, seed=0)
 
     def __call__(self, training: Training, number: int) -> Prototypes:
-        enough(self, training, number)
+        self.enough(len(training.x), number)
         order = torch.randperm(len(training.x), generator=torch.Generator().manual_seed(self.seed))
         return chosen(order[:number].tolist())

@@ -85,12 +85,17 @@ class KnnFeatures:
 
     def __call__(self, training: Training, x: Tensor, targets: Tensor) -> Traces:
         n, labels = len(training.x), training.labels.cpu()
-        if n <= self.k:
-            raise Inapplicable(f"KnnFeatures needs more training images than neighbours, k={self.k}; there are {n}")
+        self.enough(n)
         one_hot(targets, len(training.head()[1]), len(x))
         found = NearestNeighbors(n_neighbors=self.k).fit(training.features(training.x).numpy())
         votes = self.votes(found, n, training.features(x).numpy(), labels, targets.cpu())
         return Traces(votes, -self.votes(found, n, None, labels, labels).sum(1))
+
+    def enough(self, images: int) -> None:
+        """Refuse as few training images as neighbours."""
+        if images <= self.k:
+            need = f"KnnFeatures needs more training images than neighbours, k={self.k}"
+            raise Inapplicable(f"{need}; there are {images}")
 
     def votes(self, found: NearestNeighbors, n: int, h: object, labels: Tensor, targets: Tensor) -> Tensor:
         """Return the votes (t, n) for the targets of features (t, d); of None for those of the training images."""

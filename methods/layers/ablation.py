@@ -11,7 +11,7 @@ rounding:
   of them are behind a ReLU, are left out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -20,6 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 from torch.nn.functional import pad, unfold
+
+from methods.graph import depending
 
 CHANNELWISE = ("relu", "rectifier", "activation", "scale", "sum", "gate", "product", "average", "max")
 LEFT_OUT = 0.8  # copying the rest of a matrix pays below this share of it
@@ -38,15 +40,6 @@ def called(graph: GraphModule, node: Node) -> nn.Module | None:
 def dense(of: nn.Module | None) -> bool:
     """Return whether each channel of a module's output reads all channels of its input."""
     return isinstance(of, nn.Conv2d) and of.groups == 1 and of.padding_mode == "zeros" and of.in_channels > 1
-
-
-def depending(graph: GraphModule, layers: Iterable[Node]) -> set[Node]:
-    """Return some nodes and all that depend on them."""
-    reached = {*layers}
-    for node in graph.graph.nodes:
-        if reached.intersection(node.all_input_nodes):
-            reached.add(node)
-    return reached
 
 
 @torch.no_grad()

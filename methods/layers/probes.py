@@ -9,7 +9,6 @@ own, in float64, of features that are standardised on the train images. A class 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from math import inf
 
 import numpy as np
@@ -25,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from entries import Inapplicable, explains, flag, refuse, whole
+from entries import Inapplicable, explains, flag, rising, whole
 from methods.layers.layered import Layered
 
 Predict = Callable[[Tensor], Tensor]
@@ -38,13 +37,12 @@ def fitted(probe: object, network: Layered, x: Tensor, labels: Tensor, classes: 
     y, least = labels.cpu().numpy(), getattr(probe, "folds", 1)
     found, counts = np.unique(y, return_counts=True)
     name, rare = type(probe).__name__, counts.argmin()
+    enough(probe, len(y))
     if len(found) < 2:
         raise Inapplicable(f"{name} needs train images of at least two classes; all {len(y)} are of class {found[0]}")
     if counts[rare] < least:
         given = f"class {found[rare]} has {counts[rare]} of {len(y)}"
         raise Inapplicable(f"{name} needs at least {least} train images of each class for cross-validation; {given}")
-    if len(y) < (k := getattr(probe, "k", 1)):
-        raise Inapplicable(f"{name} needs as many train images as neighbours, k={k}; there are {len(y)}")
     features = [part.double().numpy() for part in network.features(x)]
     width = min(part.shape[1] for part in features)
     scalers = [StandardScaler().fit(part) for part in features]
@@ -58,6 +56,14 @@ def fitted(probe: object, network: Layered, x: Tensor, labels: Tensor, classes: 
         return probabilities
 
     return predict
+
+
+def enough(probe: object, images: int) -> None:
+    """Refuse fewer train images than the probe, or the one that a control fits, has neighbours."""
+    probe = getattr(probe, "probe", probe)
+    if images < (k := getattr(probe, "k", 1)):
+        need = f"{type(probe).__name__} needs as many train images as neighbours, k={k}"
+        raise Inapplicable(f"{need}; there are {images}")
 
 
 @fits(cites="Alain & Bengio 2017")
@@ -78,9 +84,7 @@ class Linear:
     def __post_init__(self) -> None:
         whole(self, folds=2)
         flag(self, "equal_width")
-        listed = isinstance(self.c, Sequence) and self.c and all(type(c) in (int, float) for c in self.c)
-        if not listed or not all(low < high for low, high in pairwise([0, *self.c, inf])):
-            refuse(self, "c", "a list of rising numbers > 0 as c")
+        rising(self, "c", 0)
 
     def fit(self, z: np.ndarray, y: np.ndarray, width: int) -> object:
         narrow = "passthrough"

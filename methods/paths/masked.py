@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule, Interpreter, Node
 
-from methods.graph import Kept
+from methods.graph import Kept, depending
 from methods.paths.nodes import Changed, layers
 
 
@@ -34,10 +34,7 @@ def only(
         positions = (1,) * (output.ndim - 2)
         return torch.where(keeps.reshape(*keeps.shape, *positions), output, value.to(output).reshape(1, -1, *positions))
 
-    reached = set()
-    for node in graph.graph.nodes:
-        if node in masks or reached.intersection(node.all_input_nodes):
-            reached.add(node)
+    reached = depending(graph, masks)
     known = {node: value for node, value in (clean or {}).items() if node not in reached}
     return Changed(graph, mask, masks).run(x, initial_env=known)
 

@@ -178,4 +178,6 @@ def chosen_units(layer: str, channels: int, units: int | Sequence[int] | None) -
     for unit in units:
         if type(unit) is not int or not 0 <= unit < channels:
             raise ValueError(f"benchmark.units needs indices from 0 to {channels - 1} for {layer}; {unit!r} was given")
-    return tuple(dict.fromkeys(units))
+    if twice := [unit for k, unit in enumerate(units) if unit in units[:k]]:
+        raise ValueError(f"benchmark.units needs each index once; {twice[0]} was given twice")
+    return tuple(units)

@@ -1,14 +1,13 @@
 """Robust accuracy: which images stay right when they are attacked, by radius."""
 
 import math
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from benchmarks.explained import Explained, draws
 from benchmarks.networks.metrics.gradient import against, robust
-from entries import choice, number, refuse, whole
+from entries import choice, number, rising, whole
 
 NORMS = ("linf", "l2")
 
@@ -40,7 +39,7 @@ class RobustAccuracy:
     def __post_init__(self) -> None:
         choice(self, "attack", ("fgsm", "pgd"))
         choice(self, "norm", NORMS)
-        rising(self, "radii")
+        rising(self, "radii", 0)
         whole(self, steps=1, restarts=1, seed=0)
         number(self, "step", "> 0, in radii", lambda step: step > 0)
         if self.attack == "fgsm" and (given := (self.steps, self.step, self.restarts)) != (1, 1, 1):
@@ -109,11 +108,3 @@ def within(moved: Tensor, norm: str, radius: float) -> Tensor:
 def lengths(moved: Tensor) -> Tensor:
     """Return the l2 norms (n, 1, 1, 1)."""
     return moved.flatten(1).norm(dim=1)[:, None, None, None]
-
-
-def rising(metric: object, name: str) -> None:
-    """Refuse a field that is no list of rising numbers > 0."""
-    values = getattr(metric, name)
-    good = isinstance(values, list | tuple) and values and all(type(v) in (int, float) for v in values)
-    if not good or not all(low < high for low, high in pairwise([0, *values, math.inf])):
-        refuse(metric, name, f"a list {name} of rising numbers > 0")
