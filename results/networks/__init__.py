@@ -8,7 +8,7 @@ __all__ = ["OPTIONS", "VIEWS"]
 def __getattr__(name: str):
     """Import the figures where they are asked for, since matplotlib takes a third of a second."""
     if name == "figures":
-        from results.networks.drawing import figures
+        from results.networks.pictures import figures
 
         return figures
     raise AttributeError(name)
