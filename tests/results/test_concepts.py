@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.concepts.metrics.concept import FalsePositives, Power
-from results import concepts, parts, tables
+from results import concepts, parts
 from results.concepts import claims, views
 from tests.concepts.answers import CLASSES, WORDS, claimed
 from tests.results import synthetic
@@ -84,6 +84,7 @@ def written(folder: Path) -> Path:
 
 FIGURES = {"effects_shapes_resnet18", *(f"concepts_shapes_resnet18_{entry}" for entry in (*ENTRIES, *FINDERS))}
 PICTURED = gallery("tcav", 0), gallery("craft", 0)
+ALONE = {"significance": lambda: sweep(ENTRIES, ()), "discovery": lambda: sweep((), FINDERS)}
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +145,3 @@ def test_completeness_has_its_controls_beside_it_and_words_have_an_interval():
     shares = rows_[(rows_.metric == "recovered_share") & (rows_.entry == "craft")].score
     assert data["recovered_share", "craft"] == pytest.approx(shares.mean()) and "[" in own.frame.iloc[0, 0]
     assert own.frame.index[-1] == "random_directions" and own.controls == 1 and [*words.frame.index] == PLANTED
-
-
-@pytest.mark.slow
-def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
-    given, found = (synthetic.categorical(sweep(*some)) for some in ((ENTRIES, ()), ((), FINDERS)))
-    assert concepts.suited(given) == ["significance"] and concepts.default(found) == "discovery"
-    with pytest.raises(tables.Inapplicable, match="needs scores such as recovered_share"):
-        concepts.VIEWS["discovery"](given, OPTIONS)

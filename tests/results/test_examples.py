@@ -1,5 +1,6 @@
 """Tables and figures of examples, on sweeps that never ran: numbers against literal loops."""
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from results import examples, parts, tables
+from results import examples, parts
 from results.examples import views
 from tests.results import synthetic
 from tests.results.synthetic import OPTIONS
@@ -100,6 +101,7 @@ def written(folder: Path) -> Path:
 FIGURES = {f"{name}_{PLACE}" for name in ("detection", "numbers", "prototypes", "counterfactuals")}
 FIGURES |= {f"examples_{PLACE}_{image}" for image in synthetic.names(3)}
 PICTURED = [gallery(entry) for entry in ("knn_features", "mmd_critic", "pgd")]
+ALONE = {view: partial(sweep, (group,)) for view, group in zip(examples.VIEWS, OF, strict=True)}
 
 
 @pytest.mark.slow
@@ -150,12 +152,3 @@ def test_prototypes_have_the_least_and_the_largest_over_seeds_by_number(stored):
         assert row["mean"] == pytest.approx(np.mean(by)) and row.n == len(by) == (3 if entry in CONTROLS else 1)
         ends = [min(by), max(by)] if len(by) > 1 else [np.nan] * 2
         assert [row.low, row.high] == pytest.approx(ends, nan_ok=True)
-
-
-@pytest.mark.slow
-def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
-    some = {group: synthetic.categorical(sweep((group,))) for group in OF}
-    assert [examples.default(rows) for rows in some.values()] == [*examples.VIEWS]
-    assert [examples.suited(rows) for rows in some.values()] == [[view] for view in examples.VIEWS]
-    with pytest.raises(tables.Inapplicable, match="needs scores such as flip_rate"):
-        examples.VIEWS["counterfactuals"](some["prototype"], OPTIONS)

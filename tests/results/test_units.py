@@ -1,7 +1,6 @@
 """Tables and figures of units, on sweeps that never ran: numbers against literal loops."""
 
 import json
-from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from results import parts, tables, units
+from results import parts, units
 from results.units import drawing, views
 from tests.results import synthetic
 from tests.results.synthetic import OPTIONS
@@ -71,6 +70,7 @@ def written(folder: Path) -> Path:
 FIGURES = {f"units_shapes (layer={layer})_resnet18" for layer in LAYERS}
 FIGURES |= {"detectors_shapes_resnet18", "images_shapes_resnet18"}
 PICTURED = gallery("dissection", "late"), gallery("top_patches", "late")
+ALONE = {"labels": lambda: sweep((), NAMING), "visualisations": lambda: sweep(VISUAL, ())}
 
 
 def raw(table: pd.DataFrame, metric: str, entry: str, layer: str) -> np.ndarray:
@@ -142,16 +142,6 @@ def test_mlflow_has_a_line_over_layers_for_every_metric_and_entry():
     metrics = {metric for metric, *_ in lines}
     assert metrics == {*views.VISUALISATION, *views.OF_LAYERS, *views.JUDGED} - {"transfer"}
     assert len({key[1:] for key in lines}) == len(LAYERS) * len(VISUAL + NAMING)
-
-
-@pytest.mark.slow
-def test_a_sweep_offers_the_views_that_it_has_the_rows_for():
-    named, seen = (synthetic.categorical(sweep(*some)) for some in (((), NAMING), (VISUAL, ())))
-    assert units.suited(named) == ["labels"] and units.default(seen) == "visualisations"
-    with pytest.raises(tables.Inapplicable, match="needs scores such as activation_ratio"):
-        units.VIEWS["visualisations"](named, OPTIONS)
-    with pytest.raises(ValueError, match="needs one of resnet18"):
-        units.VIEWS["labels"](named, Namespace(**vars(OPTIONS) | {"model": "vgg16"}))
 
 
 def test_units_with_the_largest_values_are_drawn_first():

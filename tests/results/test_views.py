@@ -16,7 +16,7 @@ import pytest
 from results import latex, scores, tables
 from tests.conftest import options
 from tests.results.drawn import checked
-from tests.results.synthetic import OPTIONS
+from tests.results.synthetic import OPTIONS, categorical
 
 GOLDEN = Path(__file__).with_name("golden")
 KINDS = [kind for kind in options("benchmark") if kind != "maps"]
@@ -77,6 +77,17 @@ def test_pictures_of_a_cell(sweep, tmp_path):
         sweep.views.pictures(gallery, tmp_path / str(place))
         (picture,) = (tmp_path / str(place)).iterdir()
         assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_views_are_those_that_the_sweep_has_the_rows_for(sweep):
+    """By view, `ALONE` of a file makes scores that no other view suits."""
+    for view, made in getattr(sweep.tests, "ALONE", {}).items():
+        rows = categorical(made())
+        assert sweep.views.suited(rows) == [view] == [sweep.views.default(rows)]
+        for other in sweep.views.VIEWS.keys() - {view}:
+            with pytest.raises(tables.Inapplicable, match="needs scores such as"):
+                sweep.views.VIEWS[other](rows, OPTIONS)
 
 
 if __name__ == "__main__":
