@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LIBRARIES = ("torch", "torchvision", "timm", "zennit", "numpy", "scipy", "scikit-image")
 
 
-def chosen_device(name: str, threads: int | None, precision: str = "float32") -> torch.device:
+def chosen_device(name: str, threads: int | None, precision: str) -> torch.device:
     """Return the device, with arithmetic set to be the same in every run on it; tf32 rounds what a GPU multiplies."""
     if threads is not None:
         if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:

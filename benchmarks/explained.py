@@ -52,7 +52,7 @@ class Explained:
 
     def explain(self, x: Tensor | None = None, target: Tensor | None = None, model: nn.Module | None = None) -> Tensor:
         """Return maps (n, h, w) for another image, class or model, everything else unchanged."""
-        if not x is target is model is None:
+        if any(given is not None for given in (x, target, model)):
             self.anew()
         needs = {name: getattr(self, name) for name in getattr(self.method, "needs", ())}
         maps = self.method(

@@ -46,7 +46,7 @@ class Prepared:
 
     @property
     def bearing(self) -> AbstractContextManager[None]:
-        """In which the entry is called."""
+        """Return the context in which the entry is called, which refuses one that cannot compute in bfloat16."""
         return bearing(self.cell.precision, self.cell.names["entry"] or self.cell.names["kind"])
 
     @property

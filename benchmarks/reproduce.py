@@ -20,6 +20,7 @@ PUBLISHED = ROOT / "results" / "published"
 # Score difference of an image, and the share of images that keep to it: other processors and thread counts move the
 # last digits, which randomised networks amplify.
 EXACT, AGREEING = 1e-4, 0.995
+AGREEING_MEANS = 0.8
 CELL = ["dataset", "model", "entry", "settings", "seed", "metric", "metric_settings", "part"]
 
 
@@ -39,23 +40,36 @@ def compare(experiment: str, now: pd.DataFrame) -> bool:
     published = pd.read_parquet(PUBLISHED / f"{experiment}.parquet")
     now, before = (table.astype({column: str for column in row if column != "seed"}) for table in (now, published))
     now = now[now.part.isin(before.part)]  # the scores of single parts are not published where they are many
-    both = now.merge(before, on=row, suffixes=("", "_published"), validate="one_to_one")
+    both = before.merge(now, on=row, suffixes=("", "_now"), validate="one_to_one")
     if len(both) < len(now):
         raise ValueError(
             f"{experiment} has {len(now) - len(both)} scores that are not in {PUBLISHED.name}; it was changed since"
         )
-    if (both.weights.astype(str) == both.weights_published.astype(str)).all():
-        apart = (both.score - both.score_published).abs().fillna(0)
-        share = ((apart <= EXACT) & (both.score.isna() == both.score_published.isna())).mean()
-        print(
-            f"{experiment}: same weights; {share:.2%} of {len(both)} scores within {EXACT}, largest {apart.max():.1e}"
-        )
-        return share >= AGREEING
-    means = both.groupby(CELL)[["score", "score_published"]].mean()
-    spread = both.groupby(CELL).score_published.std().fillna(0)
-    share = ((means.score - means.score_published).abs() <= spread + EXACT).mean()
-    print(f"{experiment}: fitted here, so other weights; {share:.0%} of {len(means)} means within the images' spread")
-    return share >= 0.8
+    same_weights, near = agreement(both, CELL)
+    apart, share = (both.score - both.score_now).abs().max(), near.mean()
+    scored = f"same weights; {share:.2%} of {len(both)} scores within {EXACT}, largest {apart:.1e}"
+    fitted = f"fitted here, so other weights; {share:.0%} of {len(near)} means within the images' spread"
+    print(f"{experiment}: {scored if same_weights else fitted}")
+    return enough(same_weights, near)
+
+
+def agreement(both: pd.DataFrame, by: list[str]) -> tuple[bool, pd.Series]:
+    """Return whether two computations had networks of the same weights, and which scores agree, or else which means.
+
+    `both` has the columns of the one and, ending in `_now`, those of the other. Means of the groups `by` agree within
+    the spread of the first over images.
+    """
+    if (both.weights.astype(str) == both.weights_now.astype(str)).all():
+        apart = (both.score - both.score_now).abs().fillna(0)
+        return True, (apart <= EXACT) & (both.score.isna() == both.score_now.isna())
+    groups = both.groupby(by)
+    spread = groups.score.std().fillna(0)
+    return False, (groups.score.mean() - groups.score_now.mean()).abs() <= spread + EXACT
+
+
+def enough(same_weights: bool, near: pd.Series) -> bool:
+    """Return whether so many scores agree, or of other weights so many means, that they are one computation's."""
+    return bool(near.mean() >= (AGREEING if same_weights else AGREEING_MEANS))
 
 
 def main(experiments: list[str]) -> int:

@@ -112,4 +112,4 @@ def test_tf32_is_a_setting_of_torch():
             chosen_device("cpu", None, precision)
             assert torch.backends.cudnn.allow_tf32 == torch.backends.cuda.matmul.allow_tf32 == wanted
     finally:
-        chosen_device("cpu", None)
+        chosen_device("cpu", None, "float32")
