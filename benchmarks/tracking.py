@@ -54,7 +54,7 @@ def log_cell(folder: Path, uri: str) -> bool:
                 shutil.copy(folder / file, files)
             start = end - int(1000 * cell.get("seconds", 0))
             run_id = client.create_run(experiment, start, facts(rows, title, folder, uri)).info.run_id
-            client.log_inputs(run_id, [images_of(rows)])
+            log_images(client, run_id, images_of(rows))
             log_values(client, run_id, names | varied, rows)
             client.log_artifacts(run_id, files)
         client.set_terminated(run_id, end_time=end)
@@ -94,6 +94,20 @@ def origin() -> dict[str, str]:
     with suppress(Exception):  # a container may have no name for its user
         tags["mlflow.user"] = getpass.getuser()
     return tags
+
+
+def log_images(client: object, run_id: str, images: object) -> None:
+    """Log a cell's images as the input of its run.
+
+    Of several processes that are the first to log a data set, the server lets one do it; for the others it is there
+    when they ask again.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.log_inputs(run_id, [images])
+    except MlflowException:
+        client.log_inputs(run_id, [images])
 
 
 def images_of(rows: object) -> object:
