@@ -18,6 +18,8 @@ def activations(method: object, model: nn.Module, x: Tensor) -> tuple[Tensor, Te
     outputs: list[Tensor] = []
 
     def record(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+        if isinstance(output, Tensor) and output.dtype == torch.bfloat16:
+            output = output.float()  # in which eigenvectors and softmax of activations are not computed
         outputs.append(output)
         # The network goes on with a copy, since an in-place ReLU after the layer would overwrite the record.
         return output.clone() if isinstance(output, Tensor) else output
