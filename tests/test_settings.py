@@ -108,6 +108,7 @@ def entry(kind: str, group: str, name: str) -> object:
 
 
 ENTRIES = [(kind, group, name) for kind, group in make.groups() for name in options(group)]
+ENTRIES += [("maps", "dataset", name) for name in ("shapes", "rules", "digits", "planted", "photos", "grid")]
 
 
 @pytest.mark.parametrize(("kind", "group", "name"), ENTRIES, ids=[f"{group}-{name}" for _, group, name in ENTRIES])

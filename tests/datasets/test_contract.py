@@ -2,12 +2,11 @@
 
 import random
 import shutil
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from PIL import Image
 from sklearn.datasets import load_sample_image
@@ -148,18 +147,3 @@ def test_background_of_a_folder_is_at_most_all_of_it_and_nothing_broken(photogra
     (root / "0" / "0.png").write_text("broken")
     folder = instantiate(composed("dataset=folder", f"dataset.root='{root}'").dataset)
     assert len(folder.background(SIZE, 100)) == 5
-
-
-def test_a_wrong_field_is_refused_by_name(dataset):
-    """Number of images, seed, and what else is a whole number."""
-    for field in fields(dataset):
-        if field.name in ("images", "train_images", "seed"):
-            for wrong in (-1, "abc", 2.5, True):
-                with pytest.raises(ValueError, match=field.name):
-                    replace(dataset, **{field.name: wrong})
-
-
-def test_a_wrong_number_on_the_command_line_is_refused():
-    with pytest.raises(InstantiationException) as error:
-        instantiate(composed("dataset=shapes", "dataset.images=0").dataset)
-    assert isinstance(error.value.__cause__, ValueError)

@@ -172,7 +172,14 @@ def test_wrong_masks(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "values"), {"crop_pct": [0, 1.1, "abc"], "interpolation": ["cubic", 3], "strict": [3, None]}.items()
+    ("name", "values"),
+    {
+        "crop_pct": [0, 1.1, "abc"],
+        "interpolation": ["cubic", 3],
+        "strict": [3, None],
+        "images": [0, -1, "abc", 2.5, True],
+        "seed": [-1, "abc", 2.5, True],
+    }.items(),
 )
 def test_values_out_of_range_are_refused_by_name(tmp_path, name, values):
     save(SQUARE, tmp_path / "a" / "x.png")

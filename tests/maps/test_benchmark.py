@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.datasets.planted import Planted
 from entries import Inapplicable, explains, scores
+from models.planted import Planted as Wired
 from models.zoo import Network
 from tests.conftest import evaluated
 
@@ -81,14 +83,15 @@ def test_map_that_breaks_the_contract_is_refused(does, said):
         explained(method=does)
 
 
+def shown(monkeypatch, change) -> None:
+    """Change what the data set gives of each image: its name, pixels, label and mask."""
+    plain = Planted.test
+    monkeypatch.setattr(Planted, "test", lambda self, size: [change(*image) for image in plain(self, size)])
+
+
 @pytest.mark.slow
 def test_mask_counts_only_where_its_class_is_explained(monkeypatch):
-    from benchmarks.datasets.planted import Planted
-
-    plain = Planted.test
-    monkeypatch.setattr(
-        Planted, "test", lambda self, size: [(i, p, (y + 1) % 3, m) for i, p, y, m in plain(self, size)]
-    )
+    shown(monkeypatch, lambda name, pixels, label, mask: (name, pixels, (label + 1) % 3, mask))
     by_prediction = explained("method=gradient", "metric=[energy_in_mask]").scores
     assert set(by_prediction.status) == {"undefined"} and (by_prediction.label != by_prediction.target).all()
     by_label = explained("method=gradient", "metric=[gini]", "benchmark.target=label").scores
@@ -97,40 +100,26 @@ def test_mask_counts_only_where_its_class_is_explained(monkeypatch):
 
 @pytest.mark.parametrize(("label", "target", "said"), [(7, "predicted", "7 was given"), (-1, "label", "it has none")])
 def test_label_out_of_range_names_the_image(monkeypatch, label, target, said):
-    from benchmarks.datasets.planted import Planted
-
-    plain = Planted.test
-    monkeypatch.setattr(Planted, "test", lambda self, size: [(i, p, label, m) for i, p, _, m in plain(self, size)])
+    shown(monkeypatch, lambda name, pixels, _, mask: (name, pixels, label, mask))
     with pytest.raises(ValueError, match=said):
         explained("method=gradient", f"benchmark.target={target}")
 
 
-@pytest.mark.slow
-def test_a_metric_of_another_kind_is_refused():
-    with pytest.raises(ValueError, match="path_agreement"):
-        explained("metric=[gini,path_agreement]")
-
-
 def test_a_network_with_one_output_is_refused_before_anything_is_scored(monkeypatch):
-    from models.planted import Planted
-
-    plain = Planted.__call__
+    plain = Wired.__call__
 
     def one_output(self, dataset):
         network = plain(self, dataset)
         network.module.append(torch.nn.Flatten()).append(torch.nn.Linear(3, 1)).eval().requires_grad_(False)
         return network
 
-    monkeypatch.setattr(Planted, "__call__", one_output)
+    monkeypatch.setattr(Wired, "__call__", one_output)
     with pytest.raises(ValueError, match="at least two outputs"):
         explained()
 
 
 def test_two_images_of_one_name_are_refused(monkeypatch):
-    from benchmarks.datasets.planted import Planted
-
-    plain = Planted.test
-    monkeypatch.setattr(Planted, "test", lambda self, size: [("same", *rest) for _, *rest in plain(self, size)])
+    shown(monkeypatch, lambda _, *rest: ("same", *rest))
     with pytest.raises(ValueError, match="same"):
         explained()
 
