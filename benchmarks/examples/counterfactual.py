@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks import rows
+from benchmarks.beside import placed
 from benchmarks.contracts import painted
 from benchmarks.examples import worlds
 from benchmarks.examples.benchmark import Examples, Tested, asked
@@ -62,7 +63,7 @@ def of_other_seed(cell: Prepared) -> nn.Module:
     """Return the network that the same recipe fits with the next seed; refuse weights that are no fit."""
     seed = worlds.refittable(cell).fit.seed + 1
     dataset = getattr(cell.dataset, "fitted_on", cell.dataset)
-    return worlds.on_device(cell, worlds.fitted(cell, dataset, seed=seed, checkpoints=()).module)
+    return placed(cell, worlds.fitted(cell, dataset, seed=seed, checkpoints=()).module)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from benchmarks.contracts import frozen
+from benchmarks.beside import placed
 from benchmarks.preparation import Prepared, suited
 from benchmarks.store import Store
 from entries import Inapplicable
@@ -117,18 +117,12 @@ def fitted(cell: Prepared, dataset: object, **recipe: object) -> object:
     return replace(model, fit=replace(model.fit, **recipe))(dataset)
 
 
-def on_device(cell: Prepared, module: nn.Module) -> nn.Module:
-    module = frozen(module.eval().requires_grad_(False), cell.cell.names["model"])
-    module._forward_hooks = cell.model._forward_hooks  # a pass of it counts as a pass of the cell's network
-    return module.to(cell.device, memory_format=torch.channels_last)
-
-
 def trained(cell: Prepared, dataset: object, network: object) -> Training:
     """Return a network with all images that it was trained on, and its checkpoints if the entry needs them."""
     pixels, labels = suited(dataset, network).train(cell.size)
     x = cell.common.normalised(pixels.to(cell.device).float() / 255)
     own = network is cell.network
-    model = cell.model if own else on_device(cell, network.module)
+    model = cell.model if own else placed(cell, network.module)
     store = cell.store if own else Store(cell.store.folder, model, f"{network.digest} {network.mean}", cell.device)
     stages = checkpoints(cell, dataset) if "checkpoints" in cell.entry.needs else ()
     return Training(model, x, labels.long(), cell.cfg.batch_size, store, stages)
@@ -151,5 +145,5 @@ def checkpoints(cell: Prepared, dataset: object) -> list[tuple[nn.Module, float]
         path = model.fit(model.name, dataset, Path(model.cache), epoch)
         with torch.random.fork_rng():  # architectures draw their initial weights
             module, facts = model.loaded(path)
-        found.append((on_device(cell, module), float(facts["lr"])))
+        found.append((placed(cell, module), float(facts["lr"])))
     return found

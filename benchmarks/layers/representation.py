@@ -5,13 +5,12 @@ from dataclasses import replace
 from functools import cache, partial
 
 import pandas as pd
-import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
 from benchmarks import rows
-from benchmarks.contracts import frozen, say_once, untouched
+from benchmarks.beside import of_recipe
+from benchmarks.contracts import say_once, untouched
 from benchmarks.cost import measured
 from benchmarks.layers.benchmark import Layers, Reference
 from benchmarks.layers.represented import Represented
@@ -47,11 +46,7 @@ def of_last(cell: Prepared, network: Layered, x: Tensor) -> list[Tensor]:
     """Return the features of the network at its last epoch; a model that has no epochs is its own last one."""
     if OmegaConf.select(cell.cfg, "model.epoch") is None:
         return network.features(x)
-    node = OmegaConf.merge(cell.cfg, {"model": {"epoch": None}}).model
-    last = instantiate(node, _convert_="all")(getattr(cell.dataset, "fitted_on", cell.dataset))
-    model = frozen(last.module, cell.cell.names["model"]).to(cell.device, memory_format=torch.channels_last)
-    model._forward_hooks = cell.model._forward_hooks  # its passes are counted with those of the cell's own network
-    store = replace(cell.store, model=model, of=f"{last.digest} {last.mean} {last.std}")
+    model, store = of_recipe(cell, epoch=None)
     features = replace(network, model=model, keep=store).features(x)
     cell.store.reused = store.reused
     return features

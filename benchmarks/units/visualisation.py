@@ -6,12 +6,12 @@ from functools import cache, partial
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
 from benchmarks import rows
-from benchmarks.contracts import frozen, painted, untouched
+from benchmarks.beside import of_recipe
+from benchmarks.contracts import painted, untouched
 from benchmarks.cost import measured
 from benchmarks.loop import Scored
 from benchmarks.preparation import Prepared
@@ -75,11 +75,7 @@ def of_other_seed(cell: Prepared, network: Units, x: Tensor, settings: Neurons) 
         raise Inapplicable(
             f"Transfer needs weights=fit, so that another seed can be fitted; {cell.cell.names['model']} has others"
         )
-    node = OmegaConf.merge(cell.cfg, {"model": {"fit": {"seed": seed + 1}}}).model
-    other = instantiate(node, _convert_="all")(getattr(cell.dataset, "fitted_on", cell.dataset))
-    model = frozen(other.module, cell.cell.names["model"]).to(cell.device, memory_format=torch.channels_last)
-    model._forward_hooks = cell.model._forward_hooks  # its passes are counted with those of the cell's own network
-    store = replace(cell.store, model=model, of=f"{other.digest} {other.mean} {other.std}")
+    model, store = of_recipe(cell, fit={"seed": seed + 1})
     return units_of(model, x[:1], network.layer, settings.units, network.batch, store)
 
 
