@@ -16,7 +16,7 @@ from docs import make
 from tests.conftest import CONF, composed, options
 from tests.metrics.entries import METRICS
 
-SMALL = ("model=planted", "dataset=planted", "batch_size=8")
+SMALL = ("model=planted", "dataset=planted", "batch_size=8", "metric=[]")  # without metrics in half the time
 WRONG = {int: ("abc", True, 1.5, -1), float: ("abc", True, nan, inf), str: (None, 3, ""), bool: ("no", None)}
 OUT_OF_RANGE = {
     "method": {

@@ -162,6 +162,7 @@ def test_captum_gives_the_same_scores(tmp_path):
     assert 0 < claims.scores.mean() < 1
 
 
+@pytest.mark.slow
 def test_p_values_of_nothing_are_uniform():
     """Of sets that share no image. If all runs share the concept's, as is common, a third of the claims is false."""
     concepts, others = normal(300, 8, 5, 12), normal(2, 8, 5, 12, seed=1)

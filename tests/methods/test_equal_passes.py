@@ -9,11 +9,13 @@ import torch
 from benchmarks.cost import counted
 from tests.methods.entries import entry
 
-NAMES = ["guided_integrated_gradients", "mask_optimisation", "adversarial_difference"]
+SLOW = pytest.mark.slow
+NAMES = ["adversarial_difference"]
+NAMES += [pytest.param(name, marks=SLOW) for name in ("guided_integrated_gradients", "mask_optimisation")]
 
 
 @pytest.mark.parametrize(
-    ("architecture", "small"), [("vgg11", {"mlp_ratio": 1 / 32}), pytest.param("resnet18", {}, marks=pytest.mark.slow)]
+    ("architecture", "small"), [("vgg11", {"mlp_ratio": 1 / 32}), pytest.param("resnet18", {}, marks=SLOW)]
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_the_batch_does_not_show(name, architecture, small):

@@ -165,6 +165,7 @@ def test_means_intervals_and_verdicts_are_over_common_images(stored, table):
     assert clever.verdict.to_dict() == {"inception_v3": "best", "resnet18": "worse", "vgg16": "worse"}
 
 
+@pytest.mark.slow
 def test_robust_accuracy_at_a_radius_is_a_share_of_images(one, table):
     found = table.loc[("pgd_linf", "", "resnet18")].sort_values("at")
     at = found[np.isclose(found["at"], 4 / 255)].iloc[0]
@@ -174,6 +175,7 @@ def test_robust_accuracy_at_a_radius_is_a_share_of_images(one, table):
     assert [*one.attacks()] == ["pgd_linf", "pgd_l2"] and 0.0 not in found["at"].tolist()  # right there by choice
 
 
+@pytest.mark.slow
 def test_a_minimal_attack_that_fails_is_no_robustness_of_0(stored, table):
     known = truth(stored, "inception_v3", "empirical_robustness")
     found, success = (table.loc[(m, "", "inception_v3")] for m in ("empirical_robustness", "attack_success"))
@@ -182,6 +184,7 @@ def test_a_minimal_attack_that_fails_is_no_robustness_of_0(stored, table):
     assert not success.higher_is_better and success.n == 22
 
 
+@pytest.mark.slow
 def test_the_gap_to_the_random_map_is_paired_and_larger_for_the_better(maps, table):
     for metric, sign in (("deletion", -1), ("insertion", 1)):
         gap = sign * (truth(maps, "vgg16", metric, "grad_cam") - truth(maps, "vgg16", metric, "uniform"))
@@ -193,6 +196,7 @@ def test_the_gap_to_the_random_map_is_paired_and_larger_for_the_better(maps, tab
     assert kept.n + changed.n == 22 and kept.part != changed.part and {*table.block} == {*BLOCKS}
 
 
+@pytest.mark.slow
 def test_maps_are_of_the_same_images_and_networks(stored, maps):
     for column, said in (("weights", "same weights; those of"), ("data", "same images; those of shapes / test/00000")):
         other = synthetic.categorical(maps.assign(**{column: "0123456789ab"}))
@@ -252,6 +256,7 @@ def test_one_network_has_no_place(stored, maps):
     assert len(networks.VIEWS["networks"](rows, own)) == 1
 
 
+@pytest.mark.slow
 def test_correlations_are_within_networks(one):
     found = within(one)
     assert found.robustness.nunique() == 1 and set(found.method) == {"grad_cam", "integrated_gradients"}
