@@ -37,9 +37,7 @@ def batch_size(
         raise ValueError(f"batch_size needs a whole number >= 1 or auto; {given!r} was given")
     with suppress(ValueError):  # on a system that does not say how much memory it has
         needed, there = footprint(model, torch.zeros(1, 3, size, size, device=device)), memory(device, workers)
-        fits = given
-        while fits > 1 and fits * needed > there:
-            fits //= 2
+        fits = halved(given, needed, there)
         if fits < given:
             need = f"batch_size={given} needs about {given * needed / GIB:.1f} GiB and there are {there / GIB:.1f}"
             log.warning("%s; it starts with %d", need, fits)
@@ -54,9 +52,7 @@ def fitting_batch(model: nn.Module, size: int, device: torch.device, workers: in
     tried out, and halved while memory runs out.
     """
     image = torch.zeros(1, 3, size, size, device=device)
-    needed, budget, batch = footprint(model, image), memory(device, workers) / 4, LARGEST
-    while batch > 1 and batch * needed > budget:
-        batch //= 2
+    batch = halved(LARGEST, footprint(model, image), memory(device, workers) / 4)
     while device.type == "cuda" and batch > 1:
         try:
             passed(model, image, batch)
@@ -64,6 +60,13 @@ def fitting_batch(model: nn.Module, size: int, device: torch.device, workers: in
         except torch.OutOfMemoryError:
             batch //= 2
             torch.cuda.empty_cache()
+    return batch
+
+
+def halved(batch: int, needed: int, budget: float) -> int:
+    """Return a batch, halved until its images, each of which needs so many bytes, keep to a budget; 1 at least."""
+    while batch > 1 and batch * needed > budget:
+        batch //= 2
     return batch
 
 
