@@ -1,4 +1,4 @@
-"""Fixtures that turn every file under conf/ into a test case, and cells that are computed in this process."""
+"""Configs as they are composed, and cells and commands that are computed in this process, for the tests of all folders."""
 
 import contextlib
 import copy
@@ -75,6 +75,11 @@ def evaluated(*overrides: str, sweep: Path = Path("nowhere"), **nodes: dict) -> 
     return computed(cell, cell.metrics)
 
 
+def dataset(name: str, *overrides: str) -> object:
+    """The data set as configured, with other values in places."""
+    return instantiate(composed(f"dataset={name}", *overrides).dataset, _convert_="all")
+
+
 def run(folder: Path, *arguments: str) -> tuple[int, str]:
     """Run `python run.py ARGUMENTS` in this process, as if started in a folder; return its exit code and its output."""
     GlobalHydra.instance().clear()
@@ -112,13 +117,3 @@ def looked_up_in(folder: Path, *packages: ModuleType) -> Iterator[None]:
 def seeded():
     """Random weights in a test are the same in every run."""
     torch.manual_seed(0)
-
-
-@pytest.fixture(params=METHODS)
-def method_name(request) -> str:
-    return request.param
-
-
-@pytest.fixture
-def method(method_name):
-    return instantiate(composed(f"method={method_name}", "model=planted", "batch_size=8").method)

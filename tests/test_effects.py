@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from scipy.stats import ttest_rel
 from torch import nn
 
 from benchmarks.datasets.scenes import paired
 from benchmarks.datasets.shapes import PARTS, redrawn
 from benchmarks.effects import effect
-from tests.conftest import composed
+from tests.conftest import dataset
 
 SCENES, SIZE = 120, 32
 
@@ -28,14 +27,11 @@ def normalised(pixels):
 
 
 @pytest.fixture(scope="module")
-def dataset():
-    return instantiate(composed("dataset=rules").dataset, _convert_="all")
+def measured():
+    rules = dataset("rules")
 
-
-@pytest.fixture(scope="module")
-def measured(dataset):
     def measure(word):
-        a, b = (redrawn(dataset, one, SIZE) for one in paired(dataset.factors(1, SCENES), word, 0))
+        a, b = (redrawn(rules, one, SIZE) for one in paired(rules.factors(1, SCENES), word, 0))
         return effect(Redness(), normalised, a.pixels, b.pixels, batch=50), a, b
 
     return measure

@@ -99,7 +99,3 @@ def test_kinds_do_not_import_one_another():
             assert other.split(".")[1:2] not in [[kind] for kind in others] or other.startswith("methods"), (
                 f"{module(path)} imports {other}"
             )
-
-
-def test_run_is_short():
-    assert len((ROOT / "run.py").read_text().splitlines()) <= 20

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from PIL import Image
 from sklearn.datasets import load_sample_image
 from torch.utils.data import DataLoader
 
-from tests.conftest import composed, options
+from tests.conftest import dataset as configured
+from tests.conftest import options
 from tests.datasets import written
 
 SIZE = 32
@@ -47,7 +47,7 @@ def dataset(request, photographs, tmp_path_factory):
         write, *kinds = WRITTEN[request.param]
         values = write(tmp_path_factory.mktemp(request.param), written.six(*kinds))
         extra = [f"dataset.{key}='{values[key]}'" for key in ("root", "masks") if key in values]
-    return instantiate(composed(f"dataset={request.param}", "dataset.images=6", *extra).dataset)
+    return configured(request.param, "dataset.images=6", *extra)
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_an_image_depends_on_neither_their_number_nor_anything_but_the_seed(data
 @pytest.mark.parametrize("name", ["shapes", "digits"])
 def test_the_scene_is_the_same_at_any_size(name):
     """Drawn at three times the size, the middle of each block of nine pixels is the pixel of the small image."""
-    scenes = instantiate(composed(f"dataset={name}", "dataset.images=40").dataset)
+    scenes = configured(name, "dataset.images=40")
     for small, large in zip(scenes.test(21), scenes.test(63), strict=True):
         assert torch.equal(small[3], large[3][1::3, 1::3])
         # the texture is interpolated between the centres of the outermost pixels, which move with the size
@@ -145,5 +145,5 @@ def test_background_of_a_folder_is_at_most_all_of_it_and_nothing_broken(photogra
     root = tmp_path / "PHOTOS"
     shutil.copytree(photographs, root)
     (root / "0" / "0.png").write_text("broken")
-    folder = instantiate(composed("dataset=folder", f"dataset.root='{root}'").dataset)
+    folder = configured("folder", f"dataset.root='{root}'")
     assert len(folder.background(SIZE, 100)) == 5

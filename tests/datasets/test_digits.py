@@ -3,20 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 
 from benchmarks.datasets.digits import TEST_DIGITS, placed
 from benchmarks.datasets.shapes import DRAWS, backdrop
-from tests.conftest import composed
+from tests.conftest import dataset
 
 SIZE = 32
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return instantiate(composed("dataset=digits", "dataset.images=400", "dataset.train_images=500").dataset)
+    return dataset("digits", "dataset.images=400", "dataset.train_images=500")
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hydra.utils import instantiate
 from matplotlib.colors import rgb_to_hsv
 from scipy.stats import chi2_contingency
 from sklearn.tree import DecisionTreeClassifier
@@ -12,7 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 from benchmarks.datasets.rules import Rules
 from benchmarks.datasets.scenes import FACTORS, MASKED, factor, masks, paired, shows
 from benchmarks.datasets.shapes import COLOURS, GROUNDS, OUTLINES, PARTS, REACH, SURFACES, redrawn
-from tests.conftest import composed
+from tests.conftest import dataset as configured
 
 SIZE = 48
 WORDS = [word for words in FACTORS.values() for word in words]
@@ -20,7 +19,7 @@ WORDS = [word for words in FACTORS.values() for word in words]
 
 @pytest.fixture(scope="module", params=["shapes", "rules"])
 def dataset(request):
-    return instantiate(composed(f"dataset={request.param}").dataset, _convert_="all")
+    return configured(request.param)
 
 
 def objects(drawn):
@@ -97,9 +96,8 @@ def test_a_grey_pixel_has_no_colour_and_every_other_has_its_own(dataset):
     assert clear.sum() > 1000 and (drawn.colours == np.round(6 * hue) % 6)[clear].all()
 
 
-def test_textures_differ_in_arrangement_and_not_in_light():
-    data = instantiate(composed("dataset=rules").dataset, _convert_="all")
-    table, light = data.factors(1, 45), {}
+def test_textures_differ_in_arrangement_and_not_in_light(rules):
+    data, table, light = rules, rules.factors(1, 45), {}
     for surface in data.surfaces:
         drawn = redrawn(data, table.assign(surface=surface), 64)
         light[surface] = np.mean(
@@ -129,7 +127,7 @@ def test_unknown_words_are_refused(dataset):
 
 @pytest.fixture(scope="module")
 def rules():
-    return instantiate(composed("dataset=rules").dataset, _convert_="all")
+    return configured("rules")
 
 
 def test_labels_follow_the_rules_and_factors_are_independent(rules):

@@ -33,11 +33,6 @@ class Call(NamedTuple):
     changed: list[str]
 
 
-@pytest.fixture
-def method(method_name):
-    return entry(method_name)
-
-
 # Two families in every run, the others in the whole one
 ALL = [
     name if name in ("residual", "branches") else pytest.param(name, marks=pytest.mark.slow)

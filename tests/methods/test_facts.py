@@ -1,17 +1,9 @@
 """What every method declares."""
 
-import pytest
-
 from results.names import bibliography, works
-from tests.methods.entries import entry
 
 LAWS = {"", "logit", "difference", "background"}
 GROUPS = {"linearisation", "structure", "adversarial", "black box", "control"}
-
-
-@pytest.fixture
-def method(method_name):
-    return entry(method_name)
 
 
 def test_facts_are_declared(method):
