@@ -1,4 +1,4 @@
-"""Configs as they are composed, and cells and commands that are computed in this process, for the tests of all folders."""
+"""Configs as they are composed, and cells and commands that are computed in this process, for tests of all folders."""
 
 import contextlib
 import copy
