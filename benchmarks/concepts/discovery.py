@@ -1,6 +1,5 @@
 """Score what an entry discovers: concepts that are found in train images, on test images."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -17,6 +16,7 @@ from benchmarks.concepts.given import occurring
 from benchmarks.contracts import untouched
 from benchmarks.cost import measured
 from benchmarks.datasets import scenes, shapes
+from benchmarks.datasets.splits import digest
 from benchmarks.loop import Scored
 from benchmarks.preparation import Prepared, suited
 from methods.concepts.activations import Layer
@@ -43,8 +43,7 @@ def step(cell: Prepared, layer: Layer, settings: Concepts) -> Scored:
     train = partial(read, layer, dictionary, x) if hasattr(cell.dataset, "train") else lambda: None
     halves = partial(of_halves, cell.entry, layer, x)
     discovered = Discovered(cell.model, test, maps, layer.logits(test), planted, train, halves, cell.store)
-    data = hashlib.sha256(b"".join(images.cpu().numpy().tobytes() for images in (x, test))).hexdigest()[:12]
-    tables = []
+    tables, data = [], digest(x, test)
     for name, metric in cell.metrics.items():
         parts = metric.parts(discovered)
         table = rows.answered(name, metric, partial(metric, discovered), len(parts), discovered)

@@ -22,10 +22,11 @@ from torch import Tensor
 
 from benchmarks.contracts import untouched
 from benchmarks.cost import Cost, measured
+from benchmarks.datasets.splits import refuse_without_train
 from benchmarks.examples.worlds import epochs, trained
 from benchmarks.loop import Evaluated, Scored, alone, batched, target_of
 from benchmarks.preparation import Prepared
-from entries import Inapplicable, gallery, number, positive, whole
+from entries import gallery, number, positive, whole
 from methods.examples.counterfactuals import named_target
 from methods.examples.training import Training
 
@@ -89,9 +90,7 @@ class Examples:
 
     def suits(self, dataset: object, model: object, entry: object) -> None:
         """Refuse what cannot be computed, whatever the weights of the network are."""
-        if not hasattr(dataset, "train"):
-            own = type(dataset).__name__
-            raise Inapplicable(f"benchmark=examples needs a data set with a train split; {own} has none")
+        refuse_without_train("examples", dataset)
         if hasattr(dataset, "train_images") and hasattr(entry, "enough"):
             entry.enough(dataset.train_images)
         if "checkpoints" in entry.needs:

@@ -1,6 +1,5 @@
 """Score which training images explain the network's answers: on the cell's own network, and on planted ones."""
 
-import hashlib
 from dataclasses import replace
 from functools import cache, partial
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from benchmarks import rows
 from benchmarks.contracts import untouched
+from benchmarks.datasets.splits import digest
 from benchmarks.examples import traced, worlds
 from benchmarks.examples.benchmark import Examples, Tested, asked
 from benchmarks.examples.subsets import subsets
@@ -40,7 +40,7 @@ def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
         duplicates=number,
         store=cell.store,
     )
-    data, tables, curves = digest(training), [], []
+    data, tables, curves = digest(training.x, training.labels), [], []
     spent = rows.per_image(cost, len(tested.x), "explain_")
     for name, metric in cell.metrics.items():
         images, parts = metric.images(seen), [*getattr(metric, "parts", [""])]
@@ -61,12 +61,6 @@ def explained(cell: Prepared, training: Training, x: Tensor, targets: Tensor) ->
         given = f"tau {tuple(told.tau.shape)} and own {tuple(told.own.shape)}"
         raise ValueError(f"{name} needs to give finite tau {need} and own {(n,)}; it gave {given}")
     return told
-
-
-def digest(training: Training) -> str:
-    """Return a digest of the training images and their labels, which scores of no test image carry."""
-    total = hashlib.sha256(training.x.cpu().numpy().tobytes() + training.labels.cpu().numpy().tobytes())
-    return total.hexdigest()[:12]
 
 
 def left_out(training: Training, tested: Tested, settings: Examples) -> traced.LeftOut:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from benchmarks import rows
+from benchmarks.datasets.splits import digest
 from benchmarks.examples.benchmark import Examples, asked
 from benchmarks.examples.chosen import Chosen
-from benchmarks.examples.example import digest
 from benchmarks.loop import Scored
 from benchmarks.preparation import Prepared
 from methods.examples.prototypes import Prototypes
@@ -33,14 +33,14 @@ def step(cell: Prepared, training: Training, settings: Examples) -> Scored:
         {number: some.ids for number, some in found.items()},
         cell.store,
     )
-    tables = []
+    tables, data = [], digest(training.x, training.labels)
     for name, metric in cell.metrics.items():
         parts = [str(number) for number in metric.numbers]
         images = tested.names if getattr(metric, "of_images", False) else ("",)
         spent = rows.per_image(cost, len(numbers) * len(images), "explain_")
         table = rows.answered(name, metric, partial(metric, chosen), len(images) * len(parts), chosen)
         table = table.assign(image=np.repeat(images, len(parts)), part=parts * len(images), **spent)
-        tables.append(table.assign(data=digest(training)) if images == ("",) else table.join(tested.facts, on="image"))
+        tables.append(table.assign(data=data) if images == ("",) else table.join(tested.facts, on="image"))
     return Scored(tables, [], partial(pictures, cell, training, chosen, found))
 
 

@@ -5,7 +5,6 @@ probe, which predicts from every layer of an image; a representation, whose feat
 which orders the filters.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -15,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks.datasets.splits import digest, drawn_at_random
 from benchmarks.loop import Batch, Evaluated, Scored, alone, evaluated, target_of
 from benchmarks.preparation import Prepared, suited
 from entries import gallery, rising, whole
@@ -39,10 +39,8 @@ class Reference:
         """Return x (n, 3, h, w), normalised for the network, and labels (n,), without a train split those predicted."""
         cell, dataset = self.cell, suited(self.cell.dataset, self.cell.network)
         if self.trained:
-            pixels, labels = dataset.train(cell.size)
-            # A split may be sorted by class.
-            some = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[: self.images].sort().values
-            pixels, labels = pixels[some].float() / 255, labels[some].long()
+            pixels, labels = drawn_at_random(dataset, cell.size, self.images)
+            pixels = pixels.float() / 255
         elif hasattr(dataset, "background"):
             pixels, labels = dataset.background(cell.size, self.images), None
         else:
@@ -73,8 +71,7 @@ class Reference:
     @cached_property
     def data(self) -> str:
         """Return a digest of the images and their labels, which scores of no single image carry."""
-        total = hashlib.sha256(self.x.cpu().numpy().tobytes() + self.labels.cpu().numpy().tobytes())
-        return total.hexdigest()[:12]
+        return digest(self.x, self.labels)
 
 
 @dataclass(frozen=True)

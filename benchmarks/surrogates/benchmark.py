@@ -18,10 +18,11 @@ from benchmarks import rows
 from benchmarks.contracts import untouched
 from benchmarks.cost import measured
 from benchmarks.datasets import scenes
+from benchmarks.datasets.splits import drawn_at_random, refuse_without_train
 from benchmarks.loop import Evaluated, Scored, alone, batched
 from benchmarks.preparation import Prepared, suited
 from benchmarks.surrogates.surrogated import Surrogated
-from entries import Inapplicable, gallery, layered, needed, rising, whole
+from entries import gallery, layered, needed, rising, whole
 from methods.concepts.activations import Layer, chosen_layer
 from methods.surrogates.columns import WORDS, Images
 from methods.surrogates.surrogate import Surrogate
@@ -60,9 +61,7 @@ class Surrogates:
 
     def suits(self, dataset: object, model: object, entry: object) -> None:
         """Refuse what cannot be computed, whatever the weights of the network are."""
-        if not hasattr(dataset, "train"):
-            own = type(dataset).__name__
-            raise Inapplicable(f"benchmark=surrogates needs a data set with a train split; {own} has none")
+        refuse_without_train("surrogates", dataset)
         images = getattr(dataset, "train_images", inf)
         self.refuse_few(images)
         if self.train_images > images:
@@ -120,10 +119,7 @@ def trained(cell: Prepared, images: int) -> tuple[Tensor, Tensor, tuple[str, ...
                 kept[word] = own
         words, known = (*kept,), torch.from_numpy(np.array([*kept.values()], bool).reshape(-1, len(table)).T)
     else:
-        pixels, labels = dataset.train(cell.size)
-        # A split may be sorted by class.
-        some = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:images].sort().values
-        pixels, labels = pixels[some], labels[some]
+        pixels, labels = drawn_at_random(dataset, cell.size, images)
     x = cell.common.normalised(pixels.to(cell.device).float() / 255)
     return x, labels.long(), words, known
 

@@ -4,7 +4,6 @@ A cell has one entry: a visualisation, which gives an image for every unit, or a
 scores belong to no single image of the test split.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib import import_module
@@ -12,6 +11,7 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
+from benchmarks.datasets.splits import digest
 from benchmarks.loop import Evaluated, alone
 from benchmarks.preparation import Prepared, suited
 from entries import gallery, whole
@@ -68,7 +68,7 @@ class Reference:
     @cached_property
     def data(self) -> str:
         """Return a digest of the reference images, which scores of no single image carry."""
-        return hashlib.sha256(self.x.cpu().numpy().tobytes()).hexdigest()[:12]
+        return digest(self.x)
 
 
 @dataclass(frozen=True)
