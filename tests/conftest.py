@@ -97,6 +97,16 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
     return code, said.getvalue()
 
 
+def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Normal numbers that are the same in every test."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def uniform(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Numbers between 0 and 1 that are the same in every test."""
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
 @contextlib.contextmanager
 def looked_up_in(folder: Path, *packages: ModuleType) -> Iterator[None]:
     """Let packages have modules in a folder outside the checkout, and forget these afterwards."""

@@ -30,13 +30,9 @@ from benchmarks.preparation import prepared
 from methods.concepts.activations import Layer, chosen_layer
 from methods.concepts.cavs import Tcav, TcavLogistic
 from models.zoo import Network as Zoo
-from tests.conftest import evaluated, job
+from tests.conftest import evaluated, job, normal
 
 TEST = {"statistic": "cosine", "permutations": 199, "seed": 0}
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def small(seed: int = 0) -> nn.Module:

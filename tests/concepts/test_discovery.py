@@ -1,6 +1,7 @@
 """Discovered concepts against planted ones; entries and scores against SciPy, scikit-learn and literal loops."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -22,11 +23,13 @@ from methods.concepts.dictionary import Dictionary, positioned, projecting, rows
 from methods.concepts.discovery import Ace, Craft, Kmeans, Pca, RandomDirections
 from methods.layers.layered import computed
 from models.zoo import Network
+from tests import conftest
 from tests.conftest import evaluated
 
 CRAFT = Craft(k=5, crop=1, step=1, iterations=2000, seed=0)
 PURITY, COMPLETE = Purity(top=20, draws=500, seed=0), ConceptCompleteness(c=100, seed=0)
 METRICS = "metric=[recovered_share,purity,concept_iou,discovery_stability,concept_completeness]"
+normal = partial(conftest.normal, dtype=torch.float64)
 
 
 class Given:
@@ -40,10 +43,6 @@ class Given:
 
     def passed(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
         return x, None
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def factors(n: int = 200, words: int = 5, seed: int = 0) -> torch.Tensor:

@@ -13,7 +13,7 @@ from benchmarks.examples.metrics.counterfactual import FlipRate, OracleScore
 from entries import Inapplicable
 from methods.examples.counterfactuals import Counterfactual, NearestUnlike, Pgd
 from methods.examples.training import Training
-from tests.conftest import evaluated
+from tests.conftest import evaluated, uniform
 
 BOX = torch.tensor([[-2.0, -1, 0], [2.0, 1, 3]])  # black and white
 LOW, HIGH = BOX[:, :, None, None]
@@ -22,10 +22,6 @@ FOUND = Counterfactual(
     target="second", steps=80, rate=0.02, weight=0.1, growth=1.1, confidence=0.9, variation=0.0, cells=1
 )
 PGD = Pgd(target="second", steps=20, radius=0.04, step=0.2)
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def images(pixels: Tensor) -> Tensor:
@@ -48,13 +44,13 @@ def brightness(slope: float, noise: Tensor | None = None, side: int = 16) -> nn.
 
 
 def training(model: nn.Module, x: Tensor | None = None, batch: int = 4) -> Training:
-    x = images(random(20, 3, 16, 16, seed=7)) if x is None else x
+    x = images(uniform(20, 3, 16, 16, seed=7)) if x is None else x
     return Training(model, x, torch.arange(len(x)) % 2, batch)
 
 
 def plain(*greys: float) -> Tensor:
     """Return images of mean grey, with some noise that does not change the mean."""
-    noise = random(len(greys), 3, 16, 16) - 0.5
+    noise = uniform(len(greys), 3, 16, 16) - 0.5
     noise = noise - noise.mean((1, 2, 3), keepdim=True)
     return images(torch.tensor(greys)[:, None, None, None] + 0.2 * noise)
 
@@ -72,9 +68,9 @@ def test_the_smallest_change_of_brightness_is_found():
 
 @pytest.mark.slow
 def test_a_counterfactual_is_smooth_and_within_the_box_and_of_its_own_image_alone():
-    pattern = nn.functional.interpolate(random(1, 3, 4, 4, seed=3) - 0.5, (16, 16))[0]
+    pattern = nn.functional.interpolate(uniform(1, 3, 4, 4, seed=3) - 0.5, (16, 16))[0]
     model = brightness(0, 0.1 * pattern)
-    x = torch.cat([plain(0.45, 0.55), images((random(2, 3, 16, 16, seed=1) > 0.6).float())])
+    x = torch.cat([plain(0.45, 0.55), images((uniform(2, 3, 16, 16, seed=1) > 0.6).float())])
     entry = replace(FOUND, cells=4, confidence=0.6)
     found, _ = entry(training(model), x, CLASSES, BOX)
     assert (found >= LOW - 1e-6).all() and (found <= HIGH + 1e-6).all()
@@ -100,8 +96,8 @@ def test_what_does_not_reach_the_target_is_given_as_it_ends():
 
 
 def test_pgd_ends_in_the_corner_of_its_ball():
-    noise = random(3, 16, 16, seed=3) - 0.5
-    x = images((random(2, 3, 16, 16) > 0.5).float() * 0.99)
+    noise = uniform(3, 16, 16, seed=3) - 0.5
+    x = images((uniform(2, 3, 16, 16) > 0.5).float() * 0.99)
     found, targets = PGD(training(brightness(0, noise)), x, CLASSES, BOX)
     sign = torch.where(targets == 1, 1.0, -1.0)[:, None, None, None] * noise.sign()
     torch.testing.assert_close(pixels(found), (pixels(x) + 0.04 * sign).clamp(0, 1), atol=1e-5, rtol=0)
@@ -109,7 +105,7 @@ def test_pgd_ends_in_the_corner_of_its_ball():
 
 def test_an_adversarial_example_flips_and_is_found_out_by_another_network():
     """Both networks see brightness, and each has noise of its own, which an image has no reason to follow."""
-    model, other = (brightness(10, 0.08 * (random(3, 16, 16, seed=seed) > 0.5) - 0.04) for seed in (1, 2))
+    model, other = (brightness(10, 0.08 * (uniform(3, 16, 16, seed=seed) > 0.5) - 0.04) for seed in (1, 2))
     x = plain(0.4, 0.6, 0.42, 0.58)
     scores = {}
     for entry in (replace(FOUND, cells=2), PGD):

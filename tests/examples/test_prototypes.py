@@ -12,11 +12,7 @@ from torch import Tensor, nn
 from entries import Inapplicable
 from methods.examples.prototypes import KMedoids, MmdCritic, RandomPrototypes
 from methods.examples.training import Training
-from tests.conftest import evaluated
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+from tests.conftest import evaluated, normal
 
 
 def training(features: Tensor) -> Training:
@@ -31,7 +27,7 @@ def width(h: np.ndarray, bandwidth: float) -> float:
 
 
 def test_mmd_critic_is_a_literal_greedy_search():
-    h = random(30, 3).float().double().numpy()
+    h = normal(30, 3).float().double().numpy()
     found = MmdCritic(bandwidth=0.5, criticisms=5)(training(torch.from_numpy(h)), 6)
     k = rbf_kernel(h, gamma=1 / (2 * width(h, 0.5) ** 2))
 
@@ -52,7 +48,7 @@ def test_mmd_critic_is_a_literal_greedy_search():
 
 
 def test_medoids_are_the_best_of_all_choices():
-    h = random(14, 3, seed=1)
+    h = normal(14, 3, seed=1)
     distance = pairwise_distances(h.double().numpy())
     for number in (1, 2, 3):
         found = KMedoids()(training(h), number).ids.tolist()
@@ -63,17 +59,17 @@ def test_medoids_are_the_best_of_all_choices():
 
 
 def test_random_prototypes_differ_and_the_first_ones_stay():
-    one, two = (RandomPrototypes(seed=3)(training(random(20, 3)), number).ids.tolist() for number in (5, 20))
+    one, two = (RandomPrototypes(seed=3)(training(normal(20, 3)), number).ids.tolist() for number in (5, 20))
     assert sorted(two) == [*range(20)] and two[:5] == one
-    assert RandomPrototypes(seed=4)(training(random(20, 3)), 20).ids.tolist() != two
+    assert RandomPrototypes(seed=4)(training(normal(20, 3)), 20).ids.tolist() != two
 
 
 def test_more_prototypes_than_images_and_equal_images_are_refused():
     for entry, most in ((MmdCritic(bandwidth=1, criticisms=2), 7), (KMedoids(), 9), (RandomPrototypes(seed=0), 9)):
-        entry(training(random(9, 3)), most)
+        entry(training(normal(9, 3)), most)
         for number in (0, most + 1, 2.0):
             with pytest.raises(ValueError, match=f"9 images.*{number}"):
-                entry(training(random(9, 3)), number)
+                entry(training(normal(9, 3)), number)
     with pytest.raises(Inapplicable, match="differ"):
         MmdCritic(bandwidth=1, criticisms=0)(training(torch.ones(9, 3)), 1)
 

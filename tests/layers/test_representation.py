@@ -1,6 +1,7 @@
 """Correlations of features and CKA against other libraries, beside their known answers."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -27,16 +28,14 @@ from entries import Inapplicable
 from methods.layers.layered import Layered
 from methods.layers.representations import Gaussian, Network, Untrained
 from models.zoo import Network as Zoo
+from tests import conftest
 from tests.conftest import evaluated
 
 WHOLE = {"minibatch": 1024, "seed": 0}
 OF_LAYERS = "feature_correlation,feature_redundancy,effective_rank,class_correlation,dead_channels,cka_to_last"
 OF_PAIRS = "cka,cka_residual,cka_influence"
 METRICS = f"metric=[{OF_LAYERS},{OF_PAIRS}]"
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+normal = partial(conftest.normal, dtype=torch.float64)
 
 
 def related(n: int = 40) -> list[torch.Tensor]:

@@ -37,14 +37,10 @@ from methods.units.labelling import (
     thresholds,
 )
 from methods.units.reading import units_of
-from tests.conftest import evaluated
+from tests.conftest import evaluated, normal
 
 COLOURS = ("red", "green", "blue")
 PERMUTED = {"quantile": 0.005, "permutations": 199, "seed": 0}
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 class Colours(nn.Module):

@@ -15,17 +15,13 @@ from methods.units import patches
 from methods.units.reading import Units, units_of
 from methods.units.visualisation import ActivationMaximisation, Inversion, Noise, OtherUnit, TopPatches
 from models.zoo import Network
-from tests.conftest import evaluated
+from tests.conftest import evaluated, uniform
 from tests.units.visualised import visualised
 
 BOX = torch.tensor([[0.0] * 3, [1.0] * 3])  # of a network that reads pixels as they are
 ASCENT = ActivationMaximisation(
     steps=60, starts=2, rate=0.2, parameters="pixels", noise=0.1, jitter=0, variation=0.0, seed=0
 )
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def wired(weight: Tensor, bias: list[float], *after: nn.Module, padding: int = 0) -> nn.Sequential:
@@ -50,12 +46,12 @@ def deep() -> nn.Sequential:
 
 
 def units(model: nn.Module, layer: str = "1", index: list[int] | None = None, batch: int = 64) -> Units:
-    return units_of(model, random(1, 3, 16, 16), layer, index, batch)
+    return units_of(model, uniform(1, 3, 16, 16), layer, index, batch)
 
 
 def test_a_colour_is_found_and_a_dead_unit_is_not():
     network = units(colours(nn.ReLU()))
-    images, dead = ASCENT(network, random(2, 3, 16, 16), BOX)
+    images, dead = ASCENT(network, uniform(2, 3, 16, 16), BOX)
     assert dead.tolist() == [0, 0, 1], "no image lies in the box for which the last unit is above 0"
     best = network.maps(images)[torch.arange(3), torch.arange(3), 8, 8]
     torch.testing.assert_close(best, torch.tensor([1.0, 1, 0]), atol=0.01, rtol=0)
@@ -66,7 +62,7 @@ def test_a_colour_is_found_and_a_dead_unit_is_not():
 def test_a_unit_without_a_gradient_has_dead_starts():
     """It is active, and always as much."""
     constant = wired(torch.zeros(1, 3, 1, 1), [1.0], nn.ReLU())
-    assert ASCENT(units(constant), random(2, 3, 16, 16), BOX).dead_starts.tolist() == [1]
+    assert ASCENT(units(constant), uniform(2, 3, 16, 16), BOX).dead_starts.tolist() == [1]
 
 
 @pytest.mark.parametrize(("parameters", "share"), [("pixels", 0.98), ("fourier", 0.93)])
@@ -76,13 +72,13 @@ def test_a_linear_filter_has_its_optimum_in_the_corners_of_the_box(parameters, s
     optimum = torch.where(weight > 0, weight * white, weight * black).sum((1, 2, 3))
     network = units(wired(weight, [0, 1, -1, -200], nn.Identity()), "0")
     entry = replace(ASCENT, parameters=parameters)
-    images, _ = entry(network, random(2, 3, 16, 16), torch.stack([black, white])[..., 0, 0])
+    images, _ = entry(network, uniform(2, 3, 16, 16), torch.stack([black, white])[..., 0, 0])
     reached = network.maps(images)[torch.arange(4), torch.arange(4), 6, 6] - torch.tensor([0.0, 1, -1, -200])
     assert (reached <= optimum + 1e-4).all() and (reached >= share * optimum).all()
 
 
 def test_starts_and_seeds_reproduce():
-    network, x = units(deep(), "3"), random(2, 3, 16, 16)
+    network, x = units(deep(), "3"), uniform(2, 3, 16, 16)
     few = replace(ASCENT, steps=8, jitter=2, variation=0.1)
     images = few(network, x, BOX).images
     assert images.equal(few(network, x, BOX).images)
@@ -97,13 +93,13 @@ def test_starts_and_seeds_reproduce():
 
 
 def test_variation_makes_smoother_images():
-    network, x = units(deep(), "3"), random(2, 3, 16, 16)
+    network, x = units(deep(), "3"), uniform(2, 3, 16, 16)
     rough, smooth = (replace(ASCENT, steps=20, noise=1.0, variation=v)(network, x, BOX).images for v in (0.0, 10.0))
     assert smooth.diff(dim=3).abs().mean() < 0.5 * rough.diff(dim=3).abs().mean()
 
 
 def test_top_patches_are_the_literal_best_ones():
-    network, x = units(deep(), "3", batch=7), random(20, 3, 16, 16)
+    network, x = units(deep(), "3", batch=7), uniform(20, 3, 16, 16)
     maps, (images, _) = network.maps(x), TopPatches()(network, x, BOX)
     for u in range(5):
         best = max((float(maps[n, u, i, j]), -n, -i, -j) for n in range(20) for i in range(8) for j in range(8))
@@ -117,7 +113,7 @@ def test_top_patches_are_the_literal_best_ones():
 
 
 def test_best_images_are_in_order_and_crops_fill_the_image():
-    network, x = units(deep(), "3"), random(9, 3, 16, 16)
+    network, x = units(deep(), "3"), uniform(9, 3, 16, 16)
     images, positions = patches.best(network, x, 4)
     values = network.maps(x).flatten(2).transpose(0, 1)  # (u, n, p)
     wanted = torch.from_numpy(np.argsort(-values.amax(2).numpy(), 1, "stable")[:, :4].copy())
@@ -130,7 +126,7 @@ def test_best_images_are_in_order_and_crops_fill_the_image():
 def test_an_invertible_layer_gives_the_image_back():
     mixing = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(2)))[0]
     network = units(wired(mixing[:, :, None, None], [0.0, 1, 2], nn.Identity()), "0")
-    x = 0.2 + 0.6 * random(5, 3, 16, 16)
+    x = 0.2 + 0.6 * uniform(5, 3, 16, 16)
     entry = Inversion(steps=150, rate=0.1, parameters="pixels", noise=0.1, variation=0.0, seed=0)
     images, dead = entry(network, x, BOX)
     wanted = x[patches.best(network, x, 1)[0][:, 0]]
@@ -139,7 +135,7 @@ def test_an_invertible_layer_gives_the_image_back():
 
 
 def test_controls_have_the_optimised_images_in_disorder():
-    network, x, few = units(deep(), "3"), random(2, 3, 16, 16), replace(ASCENT, steps=4)
+    network, x, few = units(deep(), "3"), uniform(2, 3, 16, 16), replace(ASCENT, steps=4)
     images = few(network, x, BOX).images
     noise, other = Noise(few, seed=3)(network, x, BOX).images, OtherUnit(few, seed=3)(network, x, BOX).images
     torch.testing.assert_close(noise.flatten(1).sort(1).values, images.flatten(1).sort(1).values)
@@ -151,7 +147,7 @@ def test_controls_have_the_optimised_images_in_disorder():
 
 
 def test_what_comes_in_at_the_border_when_an_image_is_shifted_repeats_the_border():
-    image = random(1, 3, 8, 8)
+    image = uniform(1, 3, 8, 8)
     for down, right in product((-2, 0, 2), repeat=2):
         rows, columns = ([min(max(k - by, 0), 7) for k in range(8)] for by in (down, right))
         assert JitterRatio(pixels=2).shifted(image, down, right).equal(image[:, :, rows][..., columns])
@@ -213,6 +209,6 @@ def test_the_path_of_an_image_ends_at_the_units():
     torch.manual_seed(0)
     block = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU())
     model = nn.Sequential(block, nn.Conv2d(4, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
-    model, x = model.eval().requires_grad_(False), random(1, 3, 16, 16)
+    model, x = model.eval().requires_grad_(False), uniform(1, 3, 16, 16)
     assert on_the_way(units(model, "0"), x) == ("0.1", "0")
     assert on_the_way(units(model, "1"), x) == ("0.1", "0.3", "1")
