@@ -1,7 +1,7 @@
 """Relevance propagation on the canonical form of a network, by one rule for each operation."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import torch
@@ -152,12 +152,10 @@ class Backward:
             kept = select(i, relevance)
             return relevance * kept.reshape(*kept.shape, *(1,) * (relevance.ndim - 2))
 
-        hooks = [output.register_hook(partial(arrive, i)) for i, output in enumerate(self.held)]
-        try:
+        with ExitStack() as hooks:
+            for i, output in enumerate(self.held):
+                hooks.enter_context(output.register_hook(partial(arrive, i)))
             (pixels,) = torch.autograd.grad(self.logits, self.x, self.begin, retain_graph=not last)
-        finally:
-            for hook in hooks:
-                hook.remove()
         return reached, pixels
 
 

@@ -100,11 +100,8 @@ def weights(layer: nn.Module) -> tuple[Tensor, Tensor]:
 def entering(model: nn.Module, name: str, x: Tensor) -> Tensor:
     """Return what a module reads (n, d) of the images of one batch, averaged over positions."""
     read: list[Tensor] = []
-    handle = model.get_submodule(name).register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].clone()))
-    try:
+    with model.get_submodule(name).register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].clone())):
         model(x.clone())
-    finally:
-        handle.remove()
     return (read[0].mean((2, 3)) if read[0].ndim == 4 else read[0]).float()
 
 

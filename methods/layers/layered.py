@@ -6,7 +6,7 @@ the whole decision passes: what a network computes after such a layer depends on
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -124,15 +124,11 @@ class Layered:
 @contextmanager
 def hooked(model: nn.Module, hooks: dict[str, Callable[[str, Tensor], Tensor | None]]) -> Iterator[None]:
     """Call `hook(name, output)` when a module has run; what it returns, if anything, replaces the output."""
-    handles = [
-        model.get_submodule(name).register_forward_hook(lambda m, i, output, name=name, hook=hook: hook(name, output))
-        for name, hook in hooks.items()
-    ]
-    try:
+    with ExitStack() as stack:
+        for name, hook in hooks.items():
+            called = lambda m, i, output, name=name, hook=hook: hook(name, output)  # noqa: E731
+            stack.enter_context(model.get_submodule(name).register_forward_hook(called))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class Call(NamedTuple):

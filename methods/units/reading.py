@@ -1,7 +1,7 @@
 """The units of one layer: its channels, read after and before the activation function, and removed."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -51,11 +51,11 @@ class Units:
             inputs[name] = given[0].clone()  # the function may work in place
 
         names = self.activations if before else ()
-        handles = [self.model.get_submodule(self.layer).register_forward_hook(record)]
-        for name in names:
-            module = self.model.get_submodule(name)
-            handles.append(module.register_forward_pre_hook(partial(enter, name=name)))
-        with removing(handles):
+        with ExitStack() as hooks:
+            hooks.enter_context(self.model.get_submodule(self.layer).register_forward_hook(record))
+            for name in names:
+                module = self.model.get_submodule(name)
+                hooks.enter_context(module.register_forward_pre_hook(partial(enter, name=name)))
             self.model(x.clone())
         return maps[0]
 
@@ -102,18 +102,8 @@ class Units:
         def remove(module: nn.Module, _: tuple, maps: Tensor) -> Tensor:
             return maps - d * (maps * d).sum(1, keepdim=True)
 
-        with removing([self.model.get_submodule(self.layer).register_forward_hook(remove)]):
+        with self.model.get_submodule(self.layer).register_forward_hook(remove):
             return self.model(image.clone() if self.alone else image.repeat(u, 1, 1, 1)).float().cpu()
-
-
-@contextmanager
-def removing(handles: Sequence[object]) -> Iterator[None]:
-    """Take hooks away at the end."""
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def units_of(

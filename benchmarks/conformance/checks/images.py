@@ -96,9 +96,8 @@ def removes_whole_pixels(subject: Subject) -> None:
     side = 15  # an odd number of pixels: shares of them and of three times as many differ
     batch = explained(frozen(Network()), images(2, side), levels(2, side, 7))
     seen: list[Tensor] = []
-    handle = batch.model.register_forward_pre_hook(lambda _, given: seen.extend(given[0].detach().clone()))
-    subject(batch)
-    handle.remove()
+    with batch.model.register_forward_pre_hook(lambda _, given: seen.extend(given[0].detach().clone())):
+        subject(batch)
     for image in seen:
         changed = (image - batch.x).abs() > 1e-5  # (2, 3, h, w): from which of the images it was made is not known
         changed = changed[changed.flatten(1).sum(1).argmin()]

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial, partialmethod
 from math import ceil
@@ -149,14 +150,11 @@ def randomised(explained: Explained, stages: int, seed: int) -> Iterator[nn.Modu
 def run_order(model: nn.Module, x: Tensor) -> Tensor:
     """Return the places in `named_modules` of the modules that run, in that order, (m,) int64."""
     ran: dict[int, None] = {}
-    handles = [
-        module.register_forward_pre_hook(lambda _module, _inputs, place=place: ran.setdefault(place))
-        for place, module in enumerate(model.modules())
-    ]
-    with torch.no_grad():
+    with ExitStack() as hooks, torch.no_grad():
+        for place, module in enumerate(model.modules()):
+            called = lambda _module, _inputs, place=place: ran.setdefault(place)  # noqa: E731
+            hooks.enter_context(module.register_forward_pre_hook(called))
         model(x)
-    for handle in handles:
-        handle.remove()
     return torch.tensor(list(ran), dtype=torch.int64)
 
 

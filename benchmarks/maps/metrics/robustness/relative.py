@@ -104,11 +104,8 @@ class RelativeRepresentationStability:
         layer = layer_name(self, explained.model, x)
         modules, seen = dict(explained.model.named_modules()), []
         if layer in modules:  # a copy: a ReLU behind the layer may work in place
-            handle = modules[layer].register_forward_hook(lambda _m, _i, output: seen.append(output.clone()))
-            try:
+            with modules[layer].register_forward_hook(lambda _m, _i, output: seen.append(output.clone())):
                 explained.logits(x)
-            finally:
-                handle.remove()
         if not seen:
             refuse(self, "layer", "a layer that the model runs")
         return seen[-1]
