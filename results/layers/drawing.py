@@ -23,9 +23,9 @@ ACROSS, NAMES = 3, 48  # networks beside each other, and names of layers that ha
 BANDS = "Bands are 95 % intervals over images, where there are six or more."
 ORDER = "Layers stand in the order from the image to the logits."
 ACCURACY = f"""\
-Accuracy of a probe of each layer on images that it was not fitted on; higher is better. Skip forward is no probe: it \
-gives a layer to the network's own classifier, where the sizes fit. Grey: controls; dotted in black: the network \
-itself. {ORDER} {BANDS}"""
+Accuracy of a probe of each layer on images that it was not fitted on; higher is better. {{more}}Dotted in black: the \
+network itself. {ORDER} {BANDS}"""
+SKIP = "Skip forward is no probe: it gives a layer to the network's own classifier, where the sizes fit. "
 DEPTH = f"""\
 Share of images in percent whose decision depth is a layer: from there on all probes agree with the network's own \
 prediction; {UNDECIDED}: the last probe does not, which the median counts as one layer more. Rows sum to 100, but for \
@@ -126,7 +126,9 @@ def accuracy(own: Sequence[Network]) -> Figure:
         _layers(axes, names, NAMES)
     styles["the network"] = {"color": "black", "lw": 0.8, "ls": (0, style.DASHES[1])}
     legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
-    return described(figure, _heading("Accuracy of probes", own), ACCURACY)
+    rows = pd.concat([network.probe[["entry_stem", "group"]] for network in own])
+    more = SKIP * (rows.entry_stem == "skip_forward").any() + "Grey: controls. " * (rows.group == "control").any()
+    return described(figure, _heading("Accuracy of probes", own), ACCURACY.format(more=more))
 
 
 def _styles(own: Sequence[Network], group: str) -> dict[str, dict]:
