@@ -9,19 +9,20 @@ from torch import Tensor
 from benchmarks.concepts.discovered import Discovered, Planted, Read
 from benchmarks.conformance.answers import Answer
 from benchmarks.conformance.cases import frozen
+from methods.concepts.dictionary import positioned
 from tests.answers.models import Constant
 
 NAN = torch.nan
 
 
 def discovered(maps: Tensor, words: Tensor | None = None, mask: Tensor | None = None, **facts: object) -> Discovered:
-    """Test images with the encoding `maps` (n, k, h, w), words (n, w) that they show, and one mask (n, h, w)."""
-    n, shown = len(maps), torch.empty(len(maps), 0) if words is None else words
+    """Test images with an encoding (n, k, h, w) or (n, k), words (n, w) that they show, and one mask (n, h, w)."""
+    maps, n, shown = positioned(maps.double()), len(maps), torch.empty(len(maps), 0) if words is None else words
     masked = () if mask is None else ("mask",)
     planted = Planted(tuple(f"word {w}" for w in range(shown.shape[1])), shown, masked, lambda word: mask)
     x = torch.zeros(n, 3, *maps.shape[2:])
-    given = {"logits": torch.zeros(n, 2), "train": lambda: None, "halves": lambda: None} | facts
-    return Discovered(frozen(Constant()), x, maps.double(), planted=planted, **given)
+    given = {"logits": torch.zeros(n, 2), "planted": planted, "train": lambda: None, "halves": lambda: None} | facts
+    return Discovered(frozen(Constant()), x, maps, **given)
 
 
 def pooled(*concepts: list[float]) -> Tensor:

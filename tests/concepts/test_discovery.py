@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF
 from torch import nn
 
-from benchmarks.concepts.discovered import Discovered, Planted
+from benchmarks.concepts.discovered import Planted
 from benchmarks.concepts.metrics.discovery import (
     ConceptCompleteness,
     ConceptIou,
@@ -19,11 +19,12 @@ from benchmarks.concepts.metrics.discovery import (
     RecoveredShare,
 )
 from entries import Inapplicable
-from methods.concepts.dictionary import Dictionary, positioned, projecting, rows, total_sobol
+from methods.concepts.dictionary import Dictionary, projecting, rows, total_sobol
 from methods.concepts.discovery import Ace, Craft, Kmeans, Pca, RandomDirections
 from methods.layers.layered import computed
 from models.zoo import Network
 from tests import conftest
+from tests.concepts.discovered import discovered
 from tests.conftest import evaluated
 
 CRAFT = Craft(k=5, crop=1, step=1, iterations=2000, seed=0)
@@ -54,15 +55,6 @@ def activations(shown: torch.Tensor, directions: torch.Tensor, noise: float = 0.
     n, c = len(shown), directions.shape[1]
     where = torch.tensor([[1.0, 0], [0, 1]], dtype=torch.float64)
     return (shown.double() @ directions)[..., None, None] * where + noise * normal(n, c, 2, 2, seed=1)
-
-
-def discovered(maps: torch.Tensor, shown: torch.Tensor | None = None, **other: object) -> Discovered:
-    """Test images with the encoding `maps` (n, k, h, w) or (n, k), of scenes that show words."""
-    n, words = len(maps), () if shown is None else tuple(f"word {w}" for w in range(shown.shape[1]))
-    planted = None if shown is None else Planted(words, shown, (), lambda word: None)
-    nothing = torch.zeros(n, 3, 4, 4)
-    facts = {"logits": torch.zeros(n, 2), "planted": planted, "train": lambda: None, "halves": lambda: None} | other
-    return Discovered(nn.Identity(), nothing, positioned(maps.double()), **facts)
 
 
 def test_the_oracle_recovers_planted_factors_and_random_directions_do_not():
@@ -188,9 +180,9 @@ def test_iou_of_maps_is_between_chance_and_what_is_possible():
 def test_nobody_knows_what_undrawn_images_show():
     for metric in (RecoveredShare(), PURITY, ConceptIou(share=0.05)):
         with pytest.raises(Inapplicable, match=f"{type(metric).__name__} needs drawn scenes"):
-            metric(discovered(normal(9, 2)))
+            metric(discovered(normal(9, 2), planted=None))
     with pytest.raises(Inapplicable, match="train split"):
-        COMPLETE(discovered(normal(9, 2)))
+        COMPLETE(discovered(normal(9, 2), planted=None))
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ def width(h: np.ndarray, bandwidth: float) -> float:
 
 def test_mmd_critic_is_a_literal_greedy_search():
     h = normal(30, 3).float().double().numpy()
-    found = MmdCritic(bandwidth=0.5, criticisms=5)(training(torch.from_numpy(h)), 6)
-    k = rbf_kernel(h, gamma=1 / (2 * width(h, 0.5) ** 2))
+    found = MmdCritic(bandwidth=2, criticisms=5)(training(torch.from_numpy(h)), 6)
+    k = rbf_kernel(h, gamma=1 / (2 * width(h, 2) ** 2))
 
     def similarity(some: list[int]) -> float:
         own = k[np.ix_(some, some)].sum() / len(some) ** 2
