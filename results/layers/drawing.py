@@ -127,7 +127,8 @@ def accuracy(own: Sequence[Network]) -> Figure:
     styles["the network"] = {"color": "black", "lw": 0.8, "ls": (0, style.DASHES[1])}
     legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
     rows = pd.concat([network.probe[["entry_stem", "group"]] for network in own])
-    more = SKIP * (rows.entry_stem == "skip_forward").any() + "Grey: controls. " * (rows.group == "control").any()
+    notes = {SKIP: rows.entry_stem == "skip_forward", "Grey: controls. ": rows.group == "control"}
+    more = "".join(sentence for sentence, where in notes.items() if where.any())
     return described(figure, _heading("Accuracy of probes", own), ACCURACY.format(more=more))
 
 
