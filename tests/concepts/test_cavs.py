@@ -76,17 +76,6 @@ def test_a_layer_that_does_not_exist_is_refused_with_its_neighbours():
         chosen_layer(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), normal(1, 3, 2, 2), "auto")
 
 
-def test_vectors_are_differences_of_means():
-    """And parallel to those that centre on the mean of both sets, of one size [Schmalwasser et al. 2025]."""
-    concepts, others = sets()
-    cavs = Tcav(**TEST)(concepts, others, [normal(7, 5)]).cavs
-    for w in range(2):
-        for r in range(3):
-            shown, random = concepts[w][r].double(), others[1][r].double()
-            centred = shown.mean(0) - torch.cat([shown, random]).mean(0)
-            torch.testing.assert_close(cavs[w, r], centred / centred.norm())
-
-
 def test_logistic_vectors_are_the_weights_of_another_solver():
     concepts, others = sets(m=12)
     cavs = TcavLogistic(**TEST, classifier="logistic", c=0.3)(concepts, others, [normal(7, 5)]).cavs

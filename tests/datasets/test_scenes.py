@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from matplotlib.colors import rgb_to_hsv
 from scipy.stats import chi2_contingency
-from sklearn.tree import DecisionTreeClassifier
 
 from benchmarks.datasets.rules import Rules
 from benchmarks.datasets.scenes import FACTORS, MASKED, factor, masks, paired, shows
@@ -144,14 +143,6 @@ def test_labels_follow_the_rules_and_factors_are_independent(rules):
     tests = [chi2_contingency([[(a & b).sum(), (a & ~b).sum()], [(~a & b).sum(), (~a & ~b).sum()]]).pvalue
              for k, a in enumerate(words) for b in words[:k]]  # fmt: skip
     assert min(tests) > 0.05 / len(tests) / 20
-
-
-def test_red_and_striped_is_a_tree_of_three_leaves():
-    data = Rules(1, 1, 0, [["red", "striped"]])
-    table = data.factors(0, 900)
-    words = np.stack([shows(table, word) for word in WORDS], axis=1)
-    tree = DecisionTreeClassifier(random_state=0).fit(words, data.labels(table))
-    assert tree.get_n_leaves() == 3 and tree.score(words, data.labels(table)) == 1
 
 
 @pytest.mark.parametrize("column", FACTORS)
