@@ -134,15 +134,18 @@ def by_metric(rows: pd.DataFrame, here: Place, scores: bool = False, said: Seque
     """
     metrics, order, pooled = rows[rows.metric != MEAN_RANK], ordered(rows), here.model == ALL_MODELS
     cells, verdicts, settings = {}, {}, {}
-    columns = ["entry", "settings", "higher_is_better", "rank", "mean", "low", "high", "verdict"]
-    for (category, metric), own in metrics.groupby(["category", "metric"], sort=False)[columns]:
-        head = metric + (" ↑" if own.higher_is_better.iloc[0] else " ↓") * scores
-        own, settings[head] = own.set_index("entry").reindex(order.index), own.settings.iloc[0]
-        values = tables.numerals(own["mean"], ".1f") if pooled else tables.numerals(own["rank"])
+    wide = metrics.pivot(index="entry", columns="metric", values=["rank", "mean", "low", "high", "verdict"])
+    wide = wide.reindex(order.index)
+    for fact in metrics.drop_duplicates("metric").itertuples():
+        head = fact.metric + (" ↑" if fact.higher_is_better else " ↓") * scores
+        settings[head], mean = fact.settings, wide["mean", fact.metric]
+        values = tables.numerals(mean, ".1f") if pooled else tables.numerals(wide["rank", fact.metric])
         if scores:
+            own = wide.xs(fact.metric, axis=1, level=1)
             write = tables.writer(own)
             values = [tables.interval(row.mean, row.low, row.high, write) for row in own.itertuples()]
-        cells[category, head], verdicts[category, head] = values, own.verdict.fillna("").to_numpy()
+        cells[fact.category, head] = values
+        verdicts[fact.category, head] = wide["verdict", fact.metric].fillna("").to_numpy()
     what = "Mean ranks over the networks by metric" if pooled else "Ranks by metric"
     what = "Mean scores with 95 % intervals over images" if scores else what
     best = pd.DataFrame(verdicts, dtype=object) if len(order) > 1 else None
