@@ -45,6 +45,27 @@ def banded(axes: Axes, rows: pd.DataFrame, x: str, look: Mapping, light: bool = 
     axes.fill_between(rows[x], rows.low, rows.high, **band)
 
 
+def doubling(
+    data: pd.DataFrame, x: str, heads: Mapping[str, str], controls: Collection[str], what: str, **mark: object
+) -> tuple[Figure, list[Axes]]:
+    """Draw a panel for each metric of `heads` and a line for each entry, against a number `x` that doubles across."""
+    entries = [*data.entry.unique()]
+    grey = [entry for entry in controls if entry in entries]
+    styles = looks([entry for entry in entries if entry not in grey], grey)
+    figure, axes = panels(len(heads), 2, style.PAGE, 2.3)
+    for (metric, head), panel in zip(heads.items(), axes, strict=True):
+        own = data[data.metric == metric]
+        for entry in entries:
+            banded(panel, own[own.entry == entry], x, mark | styles[entry])
+        panel.set_xscale("log", base=2)
+        ticks = sorted(own[x].unique())
+        panel.set_xticks(ticks, map(str, ticks))
+        panel.set_xticks([], minor=True)
+        panel.set(title=f"{style.readable([metric])[0]} {head[-1]}", xlabel=what)
+    legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
+    return figure, axes
+
+
 def legend(figure: Figure, looks: Mapping[str, Mapping]) -> None:
     """Write beside the panels what their lines stand for."""
     handles = [Line2D([], [], **look, label=style.wrapped(name, 1.2, 7)) for name, look in looks.items()]

@@ -2,8 +2,9 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,20 @@ from results.tables import NONE, Inapplicable, Table, interval, known, writer
 LEGEND = {"↑": "Higher is better.", "↓": "Lower is better."}
 
 
+def drawn(kind: str, *hooks: str) -> Callable[[str], object]:
+    """Return the `__getattr__` of a kind whose hooks stand in its drawing.py, imported where one is asked for.
+
+    It comes late since matplotlib takes a third of a second.
+    """
+
+    def hook(name: str) -> object:
+        if name not in hooks:
+            raise AttributeError(name)
+        return getattr(import_module(f"results.{kind}.drawing"), name)
+
+    return hook
+
+
 @dataclass(frozen=True)
 class Network:
     """The rows of one data set and network, entries before controls."""
@@ -28,6 +43,19 @@ class Network:
     @property
     def seeds(self) -> int:
         return self.rows.seed.nunique()
+
+    @property
+    def images(self) -> int:
+        return self.rows.image[self.rows.image != ""].nunique()
+
+    @property
+    def stem(self) -> str:
+        return f"{self.dataset}_{self.model}"
+
+    @property
+    def printed(self) -> str:
+        """The network and the data set with the names that papers print."""
+        return f"{label(self.model)} on {label(self.dataset)}"
 
     @property
     def parts(self) -> list[str]:
@@ -97,14 +125,19 @@ def texts(data: pd.DataFrame, by: str, column: str = "mean", ends: Sequence[str]
     return pd.Series(cells, data[by].to_list(), dtype=object)
 
 
-def methods(
-    network: Network, what: str, stems: Sequence[str], said: Sequence[str], beside: pd.DataFrame | None = None
-) -> Table:
-    """Return entries down, controls last, and the means of metrics across, after the columns `beside`."""
-    data, names, last = means(network.rows, stems), network.rows.entry.unique(), controls(network.rows)
-    heads = labels_of(network.rows, stems)
+def methods(network: Network, what: str, stems: Sequence[str], said: Sequence[str]) -> Table:
+    """Return entries down, controls last, and the means of metrics across."""
+    data, heads = means(network.rows, stems), labels_of(network.rows, stems)
     cells = {head: texts(data[data.metric == metric], "entry") for metric, head in heads.items()}
-    frame = pd.concat([beside, pd.DataFrame(cells)], axis=1).reindex(names).fillna(NONE)
+    return of_entries(network, what, cells, data, said)
+
+
+def of_entries(
+    network: Network, what: str, cells: Mapping[str, pd.Series], data: pd.DataFrame, said: Sequence[str]
+) -> Table:
+    """Return entries down, controls last, and these columns across."""
+    names, last = network.rows.entry.unique(), controls(network.rows)
+    frame = pd.DataFrame(cells).reindex([*names]).fillna(NONE)
     return table_of(network, what, frame, data, said, controls=len(last) if len(last) < len(names) else 0)
 
 
@@ -114,7 +147,7 @@ def table_of(
     """Return a table of one network, whose title and caption say of what."""
     of = f", {network.seeds} seeds" * (network.seeds > 1)
     title = f"{network.dataset} / {network.model}: {what}{of}"
-    caption = f"{what[0].upper()}{what[1:]}, {label(network.model)} on {label(network.dataset)}{of}"
+    caption = f"{what[0].upper()}{what[1:]}, {network.printed}{of}"
     data = data.assign(dataset=network.dataset, model=network.model)
     name, frame = f"{what} {network.dataset} {network.model}", frame.rename_axis(None)
     return Table(name, title, frame, caption=caption, data=data, legend=LEGEND, explanations=said, **about)

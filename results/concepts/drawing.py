@@ -41,10 +41,7 @@ total Sobol index of its amount. Every map has its own scale; bars have one scal
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
     """Yield every figure that the sweep has the data for."""
     for network in networks(rows, options, PAIRS + WHOLE + DISCOVERY):
-        name, place = (
-            f"{network.dataset}_{network.model}",
-            " on ".join(style.readable([network.model, network.dataset])),
-        )
+        name, place = network.stem, network.printed
         given = network.rows[network.rows.metric_stem.isin(PAIRS)]
         if len(given):
             table = pairs(claims(Network(network.dataset, network.model, given)))

@@ -10,11 +10,4 @@ OPTIONS = {view: {"model"} for view in VIEWS}
 
 suited, default = partial(parts.suited, NEEDED), partial(parts.default, NEEDED)
 
-
-def __getattr__(name: str):
-    """Import the figures where they are asked for, since matplotlib takes a third of a second."""
-    if name in ("figures", "pictures"):
-        from results.examples import drawing
-
-        return getattr(drawing, name)
-    raise AttributeError(name)
+__getattr__ = parts.drawn("examples", "figures", "pictures")

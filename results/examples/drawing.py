@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from results import scores, style
 from results.examples.views import NEEDED, PROTOTYPES, by_number
-from results.panels import banded, described, legend, looks, panels
+from results.panels import banded, described, doubling, legend, looks, panels
 from results.parts import Network, controls, labels_of, networks, pictured
 from results.pictures import Column, grid, top
 
@@ -41,8 +41,7 @@ hue alone."""
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
     """Yield every figure that the sweep has the data for."""
     for network in networks(rows, options, [stem for some in NEEDED.values() for stem in some]):
-        name = f"{network.dataset}_{network.model}"
-        place = " on ".join(style.readable([network.model, network.dataset]))
+        name, place = network.stem, network.printed
         lines = scores.curves(network.rows[network.rows.metric_stem == FOUND])
         if len(lines):
             yield f"detection_{name}", detected(lines, controls(network.rows), f"Wrong labels that are found, {place}")
@@ -112,22 +111,10 @@ def detected(lines: pd.DataFrame, grey: list[str], title: str) -> Figure:
 
 def numbers(network: Network, title: str) -> Figure:
     """Draw a panel for each score of prototypes: their number across, a line for each entry."""
-    data, heads = by_number(network), labels_of(network.rows, PROTOTYPES)
-    entries = [*data.entry.unique()]
-    grey = [entry for entry in controls(network.rows) if entry in entries]
-    styles = looks([entry for entry in entries if entry not in grey], grey)
-    figure, axes = panels(len(heads), 2, style.PAGE, 2.3)
-    for (metric, head), panel in zip(heads.items(), axes, strict=True):
-        own = data[data.metric == metric]
-        for entry in entries:
-            banded(panel, own[own.entry == entry], "number", {"marker": "o", "ms": 2.5} | styles[entry])
-        panel.set_xscale("log", base=2)
-        ticks = sorted(own.number.unique())
-        panel.set_xticks(ticks, [str(number) for number in ticks])
-        panel.set_xticks([], minor=True)
-        panel.set(title=f"{style.readable([metric])[0]} {head[-1]}", xlabel="number of prototypes")
+    data, heads, mark = by_number(network), labels_of(network.rows, PROTOTYPES), {"marker": "o", "ms": 2.5}
+    figure, axes = doubling(data, "number", heads, controls(network.rows), "number of prototypes", **mark)
+    for panel in axes:
         panel.set_ylim(bottom=0)
-    legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
     return described(figure, title, NUMBERS)
 
 

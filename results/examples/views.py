@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from results import summary
-from results.parts import Network, controls, labels_of, means, networks, of_parts, table_of, texts
+from results.parts import Network, labels_of, means, networks, of_entries, of_parts, table_of, texts
 from results.tables import NONE, Table
 
 ATTRIBUTION = (
@@ -96,11 +96,9 @@ def varied(table: pd.DataFrame) -> pd.DataFrame:
 
 def compared(network: Network, what: str, stems: Sequence[str], heads: dict[str, str], said: Sequence[str]) -> Table:
     """Return entries down, controls last, and means across: the columns `heads` of all that stands in `stems`."""
-    data, names, last = over_images(network, stems), network.rows.entry.unique(), controls(network.rows)
+    data = over_images(network, stems)
     cells = {head: texts(data[data.metric == metric], "entry") for metric, head in heads.items()}
-    frame = pd.DataFrame(cells).reindex(names).fillna(NONE)
-    what = f"{what} {network.rows.image[network.rows.image != ''].nunique()} test images"
-    return table_of(network, what, frame, data, said, controls=len(last) if len(last) < len(names) else 0)
+    return of_entries(network, f"{what} {network.images} test images", cells, data, said)
 
 
 def attribution(rows: pd.DataFrame, options: Namespace) -> list[Table]:
@@ -140,8 +138,7 @@ def prototypes(rows: pd.DataFrame, options: Namespace) -> list[Table]:
                 cells[head, entry] = texts(data[(data.metric == metric) & (data.entry == entry)], "number")
         frame = pd.DataFrame(cells).fillna(NONE)
         frame.index = [f"{number} prototype{'s' * (number > 1)}" for number in frame.index]
-        images = network.rows.image[network.rows.image != ""].nunique()
-        what = "prototypes by their number" + f", {images} test images" * (images > 0)
+        what = "prototypes by their number" + f", {network.images} test images" * (network.images > 0)
         tables.append(table_of(network, what, frame, data, STANDING))
     return tables
 

@@ -6,6 +6,7 @@ from functools import partial
 
 import pandas as pd
 
+from results import parts
 from results.layers.features import QUANTITIES, feature_tables, similarity_tables
 from results.layers.filters import deciding_tables, filter_tables
 from results.layers.predictions import depth_tables, probe_tables
@@ -55,10 +56,4 @@ def published(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": rows[~rows.metric.isin(["channel_importance", "filter_importance"])]}
 
 
-def __getattr__(name: str):
-    """Import the figures where they are asked for, since matplotlib takes a third of a second."""
-    if name in ("figures", "pictures"):
-        from results.layers import drawing
-
-        return getattr(drawing, name)
-    raise AttributeError(name)
+__getattr__ = parts.drawn("layers", "figures", "pictures")

@@ -19,10 +19,4 @@ def published(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": rows[~rows.metric.isin(["logit_r2", "logit_kl"])]} | {k: some for k, some in alone.items() if len(some)}
 
 
-def __getattr__(name: str):
-    """Import the figures where they are asked for, since matplotlib takes a third of a second."""
-    if name in ("figures", "pictures"):
-        from results.surrogates import drawing
-
-        return getattr(drawing, name)
-    raise AttributeError(name)
+__getattr__ = parts.drawn("surrogates", "figures", "pictures")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from results import style
-from results.panels import banded, described, legend, looks, panels
+from results.panels import described, doubling
 from results.parts import Network, controls, labels_of, networks
 from results.surrogates.simple import chosen, counted, is_tree, test, weights
 from results.surrogates.views import METRICS, against_size, ruled
@@ -39,8 +39,7 @@ its colour, and the change of light within it."""
 def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figure]]:
     """Yield every figure that the sweep has the data for."""
     for network in networks(rows, options, METRICS):
-        name = f"{network.dataset}_{network.model}"
-        place = " on ".join(style.readable([network.model, network.dataset]))
+        name, place = network.stem, network.printed
         if network.rows.metric_stem.isin(DRAWN).any():
             yield f"fidelity_{name}", against(network, f"Simple models that imitate {place}")
         for entry, model in ruled(network):
@@ -56,23 +55,8 @@ def pictures(gallery: Mapping[str, np.ndarray], folder: Path) -> None:
 
 def against(network: Network, title: str) -> Figure:
     """Draw a panel for every score: sizes across, a line for each entry."""
-    data, grey = against_size(network), controls(network.rows)
-    heads = labels_of(network.rows, DRAWN)
-    entries = [*data.entry.unique()]
-    styles = looks([entry for entry in entries if entry not in grey], grey)
-    figure, axes = panels(len(heads), 2, style.PAGE, 2.3)
-    for (metric, head), panel in zip(heads.items(), axes, strict=True):
-        own = data[data.metric == metric]
-        for entry in entries:
-            banded(panel, own[own.entry == entry], "size", styles[entry])
-        panel.set_xscale("log", base=2)
-        sizes = sorted(own["size"].unique())
-        panel.set_xticks(sizes, [str(size) for size in sizes], minor=False)
-        panel.set_xticks([], minor=True)
-        panel.set(title=f"{style.readable([metric])[0]} {head[-1]}", xlabel="size")
-    legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
-    images = network.rows.image[network.rows.image != ""].nunique()
-    return described(figure, f"{title}, {images} images", AGAINST)
+    figure, _ = doubling(against_size(network), "size", labels_of(network.rows, DRAWN), controls(network.rows), "size")
+    return described(figure, f"{title}, {network.images} images", AGAINST)
 
 
 def of_rules(model: Mapping, title: str) -> Figure:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from results import summary
-from results.parts import Network, controls, labels_of, networks, pictured, table_of, texts
+from results.parts import Network, controls, labels_of, networks, of_entries, pictured, table_of, texts
 from results.surrogates.simple import ALWAYS, MOST, WITHIN, chosen, condition, counted, is_tree, sufficient, weights
 from results.tables import NONE, Inapplicable, Table, numerals
 
@@ -69,22 +69,20 @@ def fidelity(rows: pd.DataFrame, options: Namespace) -> list[Table]:
 
 
 def _compared(network: Network) -> Iterator[Table]:
-    data, last = against_size(network), controls(network.rows)
-    names, sizes = [name for name in network.rows.entry.unique() if name in {*data.entry}], enough(data)
-    heads = labels_of(network.rows, METRICS)
-    images = network.rows.image[network.rows.image != ""].nunique()
+    data = against_size(network)
+    network = replace(network, rows=network.rows[network.rows.entry.isin(data.entry.unique())])
+    names, sizes, heads = network.rows.entry.unique(), enough(data), labels_of(network.rows, METRICS)
     at = data[data["size"] == data.entry.map(sizes)]
     cells = {"size": pd.Series({name: str(sizes[name]) for name in names})}
     cells |= {head: texts(at[at.metric == metric], "entry") for metric, head in heads.items()}
-    about = {"controls": len(last) if len(last) < len(names) else 0}
-    frame = pd.DataFrame(cells).reindex(names).fillna(NONE)
-    yield table_of(network, f"simple models on {images} images", frame, at.drop(columns="stem"), FIDELITY, **about)
+    what = f"simple models on {network.images} images"
+    yield of_entries(network, what, cells, at.drop(columns="stem"), FIDELITY)
     for metric, head in heads.items():
         own = data[data.metric == metric]
         if own.stem.iloc[0] == METRICS[0]:
             frame = pd.DataFrame({name: texts(own[own.entry == name], "size") for name in names}).fillna(NONE)
             frame.index = [f"size {size}" for size in frame.index]
-            what = f"{head} by size on {images} images"
+            what = f"{head} by size on {network.images} images"
             yield table_of(network, what, frame, own.drop(columns="stem"), FIDELITY)
 
 

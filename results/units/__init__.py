@@ -12,11 +12,4 @@ NEEDED = {"visualisations": VISUALISATION, "labels": OF_LAYERS + OF_UNITS}
 
 suited, default = partial(parts.suited, NEEDED), partial(parts.default, NEEDED)
 
-
-def __getattr__(name: str):
-    """Import the figures where they are asked for, since matplotlib takes a third of a second."""
-    if name in ("figures", "pictures"):
-        from results.units import drawing
-
-        return getattr(drawing, name)
-    raise AttributeError(name)
+__getattr__ = parts.drawn("units", "figures", "pictures")

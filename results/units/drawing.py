@@ -49,18 +49,19 @@ def figures(rows: pd.DataFrame, options: Namespace) -> Iterator[tuple[str, Figur
         shown = pictured(network.rows, "visualised") | pictured(network.rows, "word")
         if shown:
             of = "" if "layer=" in network.dataset else f" of {layer(network)}"
-            title = f"{{shown}} units{of}, {' on '.join(style.readable([network.model, network.dataset]))}"
+            title = f"{{shown}} units{of}, {network.printed}"
             figure = of_units(shown, controls(network.rows), title, p_values(network))
-            yield f"units_{network.dataset}_{network.model}", figure
+            yield f"units_{network.stem}", figure
     for together in layers(every):
         network = whole(together)
-        place = " on ".join(style.readable([network.model, network.dataset]))
         for name, (stems, note) in PANELS.items():
             data = by_layer(together, stems)
             if len(data):
-                title = f"{name.title()} by layer, {' or '.join(data.units.unique().astype(str))} units, {place}"
+                title = (
+                    f"{name.title()} by layer, {' or '.join(data.units.unique().astype(str))} units, {network.printed}"
+                )
                 figure = of_layers(data, controls(network.rows), title, note)
-                yield f"{name}_{network.dataset}_{network.model}", figure
+                yield f"{name}_{network.stem}", figure
 
 
 def pictures(gallery: Mapping[str, np.ndarray], folder: Path) -> None:

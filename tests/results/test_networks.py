@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from results import networks, scores
-from results.networks import comparison, dots, pictures, views
+from results.networks import comparison, dots, drawing, views
 from results.networks.measures import BLOCKS, radius
 from results.networks.quantities import quantities, within
 from results.summary import spearman, wilson
@@ -276,5 +276,5 @@ def test_radii_and_scales_are_written_as_they_were_used():
 def test_attacked_images_are_common_and_classified_correctly():
     one, other = gallery("grad_cam"), gallery("grad_cam")
     other |= {"image": other["image"][1:]}
-    assert pictures.shown({"a": one, "b": other}, synthetic.names(4)) == synthetic.names(4)[1:]
-    assert pictures.shown({}, synthetic.names(4)) == synthetic.names(4)[:0]
+    assert drawing.shown({"a": one, "b": other}, synthetic.names(4)) == synthetic.names(4)[1:]
+    assert drawing.shown({}, synthetic.names(4)) == synthetic.names(4)[:0]
