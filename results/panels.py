@@ -1,6 +1,6 @@
 """Panels of lines with bands, their legend, and what stands above and below them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -20,6 +20,13 @@ def panels(count: int, across: int, width: float, height: float, **shared) -> tu
     for empty in axes[count:]:
         empty.set_axis_off()
     return figure, [*axes[:count]]
+
+
+def named(axes: Axes, names: Sequence[str], most: int, x: bool = True) -> None:
+    """Name the places 0, 1, ... along an axis, or at most so many of them, evenly spaced."""
+    step = -(-len(names) // most)
+    setting = {"size": style.SMALL} | ({"rotation": 90} if x else {})
+    (axes.set_xticks if x else axes.set_yticks)(range(0, len(names), step), names[::step], **setting)
 
 
 def looks(names: Iterable[str], grey: Collection[str] = ()) -> dict[str, dict]:

@@ -109,18 +109,24 @@ def _heads(axes, band: Sequence[Column], side: float, y: float, size: float) -> 
 
 def _tile(axes, x: float, y: float, side: float, column: Column, row: int) -> None:
     """Draw one picture of a column, its outline and its words."""
-    picture, scale = column.pictures[row], {}
-    if picture.ndim == 2:
-        end = column.tops[row] if len(column.tops) else top(picture)
-        scale = {"cmap": SCALES[column.signed][0], "vmin": -end if column.signed else 0, "vmax": end}
+    picture = column.pictures[row]
     bottom = y + side * picture.shape[0] / picture.shape[1] - GAP
     box = (x, x + side - GAP, bottom, y)
-    axes.imshow(picture, extent=box, interpolation="nearest", aspect="auto", **scale)
-    if len(column.outlines) and 0 < column.outlines[row].mean() < 1:
-        for colour, width in (("black", 1.4), ("white", 0.7)):
-            axes.contour(column.outlines[row], [0.5], extent=box, origin="upper", colors=colour, linewidths=width)
+    drawn(axes, column, row, column.tops[row] if len(column.tops) else top(picture), extent=box, aspect="auto")
     if len(column.words):
         axes.text(x, bottom + 0.02, column.words[row][:22], va="top", size=style.SMALL)
+
+
+def drawn(axes, column: Column, row: int, end: float, **place: object) -> None:
+    """Draw one picture of a column, a map from 0 to `end` or, with a sign, around 0, and an outline if it has one."""
+    picture, scale = column.pictures[row], {}
+    if picture.ndim == 2:
+        scale = {"cmap": SCALES[column.signed][0], "vmin": -end if column.signed else 0, "vmax": end}
+    axes.imshow(picture, interpolation="nearest", **scale, **place)
+    if len(column.outlines) and 0 < column.outlines[row].mean() < 1:
+        box = {"extent": place["extent"], "origin": "upper"} if place else {}
+        for colour, width in (("black", 1.4), ("white", 0.7)):
+            axes.contour(column.outlines[row], [0.5], colors=colour, linewidths=width, **box)
 
 
 def _bars(axes, kinds: Sequence[bool], y: float) -> None:

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from results import style
 from results.panels import described
-from results.pictures import Column, top
+from results.pictures import Column, drawn, top
 
 TALL, WIDE, LINE = 0.62, 1.2, 0.1  # inches of a row at least, of a picture at most, and of each of a row's bars
 TICK = 0.5  # inches of a bar panel for each number on its axis
@@ -52,16 +52,8 @@ def sheet(columns: Sequence[Column], bars: Sequence[Bars], rows: Sequence[str], 
 
 
 def _tile(axes: Axes, column: Column, k: int) -> None:
-    """Draw a picture, or a map from 0 or, with a sign, around it, and an outline where there is one."""
-    picture, scale = column.pictures[k], {}
-    if picture.ndim == 2:
-        end = top(np.nan_to_num(picture))
-        scale = {"cmap": "RdBu_r", "vmin": -end} if column.signed else {"cmap": "magma", "vmin": 0}
-        scale["vmax"] = end
-    axes.imshow(picture, interpolation="nearest", **scale)
-    if len(column.outlines) and 0 < column.outlines[k].mean() < 1:
-        for colour, width in (("black", 1.4), ("white", 0.7)):
-            axes.contour(column.outlines[k], [0.5], colors=colour, linewidths=width)
+    """Draw a picture with its outline and its words; every map has a scale of its own."""
+    drawn(axes, column, k, top(np.nan_to_num(column.pictures[k])))
     if len(column.words):
         axes.set_xlabel(column.words[k], size=style.SMALL, labelpad=1)
     axes.set(xticks=[], yticks=[])

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from results import scores as stored
@@ -17,7 +16,7 @@ from results.layers.layout import counted
 from results.layers.predictions import UNDECIDED, decided, depths, probes
 from results.layers.reading import Network, control, entries, finished, has, layers, networks
 from results.layers.training import over_epochs, said, series
-from results.panels import banded, described, legend, looks
+from results.panels import banded, described, legend, looks, named
 
 ACROSS, NAMES = 3, 48  # networks beside each other, and names of layers that have room below all of them
 BANDS = "Bands are 95 % intervals over images, where there are six or more."
@@ -104,14 +103,6 @@ def _heading(what: str, own: Sequence[Network], reference: bool = False) -> str:
     return f"{what} on {dataset}, {'; '.join(of)}"
 
 
-def _layers(axes: Axes, names: Sequence[str], most: int, x: bool = True) -> None:
-    """Name the layers along an axis, or as many of them as have room."""
-    step = -(-len(names) // most)
-    places = range(0, len(names), step)
-    setting = {"size": style.SMALL} | ({"rotation": 90} if x else {})
-    (axes.set_xticks if x else axes.set_yticks)(places, names[::step], **setting)
-
-
 def accuracy(own: Sequence[Network]) -> Figure:
     """Draw accuracy by layer: networks below one another, a line per probe."""
     figure, styles = style.figure(FULL, min(style.HEIGHT, 0.9 + 2.3 * len(own))), _styles(own, "probe")
@@ -123,7 +114,7 @@ def accuracy(own: Sequence[Network]) -> Figure:
         axes.axhline(network.accuracy, color="black", lw=0.8, ls=(0, style.DASHES[1]))
         axes.set_title(style.readable([network.title])[0], size=8, loc="left")
         axes.set(ylim=(-0.02, 1.03), ylabel="accuracy")
-        _layers(axes, names, NAMES)
+        named(axes, names, NAMES)
     styles["the network"] = {"color": "black", "lw": 0.8, "ls": (0, style.DASHES[1])}
     legend(figure, dict(zip(style.readable(styles), styles.values(), strict=True)))
     rows = pd.concat([network.probe[["entry_stem", "group"]] for network in own])
@@ -162,7 +153,7 @@ def depth(own: Sequence[Network]) -> Figure:
                 axes.text(column, row, f"{100 * share:.0f}", color="white" if share > 0.6 * most else "black", **look)
         said_ = [f"{style.readable([name])[0]}, median {middle[name]:g}" for name in table.index]
         axes.set_yticks(range(len(table)), said_, size=style.SMALL)
-        _layers(axes, [*table], NAMES)
+        named(axes, [*table], NAMES)
         axes.set_title(style.readable([network.title])[0], size=8, loc="left")
         style.bare(axes)
     return described(figure, _heading("Decision depth", own), DEPTH)
@@ -182,7 +173,7 @@ def correlations(own: Sequence[Network]) -> Figure:
             for entry in entries(network.representation):
                 part = some[(some.metric == metric) & (some.entry == entry)]
                 banded(axes, part, "place", styles[entry] | {"marker": "o", "ms": 1.8})
-        _layers(column[-1], names, NAMES // len(own))
+        named(column[-1], names, NAMES // len(own))
         column[0].set_title(style.readable([network.title])[0], size=8)
     for metric, axes in zip(style.readable(shown), panels[:, 0], strict=True):
         axes.set_ylim(bottom=0)  # last, since a limit stops the scale from growing with the next network of the row
@@ -267,7 +258,7 @@ def training(epochs: Sequence[Network]) -> Figure:
         axes.set_title(style.wrapped(*style.readable([quantity]), 1.7, 7), size=7)
         axes.set_xticks(range(table.shape[1]), map(said, table), size=style.SMALL)
         if k % ACROSS == 0 or [*table.index] != left:
-            _layers(axes, [*table.index], 14, x=False)
+            named(axes, [*table.index], 14, x=False)
         else:
             axes.set_yticks([])
         left = [*table.index]

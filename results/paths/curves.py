@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from results import style
-from results.panels import DASHED, banded, described, legend
+from results.panels import DASHED, banded, described, legend, named
 from results.paths.views import arrowed, counted
 
 AGREEMENT = "path_agreement"
@@ -111,5 +111,4 @@ def _ticks(axes: Axes, places: pd.Series, x: str) -> None:
         axes.set_xticks(sorted(places), [f"{share:.3g}".removeprefix("0") for share in sorted(places)])
         axes.minorticks_off()
     else:
-        step = -(-len(places) // NAMES)
-        axes.set_xticks(range(0, len(places), step), places[::step])
+        named(axes, places, NAMES)
