@@ -150,6 +150,8 @@ def extend(ready: object, lacking: list[str], command: str, start: float) -> obj
     # Batches that are stored twice, or the same reason again for more images, are no other scores.
     table = pd.concat(scores, ignore_index=True)
     table = table.drop_duplicates(["image", "part", *VARIANT], keep="last", ignore_index=True)
+    if (table.weights != "").any():  # what was refused without a network is computed now
+        table = table[table.weights != ""].reset_index(drop=True)
     done = about(ready, table, asked, command)
     write(cell.folder / CONFIG, lambda path: OmegaConf.save(OmegaConf.create(cell.config), path))
     save(cell.folder, table, curves, gallery)
@@ -216,10 +218,11 @@ def scored_by(table: object, variants: list[tuple[str, str]]) -> object:
 
 def same_data(cell: Cell, before: object, now: object) -> None:
     """Refuse to add scores of another network, or of other images of the same names, to a stored cell."""
-    if (weights := before.weights.iloc[0]) != now.weights.iloc[0]:
+    weights, new = before.weights.iloc[0], now.weights.iloc[0]
+    if weights and new and weights != new:  # a refused cell has no network
         raise ValueError(
-            f"{cell.folder} has scores of a network with weights {weights}; the network now has {now.weights.iloc[0]}; "
-            "give another name=..."
+            f"{cell.folder} has scores of a network with weights {weights}; the network now has {new}; give another "
+            "name=..."
         )
     old, new = (table.drop_duplicates("image").set_index("image").data for table in (before, now))
     both = old.index.intersection(new.index)

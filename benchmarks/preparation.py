@@ -102,12 +102,17 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared | Unsuited:
     if batch != first:  # entries may read it
         entry, metrics = made(cell, cfg, batch)
     cfg = OmegaConf.merge(cfg, {"batch_size": batch})
-    of = [network.digest, network.mean, network.std, *([] if cell.precision == "float32" else [cell.precision])]
-    store = Store(cell.sweep / SHARED, model, " ".join(map(str, of)), device)
+    store = Store(cell.sweep / SHARED, model, computing(network, cell.precision), device)
     mean, std = (torch.tensor(v, dtype=torch.float32, device=device) for v in (network.mean, network.std))
     none, others = torch.empty(0), torch.zeros(0, 3, size, size, device=device)
     common = Explained(model, entry, none, none, none, none, mean, std, others, store=store)
     return Prepared(cell, cfg, device, benchmark, dataset, network, model, size, entry, metrics, store, common)
+
+
+def computing(network: object, precision: str) -> str:
+    """Return what tells passes of a network from those of another one, or at another precision."""
+    of = [network.digest, network.mean, network.std, *([] if precision == "float32" else [precision])]
+    return " ".join(map(str, of))
 
 
 def made(cell: Cell, cfg: DictConfig, batch: int) -> tuple[Callable | None, dict[str, Metric]]:

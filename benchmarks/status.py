@@ -57,7 +57,10 @@ def main(arguments: list[str]) -> int:
         raise ValueError("usage: python -m benchmarks.status outputs/NAME")
     paths = plans(Path(arguments[0]))
     if not paths:
-        raise ValueError(f"{arguments[0]} needs to be the folder of a sweep, outputs/NAME, that was started with -m")
+        lack = "" if Path(arguments[0]).is_dir() else "; there is no such folder"
+        raise ValueError(
+            f"{arguments[0]} needs to be the folder of a sweep, outputs/NAME, that was started with -m{lack}"
+        )
     known = [Plan.read(path) for path in paths]
     plan = next((plan for plan in known if plan.computed()), known[0])  # else of the command that was started last
     print("\n".join(lines(plan)))

@@ -59,7 +59,10 @@ class Store:
                 self.reused += kept["passes"]
             else:
                 kept = self.priced(compute)
-                write(path, lambda temporary: torch.save(kept, temporary))
+                try:
+                    write(path, lambda temporary: torch.save(kept, temporary))
+                except (OSError, RuntimeError) as error:  # torch raises the latter where the folder is gone
+                    log.warning("nothing is shared: %s", error)
         return kept["value"]
 
     def priced(self, compute: Callable[[], T]) -> dict[str, object]:

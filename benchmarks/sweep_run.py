@@ -118,7 +118,7 @@ def described(client: object, run_id: str, folder: Path, rows: object, files: Pa
             (files / "tables" / f"{plain(f'{view} {table.name}')}.tex").write_text(text, encoding="utf-8")
         (files / "tables" / f"{view}.txt").write_text(tables.page(found, 110, True), encoding="utf-8")
     logged = [{"path": f"tables/{file.name}", "type": "table"} for file in sorted((files / "tables").glob("*.json"))]
-    for name, figure in kind.figures(rows, options):
+    for name, figure in kind.figures(rows, options) if hasattr(kind, "figures") else ():
         style.save(figure, files / "figures" / plain(name), [".png"])
     if hasattr(kind, "stepped"):
         log_steps(client, run_id, kind.stepped(rows))

@@ -18,11 +18,13 @@ def activations(method: object, model: nn.Module, x: Tensor) -> tuple[Tensor, Te
     outputs: list[Tensor] = []
 
     def record(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
-        if isinstance(output, Tensor) and output.dtype == torch.bfloat16:
-            output = output.float()  # in which eigenvectors and softmax of activations are not computed
-        outputs.append(output)
+        if not isinstance(output, Tensor):
+            outputs.append(output)
+            return output
+        # Eigenvectors are not computed in bfloat16.
+        outputs.append(output.float() if output.dtype == torch.bfloat16 else output)
         # The network goes on with a copy, since an in-place ReLU after the layer would overwrite the record.
-        return output.clone() if isinstance(output, Tensor) else output
+        return outputs[-1].clone().to(output.dtype)
 
     with module.register_forward_hook(record):
         logits = model(x.clone())

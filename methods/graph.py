@@ -6,13 +6,15 @@ from typing import Any
 from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 
-from entries import Inapplicable
+from entries import Inapplicable, rounded_to
 
 Canonical = Callable[[nn.Module, Tensor], GraphModule]  # a network and images -> its canonical form
 
 
 def canonical_form(method: object, model: nn.Module, x: Tensor) -> GraphModule:
     """Return the network's canonical form for images of x's size; refuse a network that has none."""
+    if rounded_to(model):
+        raise Inapplicable(f"{type(method).__name__} needs precision=float32, as it reads the network's canonical form")
     try:
         return method.canonical(model, x)
     except ValueError as error:

@@ -15,7 +15,7 @@ def gaussian(points: int, side: int, sigma: float, x: Tensor) -> Tensor:
     """Return the weight of each of `points` evenly spaced cells in each pixel of a side, (side, points).
 
     The weights of a pixel sum to 1, and `sigma` is a fraction of the side. Fewer points than pixels interpolate.
-    Weights below the smallest normal number are 0: a product with them is 0, too, but takes 25 times as long.
+    Weights below the smallest normal number are 0: they are lost in a sum, but make a product take 25 times as long.
     """
     pixel, centre = ((torch.arange(many, dtype=torch.float64) + 0.5) / many for many in (side, points))
     weights = (-(((pixel[:, None] - centre) / sigma) ** 2) / 2).softmax(1)

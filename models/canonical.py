@@ -32,6 +32,8 @@ def canonical(model: nn.Module, x: Tensor) -> GraphModule:
     The graph is kept until parameters, buffers, modules or the image size change; a write through `.data` is not
     noticed. A network without such a form raises ValueError with the name of the operation.
     """
+    if rounded_to(model):
+        raise ValueError("A canonical form needs precision=float32; the network computes in bfloat16")
     state = fingerprint(model, x)
     if model not in KNOWN or KNOWN[model][0] != state:
         KNOWN[model] = state, build(model, x)
@@ -51,8 +53,6 @@ def fingerprint(model: nn.Module, x: Tensor) -> Hashable:
 @torch.no_grad()
 def build(model: nn.Module, x: Tensor) -> GraphModule:
     name, image = type(model).__name__, x[:1].detach()
-    if rounded_to(model):
-        raise ValueError("A canonical form needs precision=float32; the network computes in bfloat16")
     tracer = ConcreteTracer(image.clone())
     try:
         # The tracer stores its constants in the root, and any signature of the network's `forward` is allowed.

@@ -100,7 +100,7 @@ def figures(kind: ModuleType, rows, options: argparse.Namespace) -> Iterator[Pat
 
     folder = options.sweep / "figures"
     folder.mkdir(exist_ok=True)
-    for name, figure in kind.figures(rows, options):
+    for name, figure in kind.figures(rows, options) if hasattr(kind, "figures") else ():
         chosen = suffix(options).replace(f"_{options.model}", "") if f"{options.model}" in name else suffix(options)
         yield from style.save(figure, folder / f"{plain(name)}{chosen}")
     yield from kind.files(rows, folder) if hasattr(kind, "files") else ()

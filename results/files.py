@@ -17,9 +17,20 @@ def finished(sweep: Path | str) -> list[Path]:
     if not sweep.is_dir():
         raise FileNotFoundError(f"{sweep} needs to be the folder of a sweep; there is no such folder")
     files = [file for file in sorted(sweep.rglob("scores.parquet")) if not _is_temporary(file.relative_to(sweep))]
-    if not files:
+    inner = inner_sweeps(sweep, files)
+    own = [file for file in files if not inner.intersection(file.parents)]
+    if inner and not own:
+        several = ", ".join(sorted(map(str, inner))[:3]) + " and others" * (len(inner) > 3)
+        raise FileNotFoundError(f"{sweep} needs to be the folder of one sweep; it holds {several}")
+    if not own:
         raise FileNotFoundError(f"{sweep} needs at least one finished cell; no scores.parquet was found in it")
-    return files
+    return own
+
+
+def inner_sweeps(sweep: Path, files: Sequence[Path]) -> set[Path]:
+    """Return the folders of other sweeps, named NAME/OTHER, in which some of the `files` below a sweep lie."""
+    above = {place for file in files for place in file.parent.parents if sweep in place.parents}
+    return {place for place in above if (place / "sweep.json").exists()}
 
 
 def joined(files: Sequence[Path], needed: Sequence[str], without: Collection[str] = ()) -> pd.DataFrame:

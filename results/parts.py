@@ -18,7 +18,7 @@ from results.tables import NONE, Inapplicable, Table, interval, known, writer
 LEGEND = {"↑": "Higher is better.", "↓": "Lower is better."}
 
 
-def drawn(kind: str, *hooks: str) -> Callable[[str], object]:
+def imported_late(kind: str, *hooks: str) -> Callable[[str], object]:
     """Return the `__getattr__` of a kind whose hooks stand in its drawing.py, imported where one is asked for.
 
     It comes late since matplotlib takes a third of a second.

@@ -112,12 +112,12 @@ def _tile(axes, x: float, y: float, side: float, column: Column, row: int) -> No
     picture = column.pictures[row]
     bottom = y + side * picture.shape[0] / picture.shape[1] - GAP
     box = (x, x + side - GAP, bottom, y)
-    drawn(axes, column, row, column.tops[row] if len(column.tops) else top(picture), extent=box, aspect="auto")
+    paint(axes, column, row, column.tops[row] if len(column.tops) else top(picture), extent=box, aspect="auto")
     if len(column.words):
         axes.text(x, bottom + 0.02, column.words[row][:22], va="top", size=style.SMALL)
 
 
-def drawn(axes, column: Column, row: int, end: float, **place: object) -> None:
+def paint(axes, column: Column, row: int, end: float, **place: object) -> None:
     """Draw one picture of a column, a map from 0 to `end` or, with a sign, around 0, and an outline if it has one."""
     picture, scale = column.pictures[row], {}
     if picture.ndim == 2:

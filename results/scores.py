@@ -19,7 +19,7 @@ TABLE = ["dataset", "model"]  # rows of one table share them, as labels
 SETTINGS = ["benchmark", "condition", "data_settings", "model_settings", "settings"]
 CELL = [*TABLE, "entry", *SETTINGS, "seed"]
 ROW = [*CELL, "image", "part", "metric", "metric_settings"]  # one score
-NAMED = "precision"  # the setting of a network that labels name even where all have the same
+NAMED = "precision"  # the setting of a network that labels name even where all have the same, but for float32
 FACTS = ["group", "data", "weights", "version", "category", "higher_is_better", "lower_bound", "upper_bound"]
 NEEDED = ["kind", *ROW, *FACTS, "score", "status", "reason"]
 CURVE = [*TABLE, "entry", "group", "seed", "image", "metric", "fraction", "value"]
@@ -49,7 +49,9 @@ def labelled(scores: pd.DataFrame) -> pd.DataFrame:
     """
     scores = scores.copy(deep=False)
     number, cells = numbered(scores, [*TABLE, "entry", *SETTINGS, "weights"])
-    cells["dataset"] = _labels(cells, "dataset", [_surroundings(row) for row in cells.itertuples()], [])
+    surroundings = [_surroundings(row) for row in cells.itertuples()]
+    always = [NAMED] if {own[NAMED] for own in surroundings} - {"float32"} else []
+    cells["dataset"] = _labels(cells, "dataset", surroundings, [], always)
     cells["model"] = _labels(cells, "model", [*map(_precise, cells.model_settings)], ["dataset"])
     cells["entry"] = _labels(cells, "entry", [*map(_unseeded, cells.settings)], TABLE)
     for column in (*TABLE, "entry"):
@@ -154,8 +156,8 @@ def _surroundings(row) -> dict[str, object]:
     """Return what makes another table: settings of the data and of the benchmark, the condition and the precision."""
     data = json.loads(row.data_settings)
     benchmark = {f"benchmark.{name}" if name in data else name: v for name, v in json.loads(row.benchmark).items()}
-    own = {"condition": row.condition, NAMED: json.loads(row.model_settings).get(NAMED)}
-    return {name: value for name, value in own.items() if value} | data | benchmark
+    precision = {NAMED: json.loads(row.model_settings).get(NAMED, "float32")}
+    return ({"condition": row.condition} if row.condition else {}) | data | benchmark | precision
 
 
 def _precise(settings: str) -> dict[str, object]:
@@ -168,14 +170,19 @@ def _unseeded(settings: str) -> dict[str, object]:
     return {name: value for name, value in json.loads(settings).items() if name != "seed"}
 
 
-def _labels(rows: pd.DataFrame, column: str, settings: list[dict], context: list[str]) -> list[str]:
-    """Return a label per row: the stem, and its settings that differ between variants of the stem in one context."""
+def _labels(
+    rows: pd.DataFrame, column: str, settings: list[dict], context: list[str], always: Collection[str] = ()
+) -> list[str]:
+    """Return a label per row: the stem, and its settings that differ between variants of the stem in one context.
+
+    Settings of `always` are named even where they do not differ.
+    """
     named: dict[str, list[str]] = {stem: [] for stem in rows[column]}
     for _, group in rows.groupby([column, *context], observed=True, sort=False):
         stem, variants = group[column].iloc[0], [settings[row] for row in group.index]
         names = dict.fromkeys(name for variant in variants for name in variant)
         several = (len({json.dumps(own.get(name), sort_keys=True) for own in variants}) > 1 for name in names)
-        differ = [name for name, differs in zip(names, several, strict=True) if differs or name == NAMED]
+        differ = [name for name, differs in zip(names, several, strict=True) if differs or name in always]
         named[stem] += [name for name in differ if name not in named[stem]]
     labels = []
     for stem, own in zip(rows[column], settings, strict=True):

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from results import style
 from results.panels import described
-from results.pictures import Column, drawn, top
+from results.pictures import Column, paint, top
 
 TALL, WIDE, LINE = 0.62, 1.2, 0.1  # inches of a row at least, of a picture at most, and of each of a row's bars
 TICK = 0.5  # inches of a bar panel for each number on its axis
@@ -53,7 +53,7 @@ def sheet(columns: Sequence[Column], bars: Sequence[Bars], rows: Sequence[str], 
 
 def _tile(axes: Axes, column: Column, k: int) -> None:
     """Draw a picture with its outline and its words; every map has a scale of its own."""
-    drawn(axes, column, k, top(np.nan_to_num(column.pictures[k])))
+    paint(axes, column, k, top(np.nan_to_num(column.pictures[k])))
     if len(column.words):
         axes.set_xlabel(column.words[k], size=style.SMALL, labelpad=1)
     axes.set(xticks=[], yticks=[])

@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from benchmarks.beside import placed
-from benchmarks.preparation import Prepared, suited
+from benchmarks.preparation import Prepared, computing, suited
 from benchmarks.store import Store
 from entries import Inapplicable
 from methods.examples.training import Training
@@ -123,7 +123,7 @@ def trained(cell: Prepared, dataset: object, network: object) -> Training:
     x = cell.common.normalised(pixels.to(cell.device).float() / 255)
     own = network is cell.network
     model = cell.model if own else placed(cell, network.module)
-    store = cell.store if own else Store(cell.store.folder, model, f"{network.digest} {network.mean}", cell.device)
+    store = cell.store if own else Store(cell.store.folder, model, computing(network, cell.cell.precision), cell.device)
     stages = checkpoints(cell, dataset) if "checkpoints" in cell.entry.needs else ()
     return Training(model, x, labels.long(), cell.cfg.batch_size, store, stages)
 

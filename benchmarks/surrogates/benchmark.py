@@ -62,11 +62,7 @@ class Surrogates:
     def suits(self, dataset: object, model: object, entry: object) -> None:
         """Refuse what cannot be computed, whatever the weights of the network are."""
         refuse_without_train("surrogates", dataset)
-        images = getattr(dataset, "train_images", inf)
-        self.refuse_few(images)
-        if self.train_images > images:
-            need = f"benchmark.train_images needs at most those of the data set, train_images={images}"
-            raise ValueError(f"{need}; {self.train_images} was given")
+        self.refuse_few(getattr(dataset, "train_images", inf))
         if "words" in entry.needs:
             needed(entry, WORDS, scenes.FACTORS if hasattr(dataset, "factors") else None)
 
@@ -101,14 +97,14 @@ class Surrogates:
 
 
 def trained(cell: Prepared, images: int) -> tuple[Tensor, Tensor, tuple[str, ...], Tensor | None]:
-    """Return train images (n, 3, h, w), their labels, and where they are drawn their words and which are true (n, w).
+    """Return train images (n, 3, h, w), at most so many, with labels, and drawn ones with words and which hold (n, w).
 
     Of words that say the same or the opposite of an earlier one, and of those that are too rare, none is kept.
     """
     dataset = suited(cell.dataset, cell.network)
     words, known = (), None
     if hasattr(dataset, "factors"):
-        table = dataset.factors(0, images)
+        table = dataset.factors(0, min(images, dataset.train_images))
         pixels, labels, _ = dataset.drawn(0, len(table), cell.size)
         pixels, labels = torch.from_numpy(pixels), torch.from_numpy(labels)
         true = {word: scenes.shows(table, word) for column in scenes.FACTORS.values() for word in column}

@@ -32,7 +32,7 @@ def enough(entry: object, images: int, number: int = 1) -> None:
     more = getattr(entry, "criticisms", 0)
     if type(number) is not int or not 1 <= number <= images - more:
         need = f"{type(entry).__name__} needs 1 prototype or more, and with criticisms no more than {images} images"
-        raise ValueError(f"{need}; prototypes={number!r} and criticisms={more} were given")
+        raise ValueError(f"{need}; {number!r} and criticisms={more} were asked for")
 
 
 def typical_distance(h: Tensor) -> float:

@@ -14,7 +14,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor, nn
 
-from entries import Inapplicable, once
+from entries import Inapplicable, once, rounded_to
 from methods.layers.layered import calls, computed
 
 T = TypeVar("T")
@@ -84,7 +84,10 @@ def last_layer(model: nn.Module, x: Tensor, labels: Tensor) -> str:
         weight, bias = weights(linear[-1].module)
         read = entering(model, linear[-1].name, x[:1]).cpu().double()
         same = read.shape[1:] == weight.shape[1:] and len(weight) == k > 1
-        if same and torch.allclose(read @ weight.T + bias, logits.detach().cpu().double(), 1e-3, 1e-3):
+        logits = logits.detach().cpu().double()
+        # A layer in bfloat16 rounds to eight bits.
+        near = (0.02, 0.02 * float(logits.abs().max())) if rounded_to(model) else (1e-3, 1e-3)
+        if same and torch.allclose(read @ weight.T + bias, logits, *near):
             return linear[-1].name
     need = "examples need a network whose logits, at least two, are those of a linear layer or a 1 x 1 convolution"
     raise Inapplicable(f"{need}; {type(model).__name__} ends otherwise")

@@ -12,4 +12,4 @@ NEEDED = {"significance": PAIRS + WHOLE, "discovery": DISCOVERY}
 
 suited, default = partial(parts.suited, NEEDED), partial(parts.default, NEEDED)
 
-__getattr__ = parts.drawn("concepts", "figures", "pictures")
+__getattr__ = parts.imported_late("concepts", "figures", "pictures")

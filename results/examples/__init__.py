@@ -10,4 +10,4 @@ OPTIONS = {view: {"model"} for view in VIEWS}
 
 suited, default = partial(parts.suited, NEEDED), partial(parts.default, NEEDED)
 
-__getattr__ = parts.drawn("examples", "figures", "pictures")
+__getattr__ = parts.imported_late("examples", "figures", "pictures")

@@ -56,4 +56,4 @@ def published(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": rows[~rows.metric.isin(["channel_importance", "filter_importance"])]}
 
 
-__getattr__ = parts.drawn("layers", "figures", "pictures")
+__getattr__ = parts.imported_late("layers", "figures", "pictures")

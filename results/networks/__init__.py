@@ -5,4 +5,4 @@ from results.networks.views import OPTIONS, VIEWS
 
 __all__ = ["OPTIONS", "VIEWS"]
 
-__getattr__ = parts.drawn("networks", "figures")
+__getattr__ = parts.imported_late("networks", "figures")

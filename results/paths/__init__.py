@@ -5,4 +5,4 @@ from results.paths.views import OPTIONS, VIEWS
 
 __all__ = ["OPTIONS", "VIEWS"]
 
-__getattr__ = parts.drawn("paths", "figures", "files")
+__getattr__ = parts.imported_late("paths", "figures", "files")

@@ -35,7 +35,8 @@ def written(sweep: Sweep, folder: Path) -> list[Picture]:
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     found: dict[str, Picture] = {}
     sweep.options.metric = []
-    for name, figure in sweep.views.figures(sweep.rows, sweep.options):
+    drawn = sweep.views.figures(sweep.rows, sweep.options) if hasattr(sweep.views, "figures") else ()
+    for name, figure in drawn:
         stem = plain(name)
         with matplotlib.rc_context({"svg.hashsalt": stem}):
             file = folder / "figures" / f"{stem}.svg"

@@ -19,4 +19,4 @@ def published(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"": rows[~rows.metric.isin(["logit_r2", "logit_kl"])]} | {k: some for k, some in alone.items() if len(some)}
 
 
-__getattr__ = parts.drawn("surrogates", "figures", "pictures")
+__getattr__ = parts.imported_late("surrogates", "figures", "pictures")

@@ -12,4 +12,4 @@ NEEDED = {"visualisations": VISUALISATION, "labels": OF_LAYERS + OF_UNITS}
 
 suited, default = partial(parts.suited, NEEDED), partial(parts.default, NEEDED)
 
-__getattr__ = parts.drawn("units", "figures", "pictures")
+__getattr__ = parts.imported_late("units", "figures", "pictures")

@@ -11,7 +11,7 @@ from entries import Inapplicable
 from methods.paths.nodes import below, depths, layers
 from methods.paths.propagation import PathMap, heat_map
 from methods.paths.rules import rules
-from methods.paths.selection import gap, places
+from methods.paths.selection import count, gap, places
 from models.canonical import canonical
 from tests.conftest import options
 from tests.methods import networks
@@ -106,6 +106,13 @@ def test_the_path_of_an_image_is_its_own(name):
     assert all(torch.equal(kept[:, 1:], own) for kept, own in zip(path.kept, alone.kept, strict=True))
     again = heat_map(chosen, model, x, target, box, path.kept)
     torch.testing.assert_close(PathMap(chosen)(model, x, target, box=box), again)
+
+
+@pytest.mark.parametrize(
+    ("share", "channels", "wanted"), [(0.25, 12, 3), (0.25, 13, 4), (0.07, 100, 7), (0.001, 4, 1), (1, 5, 5)]
+)
+def test_a_share_is_rounded_up(share, channels, wanted):
+    assert count(share, channels) == wanted
 
 
 def test_gaps_and_ties():

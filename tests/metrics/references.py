@@ -48,10 +48,23 @@ def spearman(a, b):
     return spearmanr(a.ravel(), b.ravel()).statistic
 
 
+def noisy_images(e, i, metric):
+    rng = torch.Generator().manual_seed(zlib.crc32(f"{SEED} noise".encode()))
+    for _ in range(metric.samples):
+        noise = metric.radius * (2 * torch.rand(e.x.shape[1:], generator=rng).double() - 1)
+        yield e.x[i].double() + noise / STD[:, None, None]
+
+
 def mprt(e, i, metric):
     """Four layers in three stages: ceil(4 / 3), ceil(8 / 3), 4."""
     before, models = explain(e, i, e.x[i]), randomised(e, (["head", "second"], ["norm"], ["first"]))
     return np.mean([abs(spearman(before, explain(e, i, e.x[i], model))) for model in models])
+
+
+def smooth_mprt(e, i, metric):
+    (model,) = randomised(e, (["head", "second", "norm", "first"],))
+    before, after = (np.mean([explain(e, i, x, m) for x in noisy_images(e, i, metric)], 0) for m in (e.model, model))
+    return abs(spearman(before, after))
 
 
 def randomised(e, stages):

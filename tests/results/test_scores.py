@@ -102,10 +102,11 @@ def test_metrics_data_sets_models_and_protocols_are_labelled():
     fits = variants({"fit.seed": 0}, {"fit.seed": 1}, column="model_settings")
     assert labels(fits, "model") == ["resnet18 (fit.seed=0)", "resnet18 (fit.seed=1)"]
     precise = variants({}, {"precision": "bfloat16"}, column="model_settings")
-    assert labels(precise, "dataset") == ["shapes", "shapes (precision=bfloat16)"]
+    assert labels(precise, "dataset") == ["shapes (precision=bfloat16)", "shapes (precision=float32)"]
     assert labels(precise, "model") == ["resnet18"]
     alone = scores(**SMALL).assign(model_settings='{"precision": "bfloat16"}')
     assert labels(alone, "dataset") == ["shapes (precision=bfloat16)"]
+    assert labels(scores(**SMALL).assign(settings='{"precision": 3}')) == sorted(ENTRIES)  # of an entry
     conditions = pd.concat([scores(**SMALL, condition=name) for name in ("plain", "blur")])
     assert labels(conditions, "dataset") == ["shapes (condition=blur)", "shapes (condition=plain)"]
 
@@ -162,6 +163,16 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence(tmp_path, how):
         stored.labelled(stored.read(folder))
     assert all(word in str(error.value) for word in words), error.value
     assert "\n" not in str(error.value)
+
+
+def test_a_sweep_inside_another_one_is_a_sweep_of_its_own(tmp_path):
+    for place, entries in ((tmp_path / "a", ENTRIES[:1]), (tmp_path / "a" / "b", ENTRIES[1:])):
+        write(place, scores(**SMALL | {"entries": entries}))
+        (place / "sweep.json").touch()
+    assert {*stored.read(tmp_path / "a").entry} == {*ENTRIES[:1]}
+    assert {*stored.read(tmp_path / "a" / "b").entry} == {*ENTRIES[1:]}
+    with pytest.raises(FileNotFoundError, match="the folder of one sweep; it holds"):
+        stored.read(tmp_path)
 
 
 def test_nothing_there_is_said(tmp_path):

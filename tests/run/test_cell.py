@@ -10,7 +10,9 @@ from omegaconf import OmegaConf
 
 from benchmarks.cell import DONE, Cell, cells, flattened, mark_sweep, read_cell, sweep_of, write
 from benchmarks.compute import compute, missing
+from benchmarks.maps.benchmark import Maps
 from benchmarks.record import elsewhere, found
+from entries import Inapplicable
 from results import scores
 from tests.conftest import job
 
@@ -210,6 +212,19 @@ def test_a_cell_that_an_earlier_version_stored_is_found_and_extended(tmp_path):
     assert read_cell(folder)["batch_size"] == 4 and len(read_cell(folder)["complete"]) == 2
 
 
+def test_a_cell_that_was_refused_without_a_network_is_computed_once_it_suits(tmp_path, monkeypatch):
+    def suits(_self, dataset, _model, _entry):
+        if dataset.images < 3:
+            raise Inapplicable("Gradient needs three images")
+
+    monkeypatch.setattr(Maps, "suits", suits, raising=False)
+    few = ["method=gradient", "metric=[gini]"]
+    computed(tmp_path, *few, "dataset.images=2")
+    assert scores.read(tmp_path).status.tolist() == ["inapplicable"]
+    computed(tmp_path, *few, "dataset.images=4")
+    assert scores.read(tmp_path).status.tolist() == ["ok"] * 4
+
+
 @pytest.mark.slow
 def test_other_weights_under_the_same_settings_are_refused(tmp_path, monkeypatch):
     from models import planted
@@ -236,7 +251,9 @@ def test_a_name_that_is_no_folder_under_outputs_is_refused(tmp_path, name):
         mark_sweep(tmp_path, name, "maps")
 
 
-def test_a_folder_of_another_kind_is_refused(tmp_path):
+def test_a_folder_with_cells_of_another_kind_is_refused(tmp_path):
+    mark_sweep(tmp_path, "a", "paths")  # by a command that was refused and left no cell
     mark_sweep(tmp_path, "a", "maps")
+    (tmp_path / DONE).touch()
     with pytest.raises(ValueError, match="maps"):
         mark_sweep(tmp_path, "a", "networks")
