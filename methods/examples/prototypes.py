@@ -29,10 +29,11 @@ def chosen(ids: list[int], criticisms: list[int] = []) -> Prototypes:  # noqa: B
 
 def enough(entry: object, images: int, number: int = 1) -> None:
     """Refuse more prototypes and criticisms than there are training images."""
-    more = getattr(entry, "criticisms", 0)
+    name, more = type(entry).__name__, getattr(entry, "criticisms", 0)
+    if more >= images:
+        raise ValueError(f"{name} needs fewer criticisms than training images, {images}; criticisms={more} was given")
     if type(number) is not int or not 1 <= number <= images - more:
-        need = f"{type(entry).__name__} needs 1 prototype or more, and with criticisms no more than {images} images"
-        raise ValueError(f"{need}; {number!r} and criticisms={more} were asked for")
+        raise ValueError(f"{name} needs 1 to {images - more} prototypes of {images} images; {number!r} was given")
 
 
 def typical_distance(h: Tensor) -> float:
