@@ -132,7 +132,7 @@ def passed(model: nn.Module, image: Tensor, batch: int) -> None:
 
 @torch.no_grad()
 def footprint(model: nn.Module, image: Tensor) -> int:
-    """Return the estimated bytes of one image's forward and backward pass."""
+    """Estimate how many bytes of memory one image needs for its forward and backward pass."""
     total = 0
 
     def add(_module: nn.Module, _inputs: tuple, output: object) -> None:

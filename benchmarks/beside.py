@@ -1,4 +1,4 @@
-"""Other networks than that of a cell: of another seed, epoch or data set, at the same place, their passes its own."""
+"""Networks beside that of a cell, of another seed, epoch or data set: on its device and at its precision."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.contracts import frozen
 from benchmarks.precision import at_precision
-from benchmarks.preparation import Prepared
+from benchmarks.preparation import Prepared, computing
 from benchmarks.store import Store
 
 
@@ -26,4 +26,4 @@ def of_recipe(cell: Prepared, **settings: object) -> tuple[nn.Module, Store]:
     node = OmegaConf.merge(cell.cfg, {"model": settings}).model
     network = instantiate(node, _convert_="all")(getattr(cell.dataset, "fitted_on", cell.dataset))
     model = placed(cell, network.module)
-    return model, replace(cell.store, model=model, of=cell.store.of.replace(cell.network.digest, network.digest))
+    return model, replace(cell.store, model=model, of=computing(network, cell.cell.precision))

@@ -203,7 +203,7 @@ def mark_sweep(folder: Path, name: str, kind: str, varied: Iterable[str] = ()) -
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK):
         before = read_sweep(folder)
-        if before["kind"] not in ("", kind) and any(cells(folder)):  # a command that computed nothing fixes no kind
+        if before["kind"] not in ("", kind) and any(cells(folder)):  # a folder without a cell may take any kind
             raise ValueError(f"{folder} holds a sweep of {before['kind']}; give benchmark={kind} another name=...")
         now = {"name": name, "kind": kind, "varied": [*dict.fromkeys([*before["varied"], *varied])]}
         if now != before:

@@ -128,7 +128,7 @@ def extend(ready: object, lacking: list[str], command: str, start: float) -> obj
     if resumed:
         known = old.image[old.image != ""].nunique()  # "" is that of scores of no image
         log.info("%s: goes on after %d images of a run that was stopped", cell.title, known)
-    groups = defaultdict(list)  # metrics by the images that they have: those that lack the same are computed together
+    groups = defaultdict(list)  # metrics by the images they have scores of, for one pass each
     for variant in asked:
         groups[frozenset(old.image[scored_by(old, [variant])])].append(variant[0])
     scores, images = [old] if len(old) else [], []
@@ -210,7 +210,7 @@ def stored(cell: Cell, resumed: list[tuple]) -> tuple:
 
 
 def scored_by(table: object, variants: list[tuple[str, str]]) -> object:
-    """Return which rows belong to one of these metrics, each named with its settings."""
+    """Return which rows are scores by one of these metrics, given as names and settings."""
     import pandas as pd
 
     return pd.MultiIndex.from_frame(table[VARIANT]).isin(variants)

@@ -55,7 +55,7 @@ class Scored(NamedTuple):
 
 
 def computed(cell: Prepared | Unsuited, metrics: dict[str, Metric], **known: object) -> Evaluated:
-    """Return what these metrics say of a cell; where its entry does not suit the data, rows that say why.
+    """Return a cell's scores by these metrics, or rows that say why its entry does not suit the data.
 
     `known` replaces fields of a cell with a network: what is stored of it already, and what keeps its batches.
     """

@@ -52,7 +52,7 @@ def slurm() -> Iterator[int]:
 
 
 def neighbours(cfg: DictConfig) -> int:
-    """Return how many workers share this machine, as far as the command says; each job of Slurm has its own memory."""
+    """Return how many workers of this command share this machine's memory: 1 under Slurm, where each has its own."""
     launcher = HydraConfig.get().launcher if HydraConfig.initialized() else {}
     cores, workers = os.cpu_count() or 1, launcher.get("n_jobs") or OmegaConf.select(cfg, "workers") or 1
     if launcher.get("_target_", "").endswith("SlurmLauncher") or type(workers) is not int:

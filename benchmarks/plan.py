@@ -74,11 +74,11 @@ class Plan:
         return os.pread(self.file, len(self.names), 0).decode()
 
     def cells(self, letters: str) -> list[int]:
-        """Return the cells with one of these letters."""
+        """Return the cells in one of these states, each of which has a letter."""
         return [cell for cell, state in enumerate(self.states()) if state in letters]
 
     def left(self, letters: str) -> list[int]:
-        """Return the cells with one of these letters that no process computes."""
+        """Return the cells in one of these states that no process is computing."""
         return [cell for cell in self.cells(letters) if not self.running(cell)]
 
     def computed(self) -> list[int]:

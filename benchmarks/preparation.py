@@ -110,7 +110,7 @@ def prepared(cell: Cell, cfg: DictConfig) -> Prepared | Unsuited:
 
 
 def computing(network: object, precision: str) -> str:
-    """Return what tells passes of a network from those of another one, or at another precision."""
+    """Return the name under which the passes of a network at a precision are stored: no other has the same."""
     of = [network.digest, network.mean, network.std, *([] if precision == "float32" else [precision])]
     return " ".join(map(str, of))
 

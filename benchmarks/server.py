@@ -12,7 +12,7 @@ from threading import Thread
 
 from filelock import FileLock
 
-from benchmarks.cell import DONE, write
+from benchmarks.cell import read_cell, write
 
 log = logging.getLogger(__name__)
 TRACKED = "mlflow.json"  # in the folder of a cell or a sweep: its run on each MLflow server
@@ -107,7 +107,7 @@ def runs(folder: Path) -> dict[str, list[str]]:
 
 def done(folder: Path) -> str:
     """Return a digest of what a cell has, which changes when metrics or images are added."""
-    has = {key: value for key, value in json.loads((folder / DONE).read_text()).items() if key != "typed"}
+    has = {key: value for key, value in read_cell(folder).items() if key != "typed"}
     return hashlib.sha256(json.dumps(has).encode()).hexdigest()[:12]
 
 

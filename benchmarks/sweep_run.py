@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from benchmarks.cell import CONFIG, DONE, LOCK, cells, read_sweep
+from benchmarks.cell import CONFIG, LOCK, cells, read_cell, read_sweep
 from benchmarks.server import OFF, RESTORE, connected, done, give_up, mirrored, remember, runs, standing
 from benchmarks.tracking import key, origin
 
@@ -75,7 +75,7 @@ def finish(folder: Path, uri: str) -> None:
                 except Exception as error:  # scores that cannot be compared have no table
                     log.warning("MLflow has no tables of %s: %s", folder, error)
                 client.log_artifacts(run_id, files)
-            seconds = sum(json.loads((cell / DONE).read_text()).get("seconds", 0) for cell in finished)
+            seconds = sum(read_cell(cell).get("seconds", 0) for cell in finished)
             end = client.get_run(run_id).info.start_time + int(1000 * seconds)
             client.set_terminated(run_id, end_time=end)
             remember(folder, uri, run_id, state)

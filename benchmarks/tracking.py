@@ -13,7 +13,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, SCORES, sweep_of
+from benchmarks.cell import CONFIG, CURVES, DONE, GALLERY, SCORES, read_cell, sweep_of
 from benchmarks.server import OFF, connected, done, give_up, mirrored, remember, runs
 
 TABLE = "scores.json"  # a cell's means and intervals, as MLflow's log_table writes them
@@ -38,7 +38,7 @@ def log_cell(folder: Path, uri: str) -> bool:
         if (rows.groupby("metric").metric_settings.nunique() > 1).any():
             rows = stored.labelled(rows)
         config = yaml.safe_load((folder / CONFIG).read_text())
-        cell = json.loads((folder / DONE).read_text())
+        cell = read_cell(folder)
         client, experiment = connected(uri, config["name"])
         outdated = runs(folder).get(uri, [None])[0]
         end = int(1000 * (folder / DONE).stat().st_mtime)

@@ -93,7 +93,7 @@ def recomputed(cell: Cell, table: pd.DataFrame) -> dict:
 
 
 def compared(both: pd.DataFrame, where: str) -> dict:
-    """Return how submitted and recomputed scores agree; refuse scores that are too far from each other."""
+    """Return how far submitted scores are from recomputed ones; refuse them if they are too far."""
     same_weights, near = agreement(both, ["metric", "metric_settings", "part"])
     apart = (both.score - both.score_now).abs()
     if enough(same_weights, near):

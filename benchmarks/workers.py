@@ -31,7 +31,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # or worker
 PATIENCE = 1  # seconds between two looks at cells that other processes compute
 GRACE = 5  # seconds in which jobs without work may end
 QUEUE = 30  # seconds between two questions to Slurm
-TRIES = 2  # how often workers are started again although none of them has begun a cell
+TRIES = 2  # how often workers are started if none of them ever begins a cell
 NEVER = "the jobs of Slurm ended before one of them began a cell; what they printed is in"
 log = logging.getLogger(__name__)
 

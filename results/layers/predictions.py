@@ -15,7 +15,7 @@ PROBES = [
     "The control untrained reads the same architecture with weights drawn anew, shuffled_labels is fitted on labels "
     "that were shuffled. A gain is paired over images, and positive is better.",
     "A layer is left out if no probe predicts from it: skip_forward suits only layers like the last one.",
-    "Selectivity is the accuracy on the true labels less that on labels drawn at random, from -1 to 1.",
+    "Selectivity is how much more accurate a probe is than one fitted on labels drawn at random, from -1 to 1.",
     BRACKETS,
 ]
 DEPTH = [

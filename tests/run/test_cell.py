@@ -181,7 +181,7 @@ def test_a_metric_that_failed_is_computed_again_and_others_are_not(tmp_path, mon
         computed(tmp_path, *few)
     assert set(scores.read(tmp_path).status) == {"ok", "failed"}
     (folder,) = cells(tmp_path)
-    assert found(folder) == []  # or a sweep that is started again would skip it
+    assert found(folder) == []  # else the failed metric would be skipped when the sweep is started again
     assert computed(tmp_path, *few) == ["gini"] and found(folder) == ["typed"]
     assert set(scores.read(tmp_path).status) == {"ok"}
 

@@ -99,7 +99,7 @@ def swept(precision: str) -> tuple[str, pd.DataFrame]:
     passed = (costs.forwards + costs.backwards).sum() / costs.seconds.sum()
     print(f"{len(costs)} methods have maps, {table.image.nunique()} of each, and {unsuited} say why they have none.")
     print(f"An image takes {1000 * forward:.1f} ms, with its gradient {1000 * both:.1f} ms, in passes of {batch}.")
-    print(f"All methods together explain {1 / costs.seconds.sum():.3f} images and make {passed:.1f} passes a second.")
+    print(f"In a second, all methods together explain {1 / costs.seconds.sum():.3f} images, with {passed:.1f} passes.")
     print(f"Wall over passes of methods with more than {FEW}: median {ratio.median():.2f}, largest {ratio.max():.2f}.")
     print(f"Peak memory: {costs.MiB.max():.0f} MiB.")
     return how, costs
