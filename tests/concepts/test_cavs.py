@@ -1,10 +1,7 @@
 """TCAV against closed forms, other solvers, literal loops, captum and what is known of hand-wired networks."""
 
 import random
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import captum.concept
@@ -14,35 +11,21 @@ import pytest
 import torch
 from captum.concept import Concept
 from captum.concept._utils.classifier import Classifier
-from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from PIL import Image
 from scipy.stats import kstest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from benchmarks.cell import Cell
-from benchmarks.datasets.rules import Rules
-from benchmarks.datasets.shapes import redrawn
 from benchmarks.preparation import prepared
 from methods.concepts.activations import Layer, chosen_layer
 from methods.concepts.cavs import Tcav, TcavLogistic
-from models.zoo import Network as Zoo
-from tests.conftest import evaluated, job, normal
+from tests.concepts.wired import CELL, FEW, MODEL, small
+from tests.conftest import job, normal
 
 TEST = {"statistic": "cosine", "permutations": 199, "seed": 0}
-
-
-def small(seed: int = 0) -> nn.Module:
-    """A random network; its layer 2 has maps, and what follows works in place."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        head = nn.Sequential(nn.Linear(6, 6), nn.ReLU(inplace=True), nn.Linear(6, 4))
-        model = nn.Sequential(nn.Conv2d(3, 5, 5, 2), nn.ReLU(), nn.Conv2d(5, 6, 3), nn.ReLU(inplace=True), pool, head)
-    return model.eval().requires_grad_(False)
 
 
 def sets(words: int = 2, runs: int = 3, m: int = 4, c: int = 5) -> tuple[Sequence[torch.Tensor], torch.Tensor]:
@@ -169,48 +152,11 @@ def test_few_swaps_have_the_p_value_of_all():
     assert claims.p_values.item() == pytest.approx(exact, abs=0.01)
 
 
-class Colours(nn.Module):
-    """A hand-wired network: its layer tells how red and how blue each position is, and class 0 is red."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mixed = nn.Conv2d(3, 2, 1)
-        self.layer = nn.ReLU()
-        self.mixed.weight.data = torch.tensor([[1.0, -0.5, -0.5], [-0.5, -0.5, 1.0]])[..., None, None]
-        self.mixed.bias.data = torch.full((2,), -0.1)
-
-    def forward(self, x):
-        red, blue = self.layer(self.mixed(x)).mean((2, 3)).T
-        return torch.stack([red, 0.02 + 0 * blue], 1)
-
-
-@dataclass(frozen=True)
-class Model:
-    """A network without weights of its own for a data set."""
-
-    wired: bool
-
-    def __call__(self, dataset):
-        module = Colours().eval().requires_grad_(False) if self.wired else small(7)
-        mean, std = ((0.0,) * 3, (1.0,) * 3) if self.wired else ((0.4,) * 3, (0.2,) * 3)
-        return Zoo(module, mean, std, 32, f"wired {self.wired}")
-
-
-CELL = ["device=cpu", "benchmark=concepts", "dataset=rules", "model=planted", "dataset.images=60"]
-FEW = ["benchmark.images=2", "benchmark.class_images=10", "concept.permutations=2000"]
-
-
-def scored(wired: bool, *settings: str):
-    """Compute a cell of the hand-wired or of the random network."""
-    model = {"_target_": f"{__name__}.Model", "wired": wired}
-    return evaluated(*CELL, *FEW, "benchmark.layer=" + ("layer" if wired else "'2'"), *settings, model=model)
-
-
 def of_seeds(folder: Path, wired: bool, *settings: str) -> list[pd.DataFrame]:
     """Return the scores of 20 cells that differ in the seed, without composing each of them."""
     cfg, choices = job(*CELL, *FEW, "benchmark.layer=" + ("layer" if wired else "'2'"), *settings)
     OmegaConf.set_struct(cfg, False)
-    OmegaConf.update(cfg, "model", {"_target_": f"{__name__}.Model", "wired": wired}, merge=False)
+    OmegaConf.update(cfg, "model", {"_target_": MODEL, "wired": wired}, merge=False)
     cell, benchmark = prepared(Cell.of(cfg, choices, folder), cfg), instantiate(cfg.benchmark, _convert_="all")
     tables = []
     for seed in range(20):
@@ -241,62 +187,3 @@ def test_an_untrained_network_has_no_more_false_positives_than_promised(tmp_path
     asked = ["benchmark.concepts=[left,top,many]", "benchmark.delta=0.3", "benchmark.pairs=200", "benchmark.runs=20"]
     rates = pd.concat(of_seeds(tmp_path, False, *asked, "metric=[false_positives]")).score
     assert rates.notna().all() and rates.mean() <= promised(20)
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """Scenes in folders: red ones, those with a striped object, and random ones."""
-    root, rules = tmp_path_factory.mktemp("concepts"), Rules(images=1, train_images=1, seed=9, rules=[["red"]])
-    table = rules.factors(5, 400)
-    images = redrawn(rules, table, 32).pixels
-    red, striped = (table["hue"] + 0.1) % 1 < 0.2, table["surface"] == "striped"
-    for name, rows in (("red", red[:240]), ("striped", striped[:240]), ("random", table.index[240:] != "")):
-        (root / name).mkdir()
-        places = np.flatnonzero(rows) + (240 if name == "random" else 0)
-        for k in islice(places, 160 if name == "random" else 40):
-            Image.fromarray(images[k].transpose(1, 2, 0)).save(root / name / f"{k}.png")
-    return root
-
-
-@pytest.mark.slow
-def test_folders_of_a_user_are_concepts(folders):
-    own = ["dataset.rules=[[red]]", f"benchmark.root={folders}", "benchmark.runs=20", "concept.statistic=cosine"]
-    result = scored(True, *own, "benchmark.gallery.concepts=2")
-    scores = result.scores.set_index(["metric", "part"])
-    assert scores.score["concept_p_value", '["red", "red"]'] < 0.02
-    assert scores.loc["concept_score"].target.tolist() == [0, 1, 0, 1] and (scores.loc["stability"].target == -1).all()
-    truth = scores.loc[["concept_auroc", "power", "concept_effect"]]
-    assert (truth.status == "undefined").all() and truth.reason.str.contains("folders").all()
-    assert list(result.gallery["image"]) == ["red", "striped"] and result.gallery["map"].shape == (2, 4, 32, 32)
-
-
-@pytest.mark.slow
-def test_too_few_images_and_images_in_two_sets_are_refused(folders, tmp_path):
-    own = ["dataset.rules=[[red]]", "benchmark.runs=20"]
-    with pytest.raises(ValueError, match=r"'red' needs 60 images.*it has 40, so give benchmark\.images=2"):
-        scored(True, *own, f"benchmark.root={folders}", "benchmark.images=3")
-    with pytest.raises(ValueError, match="needs a folder green"):
-        scored(True, *own, f"benchmark.root={folders}", "benchmark.concepts=[green]")
-    shutil.copytree(folders, tmp_path / "own")
-    red = next((tmp_path / "own" / "red").iterdir())
-    for path in sorted((tmp_path / "own" / "random").iterdir())[80:]:
-        path.unlink()
-    shutil.copy(red, next((tmp_path / "own" / "random").iterdir()))
-    with pytest.raises(ValueError, match=f"red/{red.name} and .* are the same image"):
-        scored(True, *own, f"benchmark.root={tmp_path / 'own'}")
-    shutil.move(tmp_path / "own" / "random", tmp_path / "own" / "red" / "random")
-    with pytest.raises(ValueError, match=r"needs a folder random with images in it; .* has red, striped"):
-        scored(True, *own, f"benchmark.root={tmp_path / 'own'}")
-    for path in sorted((tmp_path / "own" / "striped").iterdir())[:10]:
-        path.write_bytes(path.read_bytes()[:100])
-    shutil.copytree(folders / "random", tmp_path / "own" / "random")
-    with pytest.raises(ValueError, match=r"'striped' needs 40 .*it has 30 and 10 broken ones, .*benchmark\.images=1"):
-        scored(True, *own, f"benchmark.root={tmp_path / 'own'}", "benchmark.concepts=[striped]")
-    with pytest.raises(ValueError, match=r"needs more permutations.*; permutations=18 was given"):
-        scored(True, *own, "concept.permutations=18")
-    with pytest.raises(InstantiationException, match="at least 6 runs"):
-        scored(True, "benchmark.runs=2")
-    with pytest.raises(ValueError, match="'plain'"):
-        scored(True, *own, "benchmark.concepts=[plain]")
-    with pytest.raises(ValueError, match="at least 10 images of a class; Rules has 0 of 'green'"):
-        scored(True, *own, "benchmark.classes=[green]")
